@@ -1,0 +1,1 @@
+"""Judges drafts before they are published."""

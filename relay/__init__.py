@@ -1,0 +1,1 @@
+"""Media: live streams in and out."""
