@@ -1,0 +1,112 @@
+"""What a decision changes beside the log, in the same transaction; and what must still hold when it is written.
+
+A *condition* is an effect that can fail: another node may have been quicker. Then nothing of its command is written
+and the command is decided again on what the log then holds.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from rooms.actors import Actor
+from rooms.ids import Millis
+
+
+class Invite(Struct, frozen=True):
+    """A way in. `uses` is what is left (None: no bound), `until` its end (None: none)."""
+
+    code: str
+    room: str
+    by: str
+    uses: int | None
+    until: Millis | None
+
+
+class Pending(Struct, frozen=True, kw_only=True):
+    """A message that waits, without a position: `held` for a moderator, `delayed` until `release_at`."""
+
+    id: str
+    room: str
+    kind: Literal["held", "delayed"]
+    actor: Actor
+    at: Millis
+    text: str
+    reply_to: int | None = None
+    release_at: Millis | None = None
+    rule: str = ""
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """What a user tells the moderators of a message (`target`) or of a user."""
+
+    id: str
+    room: str
+    by: str
+    at: Millis
+    reason: str
+    target: int | None = None
+    user: str | None = None
+    text: str | None = None
+
+
+class AddInvite(Struct, frozen=True):
+    invite: Invite
+
+
+class RevokeInvite(Struct, frozen=True):
+    """Condition: the invite is there."""
+
+    code: str
+
+
+class UseInvite(Struct, frozen=True):
+    """Condition: the invite is there, has a use left and has not ended at `now`."""
+
+    code: str
+    now: Millis
+
+
+class AddPending(Struct, frozen=True):
+    """Condition: fewer than `most` messages wait in the room."""
+
+    pending: Pending
+    most: int
+
+
+class TakePending(Struct, frozen=True):
+    """Condition: the pending message is still there. It is removed."""
+
+    id: str
+
+
+class AddReport(Struct, frozen=True):
+    report: Report
+
+
+class React(Struct, frozen=True):
+    """A reaction outside the log, as live rooms have them. Condition: at most `kinds` emoji stand on the message."""
+
+    target: int
+    user: str
+    emoji: str
+    on: bool
+    kinds: int
+
+
+class SpaceMessages(Struct, frozen=True):
+    """Condition: the user's last message in the room is at least `gap_ms` older than `at`. Sets it to `at`."""
+
+    user: str
+    at: Millis
+    gap_ms: int
+
+
+class KeepOwner(Struct, frozen=True):
+    """Condition: somebody other than `user` owns the room."""
+
+    user: str
+
+
+Effect = (
+    AddInvite | RevokeInvite | UseInvite | AddPending | TakePending | AddReport | React | SpaceMessages | KeepOwner
+)

@@ -1,0 +1,180 @@
+"""Every logged event of `galaxy.v1` as a frozen value (docs/protocol.md, "Objects").
+
+An event's struct is its wire form: encoding it as JSON or MessagePack gives the object that clients receive.
+Fields that hold their default are left out.
+"""
+
+from msgspec import Struct
+
+from rooms.actors import By
+from rooms.ids import Kind, Millis, Visibility
+from rooms.settings import Settings, SettingsPatch
+
+
+class Quote(Struct, frozen=True, omit_defaults=True):
+    """The message that a reply answers; `text` is its beginning as it reads now, or absent if it was deleted."""
+
+    pos: int
+    by: By | None = None
+    text: str | None = None
+    deleted: bool = False
+
+
+class Body(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A message. `n` counts the room's messages, from 1; `mentions` are user ids."""
+
+    text: str
+    n: int
+    reply_to: Quote | None = None
+    mentions: tuple[str, ...]
+
+
+class RoomInfo(Struct, frozen=True):
+    id: str
+    kind: Kind
+    title: str
+    visibility: Visibility
+    settings: Settings
+
+
+class RoomChanges(Struct, frozen=True, omit_defaults=True):
+    title: str | None = None
+    settings: SettingsPatch | None = None
+
+
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """A logged event at `pos` of the room's log, `at` milliseconds since the Unix epoch."""
+
+    room: str
+    pos: int
+    at: Millis
+    by: By
+
+
+class RoomCreated(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.created"):
+    """The first event of a room; `by` becomes its owner."""
+
+    room_info: RoomInfo
+
+
+class RoomUpdated(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.updated"):
+    changes: RoomChanges
+
+
+class RoomClosed(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.closed"):
+    pass
+
+
+class UserEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An event about one user: `user` is the id, `name` the name to show."""
+
+    user: str
+    name: str
+
+
+class MemberJoined(UserEvent, frozen=True, kw_only=True, omit_defaults=True, tag="member.joined"):
+    pass
+
+
+class MemberLeft(UserEvent, frozen=True, kw_only=True, omit_defaults=True, tag="member.left"):
+    pass
+
+
+class MemberRoleChanged(UserEvent, frozen=True, kw_only=True, omit_defaults=True, tag="member.role"):
+    role: str
+
+
+class MemberMuted(UserEvent, frozen=True, kw_only=True, omit_defaults=True, tag="member.muted"):
+    """`reason` and who muted are for moderators and the target alone (`rooms.visibility`)."""
+
+    until: Millis | None = None
+    reason: str | None = None
+
+
+class MemberUnmuted(UserEvent, frozen=True, kw_only=True, omit_defaults=True, tag="member.unmuted"):
+    pass
+
+
+class MemberKicked(UserEvent, frozen=True, kw_only=True, omit_defaults=True, tag="member.kicked"):
+    reason: str | None = None
+
+
+class MemberBanned(UserEvent, frozen=True, kw_only=True, omit_defaults=True, tag="member.banned"):
+    until: Millis | None = None
+    reason: str | None = None
+
+
+class MemberUnbanned(UserEvent, frozen=True, kw_only=True, omit_defaults=True, tag="member.unbanned"):
+    pass
+
+
+class MessageEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An event that carries a message's present text, or `deleted` and no message."""
+
+    message: Body | None = None
+    deleted: bool = False
+
+
+class MessageCreated(MessageEvent, frozen=True, kw_only=True, omit_defaults=True, tag="message.created"):
+    pass
+
+
+class MessageEdited(MessageEvent, frozen=True, kw_only=True, omit_defaults=True, tag="message.edited"):
+    target: int
+
+
+class MessageDeleted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="message.deleted"):
+    target: int
+    reason: str | None = None
+
+
+class MessageReacted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="message.reacted"):
+    target: int
+    emoji: str
+
+
+class MessageUnreacted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="message.unreacted"):
+    target: int
+    emoji: str
+
+
+class MessagePinned(Event, frozen=True, kw_only=True, omit_defaults=True, tag="message.pinned"):
+    target: int
+    until: Millis | None = None
+
+
+class MessageUnpinned(Event, frozen=True, kw_only=True, omit_defaults=True, tag="message.unpinned"):
+    target: int
+
+
+Logged = (
+    RoomCreated
+    | RoomUpdated
+    | RoomClosed
+    | MemberJoined
+    | MemberLeft
+    | MemberRoleChanged
+    | MemberMuted
+    | MemberUnmuted
+    | MemberKicked
+    | MemberBanned
+    | MemberUnbanned
+    | MessageCreated
+    | MessageEdited
+    | MessageDeleted
+    | MessageReacted
+    | MessageUnreacted
+    | MessagePinned
+    | MessageUnpinned
+)
+
+RESTRICTING = (RoomUpdated, RoomClosed, MemberRoleChanged, MemberMuted, MemberKicked, MemberBanned)
+"""Events that take a right from somebody: a decision made without knowing of one must be made again."""
+
+
+class Skip(Struct, frozen=True, tag_field="type", tag="room.skip", rename={"first": "from", "last": "to"}):
+    """Announces that the positions `first` to `last`, both included, are not for this viewer."""
+
+    room: str
+    first: int
+    last: int

@@ -1,0 +1,281 @@
+"""The state of one room, and the one place that changes it."""
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from rooms import events as e
+from rooms.actors import BY_WIRE, Actor, By, Role, Viewer
+from rooms.ids import MAX_SAFE_INTEGER, Kind, Millis, Visibility
+from rooms.settings import Settings
+
+FOREVER: Millis = MAX_SAFE_INTEGER
+"""The end of a sanction that has none."""
+
+KNOWN_PEOPLE = 4_096
+KNOWN_MESSAGES = 512
+"""How much of the store a room keeps at hand between two batches; the rest is looked up again when needed."""
+
+
+class Person(Struct, frozen=True, kw_only=True):
+    """What a room holds of one user, member or not. Times are 0 where there is none."""
+
+    user: str
+    name: str
+    avatar: str | None = None
+    role: Role = Role.NONE
+    joined_pos: int = 0
+    last_at: Millis = 0
+    muted_until: Millis = 0
+    banned_until: Millis = 0
+
+    @property
+    def member(self) -> bool:
+        return self.role >= Role.MEMBER
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """A message as it reads now; `text` is None once deleted. `reactions` are (emoji, users) in order of appearance."""
+
+    pos: int
+    at: Millis
+    by: By
+    n: int
+    text: str | None
+    mentions: tuple[str, ...] = ()
+    reply_to: int | None = None
+    edited_at: Millis | None = None
+    reactions: tuple[tuple[str, frozenset[str]], ...] = ()
+
+
+class Room:
+    """One room as of `pos`: `apply` folds the log into it, event by event.
+
+    `people` and `messages` hold what is *known*: recent or looked up ones (None: looked up, and not there). All else
+    is complete. `staff` are the owners and moderators.
+    """
+
+    __slots__ = (
+        "closed",
+        "id",
+        "kind",
+        "members",
+        "messages",
+        "n",
+        "people",
+        "pins",
+        "pos",
+        "rules_pos",
+        "settings",
+        "since",
+        "staff",
+        "title",
+        "visibility",
+    )
+
+    def __init__(self, room_id: str):
+        self.id = room_id
+        self.pos = 0
+        self.rules_pos = 0
+        self.n = 0
+        self.kind: Kind = "group"
+        self.title = ""
+        self.visibility: Visibility = "private"
+        self.settings = Settings()
+        self.closed = False
+        self.since: Millis = 0
+        self.members = 0
+        self.staff: dict[str, Role] = {}
+        self.pins: dict[int, Millis] = {}
+        self.people: dict[str, Person | None] = {}
+        self.messages: dict[int, Message | None] = {}
+
+    def copy(self) -> "Room":
+        """A room of its own, to decide a batch on before it is written."""
+        other = Room.__new__(Room)
+        for name in Room.__slots__:
+            value = getattr(self, name)
+            setattr(other, name, value.copy() if isinstance(value, dict) else value)
+        return other
+
+    # What the store knows
+
+    def know_person(self, user: str, person: Person | None) -> None:
+        self.people[user] = person
+
+    def know_message(self, pos: int, message: Message | None) -> None:
+        self.messages[pos] = message
+
+    def forget(self) -> None:
+        """Drops the oldest of what is only at hand, down to KNOWN_PEOPLE and KNOWN_MESSAGES."""
+        for known, most in ((self.people, KNOWN_PEOPLE), (self.messages, KNOWN_MESSAGES)):
+            surplus = len(known) - most
+            if surplus > 0:
+                for key in list(known)[:surplus]:
+                    del known[key]  # type: ignore[attr-defined]  # the two dicts differ in their types only
+
+    # Questions
+
+    def info(self) -> e.RoomInfo:
+        return e.RoomInfo(self.id, self.kind, self.title, self.visibility, self.settings)
+
+    def person(self, user: str) -> Person | None:
+        return self.people.get(user)
+
+    def role(self, actor: Actor) -> Role:
+        """The actor's rank here: the highest of membership, what the token grants, and platform admin."""
+        if actor.admin:
+            return Role.ADMIN
+        person = self.people.get(actor.user)
+        return max(person.role if person else self.staff.get(actor.user, Role.NONE), actor.grant(self.id))
+
+    def by(self, actor: Actor) -> By:
+        return By(actor.user, actor.name, self.role(actor).wire, actor.avatar)
+
+    def banned(self, user: str, now: Millis) -> bool:
+        person = self.people.get(user)
+        return person is not None and person.banned_until > now
+
+    def muted(self, user: str, now: Millis) -> bool:
+        person = self.people.get(user)
+        return person is not None and person.muted_until > now
+
+    def admits(self, actor: Actor, now: Millis) -> bool:
+        """Whether the actor may know of this room at all."""
+        if actor.admin:
+            return True
+        if self.visibility == "public":
+            return True
+        return self.role(actor) >= Role.MEMBER and not self.banned(actor.user, now)
+
+    def viewer(self, actor: Actor) -> Viewer:
+        """How this actor sees the log. Where history starts with joining, who never joined has none of it."""
+        role = self.role(actor)
+        first = 1
+        if self.settings.history == "from_join" and role < Role.MODERATOR:
+            person = self.people.get(actor.user)
+            first = person.joined_pos if person and person.member and person.joined_pos else self.pos + 1
+        return Viewer(actor.user, role, first)
+
+    # The one mutation
+
+    def apply(self, event: e.Logged) -> None:  # noqa: PLR0912 - one line an event, the whole state machine in one place
+        """Folds one event into the state. Total: whatever the log holds, this does not fail."""
+        self.pos = event.pos
+        if isinstance(event, e.RESTRICTING):
+            self.rules_pos = event.pos
+        match event:
+            case e.RoomCreated():
+                self._created(event)
+            case e.RoomUpdated():
+                if event.changes.title is not None:
+                    self.title = event.changes.title
+                if event.changes.settings is not None:
+                    self.settings = event.changes.settings.on(self.settings)
+            case e.RoomClosed():
+                self.closed = True
+            case e.MemberJoined():
+                self._rank(event, Role.MEMBER)
+            case e.MemberLeft() | e.MemberKicked():
+                self._rank(event, Role.NONE)
+            case e.MemberRoleChanged():
+                self._rank(event, BY_WIRE.get(event.role, Role.MEMBER))
+            case e.MemberMuted():
+                self._sanction(event, muted_until=event.until or FOREVER)
+            case e.MemberUnmuted():
+                self._sanction(event, muted_until=0)
+            case e.MemberBanned():
+                self._rank(event, Role.NONE)
+                self._sanction(event, banned_until=event.until or FOREVER)
+            case e.MemberUnbanned():
+                self._sanction(event, banned_until=0)
+            case e.MessageCreated():
+                self._message(event)
+            case e.MessageEdited():
+                if event.message is not None:
+                    self._change(
+                        event.target,
+                        text=event.message.text,
+                        mentions=event.message.mentions,
+                        edited_at=event.at,
+                    )
+            case e.MessageDeleted():
+                self._change(event.target, text=None, mentions=(), reactions=(), edited_at=None)
+                self.pins.pop(event.target, None)
+            case e.MessageReacted():
+                self._react(event.target, event.emoji, event.by.id, on=True)
+            case e.MessageUnreacted():
+                self._react(event.target, event.emoji, event.by.id, on=False)
+            case e.MessagePinned():
+                self.pins[event.target] = event.until or FOREVER
+            case e.MessageUnpinned():
+                self.pins.pop(event.target, None)
+            case _:
+                assert_never(event)
+
+    def apply_all(self, events: Iterable[e.Logged]) -> None:
+        for event in events:
+            self.apply(event)
+
+    def _created(self, event: e.RoomCreated) -> None:
+        info = event.room_info
+        self.kind, self.title, self.visibility, self.settings = info.kind, info.title, info.visibility, info.settings
+        self.since = event.at
+        self.members = 1
+        self.staff = {event.by.id: Role.OWNER}
+        self.people[event.by.id] = Person(
+            user=event.by.id, name=event.by.name, avatar=event.by.avatar, role=Role.OWNER, joined_pos=event.pos
+        )
+
+    def _rank(self, event: e.UserEvent, role: Role) -> None:
+        """Gives the user a role. The count of members follows from it, so it needs the person or the event's kind."""
+        person = self.people.get(event.user)
+        was_member = person.member if person else isinstance(event, e.MemberLeft)
+        self.members += (role >= Role.MEMBER) - was_member
+        if role >= Role.MODERATOR:
+            self.staff[event.user] = role
+        else:
+            self.staff.pop(event.user, None)
+        if person is not None or event.user in self.people:
+            person = person or Person(user=event.user, name=event.name)
+            joined = event.pos if not person.member and role >= Role.MEMBER else person.joined_pos
+            self.people[event.user] = replace(
+                person, name=event.name, role=role, joined_pos=joined if role >= Role.MEMBER else 0
+            )
+
+    def _sanction(self, event: e.UserEvent, **until: Millis) -> None:
+        if event.user in self.people:
+            person = self.people[event.user] or Person(user=event.user, name=event.name)
+            self.people[event.user] = replace(person, **until)
+
+    def _message(self, event: e.MessageCreated) -> None:
+        body = event.message
+        self.n += 1
+        if event.by.id in self.people:
+            person = self.people[event.by.id] or Person(user=event.by.id, name=event.by.name, avatar=event.by.avatar)
+            self.people[event.by.id] = replace(person, last_at=event.at)
+        self.messages[event.pos] = Message(
+            pos=event.pos,
+            at=event.at,
+            by=event.by,
+            n=self.n,
+            text=body.text if body else None,
+            mentions=body.mentions if body else (),
+            reply_to=body.reply_to.pos if body and body.reply_to else None,
+        )
+
+    def _change(self, target: int, **fields: object) -> None:
+        message = self.messages.get(target)
+        if message is not None and message.text is not None:
+            self.messages[target] = replace(message, **fields)
+
+    def _react(self, target: int, emoji: str, user: str, *, on: bool) -> None:
+        message = self.messages.get(target)
+        if message is None or message.text is None:
+            return
+        reactions = dict(message.reactions)
+        users = reactions.get(emoji, frozenset())
+        reactions[emoji] = users | {user} if on else users - {user}
+        self.messages[target] = replace(message, reactions=tuple((k, v) for k, v in reactions.items() if v))

@@ -1,0 +1,60 @@
+"""The one rule by which anybody sees anything of a room's log."""
+
+from collections.abc import Iterable, Iterator
+
+from msgspec.structs import replace
+
+from rooms import events as e
+from rooms.actors import By, Viewer
+
+NOBODY = By("", "", "moderator")
+"""Stands for who muted somebody, before viewers who are not told."""
+
+
+def visible(event: e.Logged, viewer: Viewer) -> e.Logged | None:
+    """The event as this viewer may see it, or None where it is not for them and a `room.skip` takes its place.
+
+    Who muted somebody and why, and why a message was removed or a member sent away, is for moderators and the one
+    concerned.
+    """
+    if event.pos < viewer.from_pos:
+        return None
+    if viewer.staff:
+        return event
+    match event:
+        case e.MemberMuted() if event.user != viewer.user:
+            return replace(event, by=NOBODY, reason=None)
+        case e.MemberKicked() | e.MemberBanned() if event.user != viewer.user and event.reason is not None:
+            return replace(event, reason=None)
+        case e.MessageDeleted() if event.reason is not None:
+            return replace(event, reason=None)
+        case _:
+            return event
+
+
+def shown(events: Iterable[e.Logged], viewer: Viewer) -> Iterator[e.Logged | e.Skip]:
+    """The events of one room, in order, as this viewer gets them: what is not visible becomes skips, neighbours joined."""
+    hidden: list[int] = []
+    for event in events:
+        seen = visible(event, viewer)
+        if seen is None:
+            hidden.append(event.pos)
+            room = event.room
+            continue
+        if hidden:
+            yield e.Skip(event.room, hidden[0], hidden[-1])
+            hidden.clear()
+        yield seen
+    if hidden:
+        yield e.Skip(room, hidden[0], hidden[-1])
+
+
+def differs(event: e.Logged) -> bool:
+    """Whether moderators, the one concerned and all others see this event in different forms."""
+    match event:
+        case e.MemberMuted():
+            return True
+        case e.MemberKicked() | e.MemberBanned() | e.MessageDeleted():
+            return event.reason is not None
+        case _:
+            return False
