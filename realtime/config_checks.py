@@ -1,0 +1,82 @@
+"""What a setting's type does not say: each check raises ValueError with the problem."""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from realtime.config import Config
+
+MIN_SECRET_BYTES = 32
+"""RFC 7518 section 3.2: an HS256 key is at least as long as the hash."""
+
+
+def _secret(value: str) -> None:
+    if value.lstrip().startswith("-----BEGIN"):
+        raise ValueError("is a PEM text; name its file in public_key_file")
+    if value and len(value.encode()) < MIN_SECRET_BYTES:
+        raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes long")
+
+
+def _origins(value: tuple[str, ...]) -> None:
+    for origin in value:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError(f"{origin!r} is no origin: write scheme://host or scheme://host:port, without a path")
+
+
+def _networks(value: tuple[str, ...]) -> None:
+    for network in value:
+        ipaddress.ip_network(network)
+
+
+def _words(value: tuple[str, ...]) -> None:
+    if not all(word.strip() for word in value):
+        raise ValueError("an empty word would match every message")
+
+
+def _jwks_url(value: str) -> None:
+    parts = urlsplit(value)
+    secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1"))
+    if value and not (secure and parts.hostname):
+        raise ValueError("must be an https:// URL (http:// only to this machine)")
+
+
+def _file_url(scheme: str, *, or_default: str) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        if value and not re.match(rf"{scheme}:///.", value):
+            raise ValueError(f"must be {scheme}:///PATH, or empty for {or_default}")
+
+    return check
+
+
+def _broker_url(value: str) -> None:
+    if value != "memory://":
+        raise ValueError("must be memory://")
+
+
+CHECKS: dict[tuple[str, str], Callable[[Any], None]] = {
+    ("server", "allowed_origins"): _origins,
+    ("server", "trusted_proxies"): _networks,
+    ("auth", "secret"): _secret,
+    ("auth", "jwks_url"): _jwks_url,
+    ("store", "url"): _file_url("sqlite", or_default="galaxy.db in the data folder"),
+    ("broker", "url"): _broker_url,
+    ("records", "url"): _file_url("jsonl", or_default="records/ in the data folder"),
+    ("moderation", "blocked_words"): _words,
+    ("moderation", "masked_words"): _words,
+}
+
+
+def check_together(config: "Config") -> Iterator[tuple[str, str, str]]:
+    """What two settings make of each other: section, key and problem."""
+    if config.auth.jwks_file and config.auth.jwks_url:
+        yield "auth", "jwks_url", "jwks_file is set too; one of them"
+    if config.limits.body_bytes < config.limits.message_bytes:
+        yield "limits", "body_bytes", "must be at least message_bytes: a command fits in a request too"
+    if config.limits.commands_burst < config.limits.commands_per_second:
+        yield "limits", "commands_burst", "must be at least commands_per_second"
+    if config.limits.joins_burst < config.limits.joins_per_second:
+        yield "limits", "joins_burst", "must be at least joins_per_second"
