@@ -273,7 +273,9 @@ class ReportCreate(RoomChange, frozen=True, kw_only=True, tag="report.create"):
 ConnectionCommand = Hello | Ping | Refresh | RoomJoin | RoomLeave
 """Commands that concern one connection; HTTP refuses them."""
 
-Query = RoomList | RoomEvents | MemberList | InviteList | MessageList | MessageSearch | PendingList | ReadList | PresenceGet
+Query = (
+    RoomList | RoomEvents | MemberList | InviteList | MessageList | MessageSearch | PendingList | ReadList | PresenceGet
+)
 """Commands that only read."""
 
 Decided = (

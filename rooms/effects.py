@@ -107,6 +107,4 @@ class KeepOwner(Struct, frozen=True):
     user: str
 
 
-Effect = (
-    AddInvite | RevokeInvite | UseInvite | AddPending | TakePending | AddReport | React | SpaceMessages | KeepOwner
-)
+Effect = AddInvite | RevokeInvite | UseInvite | AddPending | TakePending | AddReport | React | SpaceMessages | KeepOwner

@@ -20,7 +20,7 @@ class Named(Struct, frozen=True):
 
 def _tails(text: str) -> list[str]:
     """What follows each `@` that does not stand inside a word (so no mail address mentions anybody)."""
-    tails = []
+    tails: list[str] = []
     at = text.find("@")
     while at >= 0 and len(tails) < MAX_MENTIONS:
         if at == 0 or not text[at - 1].isalnum():

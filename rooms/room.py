@@ -53,8 +53,9 @@ class Message(Struct, frozen=True, kw_only=True):
 class Room:
     """One room as of `pos`: `apply` folds the log into it, event by event.
 
-    `people` and `messages` hold what is *known*: recent or looked up ones (None: looked up, and not there). All else
-    is complete. `staff` are the owners and moderators.
+    `people` and `messages` hold what is *known*: recent or looked up ones (None: looked up, and not there). They are
+    all there is while `whole`, as in a room folded from its first event. All else is complete. `staff` are the owners
+    and moderators.
     """
 
     __slots__ = (
@@ -73,10 +74,12 @@ class Room:
         "staff",
         "title",
         "visibility",
+        "whole",
     )
 
     def __init__(self, room_id: str):
         self.id = room_id
+        self.whole = True
         self.pos = 0
         self.rules_pos = 0
         self.n = 0
@@ -110,11 +113,18 @@ class Room:
 
     def forget(self) -> None:
         """Drops the oldest of what is only at hand, down to KNOWN_PEOPLE and KNOWN_MESSAGES."""
-        for known, most in ((self.people, KNOWN_PEOPLE), (self.messages, KNOWN_MESSAGES)):
-            surplus = len(known) - most
-            if surplus > 0:
-                for key in list(known)[:surplus]:
-                    del known[key]  # type: ignore[attr-defined]  # the two dicts differ in their types only
+        for user in list(self.people)[: max(0, len(self.people) - KNOWN_PEOPLE)]:
+            del self.people[user]
+            self.whole = False
+        for pos in list(self.messages)[: max(0, len(self.messages) - KNOWN_MESSAGES)]:
+            del self.messages[pos]
+            self.whole = False
+
+    def knows_person(self, user: str) -> bool:
+        return self.whole or user in self.people
+
+    def knows_message(self, pos: int) -> bool:
+        return self.whole or pos in self.messages
 
     # Questions
 
@@ -161,7 +171,7 @@ class Room:
 
     # The one mutation
 
-    def apply(self, event: e.Logged) -> None:  # noqa: PLR0912 - one line an event, the whole state machine in one place
+    def apply(self, event: e.Logged) -> None:
         """Folds one event into the state. Total: whatever the log holds, this does not fail."""
         self.pos = event.pos
         if isinstance(event, e.RESTRICTING):
@@ -229,32 +239,36 @@ class Room:
             user=event.by.id, name=event.by.name, avatar=event.by.avatar, role=Role.OWNER, joined_pos=event.pos
         )
 
+    def _person(self, user: str, name: str) -> Person | None:
+        """The person to change: a new one where it is known that there is none, None where nothing is known."""
+        if not self.knows_person(user):
+            return None
+        return self.people.get(user) or Person(user=user, name=name)
+
     def _rank(self, event: e.UserEvent, role: Role) -> None:
-        """Gives the user a role. The count of members follows from it, so it needs the person or the event's kind."""
-        person = self.people.get(event.user)
-        was_member = person.member if person else isinstance(event, e.MemberLeft)
-        self.members += (role >= Role.MEMBER) - was_member
+        """Gives the user a role. Who is not known loses a membership with any event that ends one."""
+        person = self._person(event.user, event.name)
+        member = role >= Role.MEMBER
+        was_member = person.member if person else not isinstance(event, e.MemberJoined)
+        self.members += member - was_member
         if role >= Role.MODERATOR:
             self.staff[event.user] = role
         else:
             self.staff.pop(event.user, None)
-        if person is not None or event.user in self.people:
-            person = person or Person(user=event.user, name=event.name)
-            joined = event.pos if not person.member and role >= Role.MEMBER else person.joined_pos
-            self.people[event.user] = replace(
-                person, name=event.name, role=role, joined_pos=joined if role >= Role.MEMBER else 0
-            )
+        if person is not None:
+            joined_pos = (person.joined_pos if was_member else event.pos) if member else 0
+            self.people[event.user] = replace(person, name=event.name, role=role, joined_pos=joined_pos)
 
     def _sanction(self, event: e.UserEvent, **until: Millis) -> None:
-        if event.user in self.people:
-            person = self.people[event.user] or Person(user=event.user, name=event.name)
+        person = self._person(event.user, event.name)
+        if person is not None:
             self.people[event.user] = replace(person, **until)
 
     def _message(self, event: e.MessageCreated) -> None:
         body = event.message
         self.n += 1
-        if event.by.id in self.people:
-            person = self.people[event.by.id] or Person(user=event.by.id, name=event.by.name, avatar=event.by.avatar)
+        person = self._person(event.by.id, event.by.name)
+        if person is not None:
             self.people[event.by.id] = replace(person, last_at=event.at)
         self.messages[event.pos] = Message(
             pos=event.pos,

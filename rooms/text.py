@@ -60,7 +60,9 @@ def is_emoji_only(text: str) -> bool:
 
 def check_emoji(text: str) -> None:
     """Raises Rejected(`bad_request`) unless `text` is an emoji or a shortcode such as `:wave:`."""
-    shortcode = len(text) > 2 and text[0] == text[-1] == ":" and text[1:-1].replace("_", "").isalnum() and text.isascii()
+    shortcode = (
+        len(text) > 2 and text[0] == text[-1] == ":" and text[1:-1].replace("_", "").isalnum() and text.isascii()
+    )
     if not shortcode and not is_emoji(text):
         raise Rejected("bad_request", "A reaction is an emoji or a :shortcode:.", field="emoji")
 

@@ -33,7 +33,7 @@ def visible(event: e.Logged, viewer: Viewer) -> e.Logged | None:
 
 
 def shown(events: Iterable[e.Logged], viewer: Viewer) -> Iterator[e.Logged | e.Skip]:
-    """The events of one room, in order, as this viewer gets them: what is not visible becomes skips, neighbours joined."""
+    """The events of one room, in order, as this viewer gets them: hidden ones become skips, neighbours joined."""
     hidden: list[int] = []
     for event in events:
         seen = visible(event, viewer)

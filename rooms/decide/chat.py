@@ -1,0 +1,232 @@
+"""Decides what is said: messages, edits, deletions, reactions, pins, and messages that wait."""
+
+from typing import Any
+
+from rooms import commands as c
+from rooms import events as e
+from rooms.actors import Actor, By, Role
+from rooms.decide.decision import Decision, Moment, Outcome
+from rooms.decide.needs import Release
+from rooms.drafts import Draft, Verdict
+from rooms.effects import AddPending, Effect, Pending, React, SpaceMessages, TakePending
+from rooms.errors import Rejected, not_found
+from rooms.mentions import EVERYBODY, mentioned
+from rooms.permissions import check_writer
+from rooms.room import FOREVER, Message, Room
+from rooms.text import check_emoji, check_text, is_emoji_only, preview
+
+UNIQUE_MS = 30_000
+"""Within what time a user may not repeat a text, where the room's setting `unique` is on."""
+
+
+def send(room: Room, actor: Actor, role: Role, command: c.MessageSend, moment: Moment) -> Outcome:
+    check_message(room, role, command.text)
+    effects = _check_pace(room, actor, role, command.text, moment.now)
+    if command.reply_to is not None:
+        message_at(room, command.reply_to, room.viewer(actor).from_pos, field="reply_to")
+    verdict = moment.verdict
+    if verdict is None:
+        return Draft("message", room.id, actor.user, role, command.text, room.settings.policy)
+    text = _judged(verdict, command.text)
+    held = verdict.action == "hold"
+    if held or (room.settings.delay_seconds and role < Role.MODERATOR):
+        release_at = None if held else moment.now + room.settings.delay_seconds * 1_000
+        pending = Pending(
+            id=moment.fresh,
+            room=room.id,
+            kind="held" if held else "delayed",
+            actor=actor,
+            at=moment.now,
+            text=text,
+            reply_to=command.reply_to,
+            release_at=release_at,
+            rule=verdict.rule,
+        )
+        space = effects or (SpaceMessages(actor.user, moment.now, 0),)
+        return Decision(
+            effects=(*space, AddPending(pending, moment.limits.pending)),
+            reply={pending.kind: True, "pending": pending.id},
+            pos=False,
+        )
+    return Decision(
+        events=(_created(room, actor, text, command.reply_to, moment),),
+        effects=effects,
+        timed=True,
+    )
+
+
+def check_message(room: Room, role: Role, text: str) -> None:
+    """Raises Rejected unless the text may stand in this room, whoever judges its content later."""
+    if len(text) > room.settings.max_text:
+        raise Rejected("too_long", f"At most {room.settings.max_text} characters fit here.", field="text")
+    check_text(text, "text")
+    if room.settings.emoji_only and role < Role.MODERATOR and not is_emoji_only(text):
+        raise Rejected("forbidden", "Only emoji may be sent here.", field="emoji_only")
+
+
+def _check_pace(room: Room, actor: Actor, role: Role, text: str, now: int) -> tuple[Effect, ...]:
+    """Slow mode and repeats. Returns what must still hold when the message is written."""
+    if role >= Role.MODERATOR:
+        return ()
+    person = room.people.get(actor.user)
+    gap = room.settings.slow_seconds * 1_000
+    if gap and person and person.last_at + gap > now:
+        raise Rejected("slow_mode", "Slow mode is on.", retry_after_ms=person.last_at + gap - now)
+    if room.settings.unique:
+        for message in reversed(room.messages.values()):
+            if message is None or message.by.id != actor.user:
+                continue
+            if message.at + UNIQUE_MS > now and message.text == text:
+                wait = message.at + UNIQUE_MS - now
+                raise Rejected("duplicate_text", "You have just said that.", field="text", retry_after_ms=wait)
+    return (SpaceMessages(actor.user, now, gap),) if gap else ()
+
+
+def _judged(verdict: Verdict, text: str) -> str:
+    """The text to publish. Raises Rejected where the policy refuses it."""
+    match verdict.action:
+        case "block":
+            raise Rejected("blocked", verdict.reason, field="text")
+        case "bounce":
+            raise Rejected("bounced", verdict.reason, field="text")
+        case "mask":
+            return verdict.text
+        case "allow" | "hold":
+            return text
+
+
+def _created(room: Room, actor: Actor, text: str, reply_to: int | None, moment: Moment) -> e.MessageCreated:
+    by = room.by(actor)
+    body = e.Body(
+        text=text, n=room.n + 1, reply_to=quote(room, reply_to), mentions=_mentions(room, actor, text, moment)
+    )
+    return e.MessageCreated(room=room.id, pos=room.pos + 1, at=moment.now, by=by, message=body)
+
+
+def quote(room: Room, reply_to: int | None) -> e.Quote | None:
+    message = room.messages.get(reply_to) if reply_to is not None else None
+    if message is None or reply_to is None:
+        return None
+    if message.text is None:
+        return e.Quote(reply_to, deleted=True)
+    return e.Quote(reply_to, message.by, preview(message.text))
+
+
+def _mentions(room: Room, actor: Actor, text: str, moment: Moment) -> tuple[str, ...]:
+    """Everybody at once is for owners and moderators, and not above `presence_names` people."""
+    if "@" not in text:
+        return ()
+    users = mentioned(text, moment.facts.named)
+    everybody = room.role(actor) >= Role.MODERATOR and room.members <= moment.limits.presence_names
+    return users if everybody else tuple(user for user in users if user != EVERYBODY)
+
+
+def message_at(room: Room, pos: int, from_pos: int = 1, field: str = "target") -> Message:
+    """The message at `pos`. Raises Rejected(`not_found`) where there is none, or none that may be read."""
+    message = room.messages.get(pos)
+    if message is None or message.text is None or pos < from_pos:
+        raise Rejected("not_found", "There is no such message.", field=field)
+    return message
+
+
+def edit(room: Room, actor: Actor, role: Role, command: c.MessageEdit, moment: Moment) -> Outcome:
+    message = message_at(room, command.target)
+    if message.by.id != actor.user:
+        raise Rejected("forbidden", "Only its author may edit a message.", field="target")
+    limit = moment.limits.edit_ms
+    if limit and message.at + limit < moment.now:
+        raise Rejected("forbidden", "This message is too old to be edited.", field="edit_seconds")
+    check_message(room, role, command.text)
+    if moment.verdict is None:
+        return Draft("edit", room.id, actor.user, role, command.text, room.settings.policy)
+    if moment.verdict.action == "hold":
+        raise Rejected("bounced", moment.verdict.reason, field="text")
+    text = _judged(moment.verdict, command.text)
+    body = e.Body(
+        text=text, n=message.n, reply_to=quote(room, message.reply_to), mentions=_mentions(room, actor, text, moment)
+    )
+    return _one(e.MessageEdited(**_head(room, actor, moment), target=command.target, message=body))
+
+
+def delete(room: Room, actor: Actor, role: Role, command: c.MessageDelete, moment: Moment) -> Decision:
+    message = message_at(room, command.target)
+    if message.by.id != actor.user and role < Role.MODERATOR:
+        raise Rejected("forbidden", "Only its author or a moderator may delete a message.", field="target")
+    if room.closed and role < Role.MODERATOR:
+        raise Rejected("forbidden", "This room is closed.", field="closed")
+    return _one(e.MessageDeleted(**_head(room, actor, moment), target=command.target, reason=command.reason))
+
+
+def react(room: Room, actor: Actor, command: c.MessageReact | c.MessageUnreact, moment: Moment) -> Decision:
+    """In live rooms reactions stand beside the log: they come by the thousand and are shown as counts."""
+    check_emoji(command.emoji)
+    message = message_at(room, command.target, room.viewer(actor).from_pos)
+    on = isinstance(command, c.MessageReact)
+    if room.kind == "live":
+        kinds = moment.limits.reaction_kinds
+        return Decision(effects=(React(command.target, actor.user, command.emoji, on, kinds),), pos=False)
+    reactions = dict(message.reactions)
+    if (actor.user in reactions.get(command.emoji, ())) == on:
+        return Decision(reply={"duplicate": True})
+    if on and command.emoji not in reactions and len(reactions) >= moment.limits.reaction_kinds:
+        raise Rejected("too_many", "This message bears as many kinds of reaction as it can.", field="emoji")
+    kind = e.MessageReacted if on else e.MessageUnreacted
+    return _one(kind(**_head(room, actor, moment), target=command.target, emoji=command.emoji))
+
+
+def pin(room: Room, actor: Actor, command: c.MessagePin | c.MessageUnpin, moment: Moment) -> Decision:
+    message_at(room, command.target)
+    pinned = room.pins.get(command.target, 0) > moment.now
+    if isinstance(command, c.MessageUnpin):
+        if not pinned:
+            return Decision(reply={"duplicate": True})
+        return _one(e.MessageUnpinned(**_head(room, actor, moment), target=command.target))
+    end = moment.now + command.seconds * 1_000 if command.seconds else None
+    if pinned and room.pins[command.target] == (end or FOREVER):
+        return Decision(reply={"duplicate": True})
+    if not pinned and sum(until > moment.now for until in room.pins.values()) >= moment.limits.pins:
+        raise Rejected("too_many", f"At most {moment.limits.pins} messages can be pinned.", field="target")
+    return _one(e.MessagePinned(**_head(room, actor, moment), target=command.target, until=end))
+
+
+def approve(room: Room, actor: Actor, command: c.MessageApprove, moment: Moment) -> Decision:
+    """Publishes a waiting message in its author's name, unless the author has lost the right to it meanwhile."""
+    pending = moment.facts.pending
+    if pending is None:
+        raise not_found("pending message")
+    return release(room, Release(pending), moment)
+
+
+def deny(room: Room, actor: Actor, command: c.MessageDeny, moment: Moment) -> Decision:
+    if moment.facts.pending is None:
+        raise not_found("pending message")
+    return Decision(effects=(TakePending(moment.facts.pending.id),), pos=False)
+
+
+def release(room: Room, command: Release, moment: Moment) -> Decision:
+    """Decides a waiting message again, as of now. Its author's sanctions and the room's rules may have changed."""
+    pending = command.pending
+    author = pending.actor
+    if not room.admits(author, moment.now) or room.banned(author.user, moment.now):
+        raise Rejected("banned", "The author is no longer admitted to this room.")
+    if room.closed:
+        raise Rejected("forbidden", "This room is closed.", field="closed")
+    check_writer(room, author, room.role(author), moment.now)
+    event = _created(room, author, pending.text, pending.reply_to, moment)
+    return Decision(events=(event,), effects=(TakePending(pending.id),), timed=True)
+
+
+def purge(room: Room, by: By, first_pos: int, moment: Moment) -> list[e.Logged]:
+    """The deletions that go with a ban, from position `first_pos` on."""
+    return [
+        e.MessageDeleted(room=room.id, pos=first_pos + i, at=moment.now, by=by, target=target)
+        for i, target in enumerate(moment.facts.purge)
+    ]
+
+
+def _head(room: Room, actor: Actor, moment: Moment) -> dict[str, Any]:
+    return {"room": room.id, "pos": room.pos + 1, "at": moment.now, "by": room.by(actor)}
+
+
+def _one(event: e.Logged) -> Decision:
+    return Decision(events=(event,))

@@ -1,0 +1,95 @@
+"""What a command must know of its room before it can be decided."""
+
+from msgspec import Struct
+
+from rooms import commands as c
+from rooms.effects import Invite, Pending
+from rooms.ids import Millis
+from rooms.mentions import Named, candidates
+from rooms.room import Room
+
+
+class Needs(Struct, frozen=True):
+    """What is to be looked up. `purge` asks for the positions of a user's undeleted messages since a time."""
+
+    people: frozenset[str] = frozenset()
+    messages: frozenset[int] = frozenset()
+    names: frozenset[str] = frozenset()
+    invite: str | None = None
+    pending: str | None = None
+    purge: tuple[str, Millis] | None = None
+
+
+class Facts(Struct, frozen=True):
+    """What the look-up found, apart from people and messages, which the room itself then knows."""
+
+    named: Named = Named()
+    invite: Invite | None = None
+    pending: Pending | None = None
+    purge: tuple[int, ...] = ()
+
+
+class Release(Struct, frozen=True):
+    """Lets a delayed message go: the server's own command, once its time has come."""
+
+    pending: Pending
+
+
+MAX_PURGE = 500
+"""Most messages that one ban takes away, newest first."""
+
+
+def needs(room: Room, user: str, command: c.Decided | Release, now: Millis, facts: Facts | None = None) -> Needs:
+    """What the store must be asked before `decide`; people and messages only where the room does not know them.
+
+    `facts` is what a first look-up found: an approval needs its message's author, once the message is known.
+    """
+    people = {user}
+    messages: set[int] = set()
+    names: frozenset[str] = frozenset()
+    invite = pending = None
+    purge = None
+    match command:
+        case c.MessageSend():
+            if command.reply_to is not None:
+                messages.add(command.reply_to)
+            names = candidates(command.text)
+        case c.MessageEdit():
+            messages.add(command.target)
+            names = candidates(command.text)
+        case c.MessageDelete() | c.MessageReact() | c.MessageUnreact() | c.MessagePin() | c.MessageUnpin():
+            messages.add(command.target)
+        case c.ReportCreate():
+            if command.target is not None:
+                messages.add(command.target)
+        case c.MemberRole() | c.MemberMute() | c.MemberUnmute() | c.MemberKick() | c.MemberUnban():
+            people.add(command.user)
+        case c.MemberBan():
+            people.add(command.user)
+            if command.purge_seconds:
+                purge = (command.user, now - command.purge_seconds * 1_000)
+        case c.InviteAccept():
+            invite = command.code
+        case c.MessageApprove() | c.MessageDeny():
+            pending = command.pending
+            if facts is not None and facts.pending is not None:
+                names = _of_pending(facts.pending, people, messages)
+        case Release():
+            names = _of_pending(command.pending, people, messages)
+        case _:
+            pass
+    return Needs(
+        people=frozenset(u for u in people if not room.knows_person(u)),
+        messages=frozenset(pos for pos in messages if not room.knows_message(pos)),
+        names=names,
+        invite=invite,
+        pending=pending,
+        purge=purge,
+    )
+
+
+def _of_pending(pending: Pending, people: set[str], messages: set[int]) -> frozenset[str]:
+    people.add(pending.actor.user)
+    if pending.reply_to is not None:
+        messages.add(pending.reply_to)
+    return candidates(pending.text)
