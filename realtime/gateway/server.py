@@ -1,0 +1,176 @@
+"""uvicorn's server with a drain: on SIGTERM clients are told and served out before the listener closes."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from os import PathLike
+from types import FrameType
+from typing import Any
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from realtime.gateway.error_log import adopt_uvicorn_log, describe, report_loop_error
+
+log = structlog.get_logger("realtime.gateway")
+
+CLOSE_SECONDS = 2  # after the drain: responses in flight, close handshakes; then connections are cut
+TLS_HANDSHAKE_SECONDS = 10.0
+
+
+class GalaxyServer(uvicorn.Server):
+    """Use `await serve()` or `run()` in a process, `running(server)` within an event loop that is not the server's.
+
+    `listening` is set once `port` is known and connections are accepted. `draining` is true from the first SIGTERM or
+    SIGINT on, while the listener is still open: readiness fails on it. `serve()` raises OSError if it cannot listen.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, drain: Callable[[], Awaitable[None]], drain_seconds: float, reuse_port: bool
+    ) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+        self.draining = False
+        self._drain = drain
+        self._drain_seconds = drain_seconds
+        self._reuse_port = reuse_port
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._drain_task: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port listened on, also where the config says 0. Raises RuntimeError before `listening`."""
+        if not self.listening.is_set():
+            raise RuntimeError("not listening yet")
+        return int(self.servers[0].sockets[0].getsockname()[1])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, but with SO_REUSEPORT, bounded TLS handshakes, and an OSError for the caller."""
+        if sockets is not None:
+            raise ValueError("the server binds its own sockets")
+        config = self.config
+        loop = asyncio.get_running_loop()
+        if loop.get_exception_handler() is None:
+            loop.set_exception_handler(report_loop_error)
+        await self.lifespan.startup()
+
+        def protocol() -> asyncio.Protocol:
+            return config.http_protocol_class(  # type: ignore[call-arg]  # uvicorn's signature for `http=`
+                config=config, server_state=self.server_state, app_state=self.lifespan.state, _loop=loop
+            )
+
+        server = await loop.create_server(
+            protocol,
+            config.host,
+            config.port,
+            ssl=config.ssl,
+            ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS if config.ssl else None,
+            backlog=config.backlog,
+            reuse_port=self._reuse_port,
+        )
+        self.servers = [server]
+        self.started = True
+        self.listening.set()
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal handler. The first signal begins the drain, the second ends the server at once.
+
+        Not recorded for uvicorn, which would raise the signal again after `serve()`: the caller still has to clean up.
+        """
+        if self.draining or not self.started or self._loop is None:
+            self.should_exit = self.force_exit = True
+        else:
+            self.draining = True
+            self._loop.call_soon_threadsafe(self.begin_drain)
+
+    def begin_drain(self) -> None:
+        """What SIGTERM does, for callers within the loop. Idempotent."""
+        self.draining = True
+        if self._drain_task is None:
+            self._drain_task = asyncio.get_running_loop().create_task(self._drain_and_exit())
+
+    async def _drain_and_exit(self) -> None:
+        try:
+            # Not wait_for: that would wait for a drain which does not end on cancellation either.
+            drain = asyncio.ensure_future(self._drain())
+            done, _ = await asyncio.wait({drain}, timeout=self._drain_seconds)
+            if not done:
+                drain.cancel()
+                log.warning("drain_timeout", seconds=self._drain_seconds)
+            elif not drain.cancelled() and (error := drain.exception()) is not None:
+                log.error("drain_failed", **describe(error))
+        finally:
+            self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.force_exit and self._drain_task is not None:
+            self._drain_task.cancel()
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)  # connection_lost is called in the next turn
+
+
+def make_server(
+    app: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    ws_class: type[asyncio.Protocol],
+    http_class: type[asyncio.Protocol],
+    drain: Callable[[], Awaitable[None]],
+    drain_seconds: float = 10.0,
+    keep_alive_seconds: int = 75,
+    reuse_port: bool = False,
+    certfile: str | PathLike[str] | None = None,
+    keyfile: str | PathLike[str] | None = None,
+) -> GalaxyServer:
+    """A server for `app` (HTTP) and `ws_class` (WebSocket) on one port; 0 takes a free one.
+
+    `drain` runs once on the first signal, for at most `drain_seconds`, with the listener still open. The process has
+    ended `CLOSE_SECONDS` and a few tenths later, whatever clients do.
+    """
+    adopt_uvicorn_log()
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http=http_class,
+        ws=ws_class,
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        workers=1,
+        backlog=4096,
+        timeout_keep_alive=keep_alive_seconds,
+        timeout_graceful_shutdown=CLOSE_SECONDS,
+        ssl_certfile=certfile,
+        ssl_keyfile=keyfile,
+    )
+    return GalaxyServer(config, drain, drain_seconds, reuse_port)
+
+
+@asynccontextmanager
+async def running(server: GalaxyServer) -> AsyncIterator[GalaxyServer]:
+    """Serve within the present loop, without touching signals; drained and closed on leaving."""
+    serving: asyncio.Task[Any] = asyncio.create_task(server._serve())
+    listening = asyncio.create_task(server.listening.wait())
+    await asyncio.wait({serving, listening}, return_when=asyncio.FIRST_COMPLETED)
+    if serving.done():
+        listening.cancel()
+        await serving
+    try:
+        yield server
+    finally:
+        server.begin_drain()
+        await serving
