@@ -108,7 +108,8 @@ class Limits(Section, frozen=True):
     pong_seconds: Positive = 10
     head_bytes: Bytes = 16_384
     body_bytes: Bytes = 65_536
-    request_seconds: Positive = 10
+    head_seconds: Positive = 10
+    body_seconds: Positive = 10
     invite_guesses_per_minute: Count = 10
     edit_seconds: Count = 0
 
@@ -155,8 +156,9 @@ SECTIONS: dict[str, type[Section]] = {f.name: f.type for f in msgspec.structs.fi
 _FIELDS = {name: {f.name: f.type for f in msgspec.structs.fields(section)} for name, section in SECTIONS.items()}
 
 
-def load(path: Path | None, environ: Mapping[str, str]) -> Config:
-    """The settings of the file (none: the defaults) with the environment's over them.
+def load(path: Path | None, environ: Mapping[str, str], server: Mapping[str, str | None] | None = None) -> Config:
+    """The settings of the file (none: the defaults), with the environment's over them, and over those the options of
+    the command line for `[server]`: key → text, None where not given.
 
     Of the environment only names with `__` count: `GALAXY_LIMITS__COMMANDS_PER_SECOND=0`; commas separate lists.
     Raises ConfigError, which names every problem found.
@@ -165,6 +167,9 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     if path is not None:
         settings.read_file(path)
     settings.read_environment(environ)
+    for key, value in (server or {}).items():
+        if value is not None:
+            settings.put("server", key, value, f"--{key}", text=True)
     return settings.config()
 
 
