@@ -172,7 +172,10 @@ class FrameParser:
             self._needed = needed
 
     def _read_header(self, data: bytes, position: int, end: int) -> tuple[int, int]:
-        """Bytes of the header, masking key included, and of the payload (0 while the header is incomplete)."""
+        """Bytes of the header, masking key included, and of the payload.
+
+        Where the length is not there yet: the bytes needed to read it, and 0.
+        """
         first, second = data[position], data[position + 1]
         length = second & 0x7F
         opcode = first & 0x0F
@@ -193,9 +196,9 @@ class FrameParser:
         header = 6
         if length > MAX_CONTROL_PAYLOAD:
             width = 2 if length == 126 else 8
-            header += width
             if end - position < 2 + width:
-                return header, 0
+                return 2 + width, 0
+            header += width
             length = _read_extended_length(data[position + 2 : position + 2 + width])
         if length + (len(self._partial.payload) if self._partial else 0) > self.max_message:
             raise Violation(TOO_BIG, f"message is longer than {self.max_message} bytes")

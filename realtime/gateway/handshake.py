@@ -61,10 +61,13 @@ class _RefusedByLibrary(Refused):
 class Rules(Protocol):
     """What a server accepts, beyond RFC 6455's own rules."""
 
-    paths: Container[str]
-    """Where sockets are served; any other path is 404."""
-    subprotocols: Container[str]
-    """The known ones. The client's first known offer is agreed on; none offered is fine, only unknown ones are 400."""
+    @property
+    def paths(self) -> Container[str]:
+        """Where sockets are served; any other path is 404."""
+
+    @property
+    def subprotocols(self) -> Container[str]:
+        """The known ones. The client's first known offer is agreed on; none offered is fine, only unknown ones 400."""
 
     def allows_origin(self, origin: str, host: str) -> bool:
         """Whether a page of `origin` may connect to `host`; asked only where the client sends `Origin`. Else 403."""
