@@ -2,11 +2,18 @@
 
 A bot that answers "!ping":
 
-    async with Client("http://127.0.0.1:8080", token=token) as me, me.room("g.lobby") as room:
+```python
+import asyncio, os
+from realtime.client import Client, MessageCreated
+
+async def main(url: str, token: str) -> None:
+    async with Client(url, token=token) as me, me.room("g.lobby") as room:
         async for event in room.events():
-            match event:
-                case MessageCreated(message=Message(text="!ping"), pos=pos):
-                    await room.send("pong", reply_to=pos)
+            if isinstance(event, MessageCreated) and event.message and event.message.text == "!ping":
+                await room.send("pong", reply_to=event.pos)
+
+asyncio.run(main("http://127.0.0.1:8080", os.environ["GALAXY_TOKEN"]))
+```
 """
 
 from realtime.client.backoff import Clock, SystemClock

@@ -37,15 +37,6 @@ _log = logging.getLogger("galaxy_live.client")
 class Client(UserCommands):
     """A connection to a galaxy-live server that survives its loss.
 
-    A bot:
-
-        async with Client("http://127.0.0.1:8080", token=token) as me:
-            async with me.room("g.lobby") as room:
-                async for event in room.events():
-                    match event:
-                        case MessageCreated(message=Message(text="!ping")):
-                            await room.send("pong", reply_to=event.pos)
-
     `url` is the server's http, https, ws or wss address. `token` is a string, or an async function that is asked for
     one at the start, before it expires and after it was refused (it may raise OSError for "try again"; anything else
     it raises ends the client); without it the client says `hello {}`. `queue` bounds the events waiting in one room

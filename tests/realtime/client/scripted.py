@@ -89,6 +89,7 @@ class ScriptedServer:
     def __init__(self, *, greets: bool = True) -> None:
         self.greets = greets
         self.status: HTTPStatus | None = None
+        self.refused = asyncio.Event()
         self.accepted: asyncio.Queue[Peer] = asyncio.Queue()
         self._server: Server
 
@@ -107,7 +108,10 @@ class ScriptedServer:
         await ws.wait_closed()
 
     def _request(self, connection: ServerConnection, _: Request) -> Response | None:
-        return None if self.status is None else connection.respond(self.status, "no\n")
+        if self.status is None:
+            return None
+        self.refused.set()
+        return connection.respond(self.status, "no\n")
 
     async def __aenter__(self) -> Self:
         self._server = await serve(

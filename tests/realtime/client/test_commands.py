@@ -52,8 +52,11 @@ async def test_messagepack_speaks_binary_frames(server: ScriptedServer) -> None:
         assert await sending == Sent(pos=1, at=2)
 
 
+HELD: dict[str, Any] = {"held": True, "pending": "p1"}
+
 HELPERS: list[tuple[Callable[[Room], Awaitable[Any]], dict[str, Any], dict[str, Any], Any]] = [
-    (lambda r: r.send("a", reply_to=3), {"type": "message.send", "text": "a", "reply_to": 3}, {"held": True, "pending": "p"}, Sent(held=True, pending="p")),
+    (lambda r: r.send("a"), {"type": "message.send", "text": "a"}, {"pos": 1, "at": 2}, Sent(pos=1, at=2)),
+    (lambda r: r.send("a", reply_to=3), {"type": "message.send", "text": "a", "reply_to": 3}, HELD, Sent(**HELD)),
     (lambda r: r.edit(2, "b"), {"type": "message.edit", "target": 2, "text": "b"}, {"pos": 5}, 5),
     (lambda r: r.delete(2, reason="x"), {"type": "message.delete", "target": 2, "reason": "x"}, {"pos": 6}, 6),
     (lambda r: r.react(2, "👍"), {"type": "message.react", "target": 2, "emoji": "👍"}, {}, None),
@@ -64,7 +67,7 @@ HELPERS: list[tuple[Callable[[Room], Awaitable[Any]], dict[str, Any], dict[str, 
     (lambda r: r.mute("bob", seconds=9), {"type": "member.mute", "user": "bob", "seconds": 9}, {"pos": 9}, 9),
     (lambda r: r.unmute("bob"), {"type": "member.unmute", "user": "bob"}, {"pos": 9}, 9),
     (lambda r: r.kick("bob", reason="x"), {"type": "member.kick", "user": "bob", "reason": "x"}, {"pos": 9}, 9),
-    (lambda r: r.ban("bob", purge_seconds=60), {"type": "member.ban", "user": "bob", "purge_seconds": 60}, {"pos": 9}, 9),
+    (lambda r: r.ban("bob", purge_seconds=6), {"type": "member.ban", "user": "bob", "purge_seconds": 6}, {"pos": 9}, 9),
     (lambda r: r.unban("bob"), {"type": "member.unban", "user": "bob"}, {"pos": 9}, 9),
     (lambda r: r.update(title="New"), {"type": "room.update", "title": "New"}, {"pos": 9}, 9),
     (lambda r: r.create_invite(uses=1), {"type": "invite.create", "uses": 1}, {"code": "abc"}, "abc"),

@@ -200,6 +200,7 @@ async def test_backoff_grows_while_connections_do_not_last_and_starts_anew_after
             await (await server.accept()).close(3013)
             await clock.pass_sleep(delay)
         peer = await server.accept()
+        await clock.until_asleep(30)  # the client has seen the welcome, and now waits for silence
         clock.advance(10)
         await peer.close(3013)
         await clock.pass_sleep(0.25)
@@ -208,10 +209,13 @@ async def test_backoff_grows_while_connections_do_not_last_and_starts_anew_after
 
 async def test_silence_is_answered_by_a_ping_and_then_by_a_new_connection(server: ScriptedServer) -> None:
     clock = HandClock()
-    async with Client(server.url, token="t", clock=clock, backoff_base=0):
+    async with Client(server.url, token="t", clock=clock, backoff_base=0) as me:
         peer = await server.accept()
         await clock.pass_sleep(30)
         await peer.ok(await peer.expect("ping"), server_time=1)
+        asking = asyncio.create_task(me.command("read.list"))
+        await peer.ok(await peer.expect("read.list"))
+        await asking
         await clock.pass_sleep(10)
         await clock.pass_sleep(20)  # 30 s after the answer, which came when 10 s of the 30 were still to pass
         await peer.expect("ping")
@@ -231,6 +235,7 @@ async def test_on_request_it_opens_the_new_connection_before_it_closes_the_old(s
         assert server.accepted.empty()
         clock.advance(2)
         new = await server.accept()
+        await clock.until_asleep(5)  # the old one has this long to answer what it was sent
         later = asyncio.create_task(me.command("room.list"))
         await new.ok(await new.expect("room.list"))
         await later
@@ -331,8 +336,7 @@ async def test_commands_given_while_away_wait_for_the_connection(
 ) -> None:
     server.status = HTTPStatus.SERVICE_UNAVAILABLE
     peer.abort()
-    while me.connected:
-        await asyncio.sleep(0)
+    await server.refused.wait()
     asking = asyncio.create_task(me.command("read.list"))
     await asyncio.sleep(0)
     server.status = None
