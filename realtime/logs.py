@@ -58,7 +58,7 @@ def _json(event: EventDict, **_: object) -> str:
 
 
 def without_exception_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """A processor that says of an exception its type and where it was raised: its text may quote what a client wrote."""
+    """A processor that says an exception's type and where it was raised: its text may quote what a client wrote."""
     info = event.pop("exc_info", None)
     error = info[1] if isinstance(info, tuple) else sys.exc_info()[1] if info is True else info
     return {**event, **describe(error)} if isinstance(error, BaseException) else event
@@ -66,7 +66,7 @@ def without_exception_text(_logger: WrappedLogger, _method: str, event: EventDic
 
 def without_private(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """A processor that hides what no log may hold: fields of private names, and tokens, query strings and passwords
-    wherever they stand in a text. Line breaks are escaped, so that no value can forge a line.
+    wherever they stand in a text. What does not print is escaped: no value forges a line or steers a terminal.
     """
     return {name: _clean(name, value) for name, value in event.items()}
 
@@ -76,7 +76,7 @@ def _clean(name: object, value: Any) -> Any:
         return HIDDEN
     match value:
         case str():
-            return _clean_text(value).replace("\n", "\\n").replace("\r", "\\r")
+            return _clean_text(value)
         case bytes() | bytearray():
             return f"<{len(value)} bytes>"
         case dict():
@@ -95,4 +95,5 @@ def _clean_text(text: str) -> str:
     text = _JWT.sub(HIDDEN, text)
     text = _BEARER.sub(rf"\1{HIDDEN}", text)
     text = _USERINFO.sub(rf"\1{HIDDEN}@", text)
-    return _QUERY.sub(rf"\1?{HIDDEN}", text)
+    text = _QUERY.sub(rf"\1?{HIDDEN}", text)
+    return text if text.isprintable() else "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -1,7 +1,7 @@
 """JSON Web Tokens (RFC 7519): verified against the configured keys, and issued for developers and the command line."""
 
-import asyncio
 import base64
+from asyncio import sleep
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -91,7 +91,7 @@ class Authenticator:
         while self._set is not None:
             await self._set.refresh()
             every = self._auth.jwks_refresh_seconds
-            await asyncio.sleep(min(every, _RETRY_SECONDS) if self._set.failed else every)
+            await sleep(min(every, _RETRY_SECONDS) if self._set.failed else every)
 
     async def close(self) -> None:
         if self._set is not None:
