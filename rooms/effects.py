@@ -74,9 +74,11 @@ class AddPending(Struct, frozen=True):
 
 
 class TakePending(Struct, frozen=True):
-    """Condition: the pending message is still there. It is removed."""
+    """Condition: the pending message is still there. It is removed, and its author told of the outcome."""
 
     id: str
+    author: str
+    outcome: Literal["approved", "denied", "released"]
 
 
 class AddReport(Struct, frozen=True):

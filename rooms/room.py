@@ -113,12 +113,15 @@ class Room:
 
     def forget(self) -> None:
         """Drops the oldest of what is only at hand, down to KNOWN_PEOPLE and KNOWN_MESSAGES."""
-        for user in list(self.people)[: max(0, len(self.people) - KNOWN_PEOPLE)]:
-            del self.people[user]
+        people, messages = len(self.people) - KNOWN_PEOPLE, len(self.messages) - KNOWN_MESSAGES
+        if people > 0:
             self.whole = False
-        for pos in list(self.messages)[: max(0, len(self.messages) - KNOWN_MESSAGES)]:
-            del self.messages[pos]
+            for user in list(self.people)[:people]:
+                del self.people[user]
+        if messages > 0:
             self.whole = False
+            for pos in list(self.messages)[:messages]:
+                del self.messages[pos]
 
     def knows_person(self, user: str) -> bool:
         return self.whole or user in self.people

@@ -1,6 +1,6 @@
 """Decides what is said: messages, edits, deletions, reactions, pins, and messages that wait."""
 
-from typing import Any
+from typing import Any, Literal
 
 from rooms import commands as c
 from rooms import events as e
@@ -194,18 +194,22 @@ def approve(room: Room, actor: Actor, command: c.MessageApprove, moment: Moment)
     pending = moment.facts.pending
     if pending is None:
         raise not_found("pending message")
-    return release(room, Release(pending), moment)
+    return _publish(room, pending, moment, "approved")
 
 
 def deny(room: Room, actor: Actor, command: c.MessageDeny, moment: Moment) -> Decision:
-    if moment.facts.pending is None:
+    pending = moment.facts.pending
+    if pending is None:
         raise not_found("pending message")
-    return Decision(effects=(TakePending(moment.facts.pending.id),), pos=False)
+    return Decision(effects=(TakePending(pending.id, pending.actor.user, "denied"),), pos=False)
 
 
 def release(room: Room, command: Release, moment: Moment) -> Decision:
     """Decides a waiting message again, as of now. Its author's sanctions and the room's rules may have changed."""
-    pending = command.pending
+    return _publish(room, command.pending, moment, "released")
+
+
+def _publish(room: Room, pending: Pending, moment: Moment, outcome: Literal["approved", "released"]) -> Decision:
     author = pending.actor
     if not room.admits(author, moment.now) or room.banned(author.user, moment.now):
         raise Rejected("banned", "The author is no longer admitted to this room.")
@@ -213,7 +217,7 @@ def release(room: Room, command: Release, moment: Moment) -> Decision:
         raise Rejected("forbidden", "This room is closed.", field="closed")
     check_writer(room, author, room.role(author), moment.now)
     event = _created(room, author, pending.text, pending.reply_to, moment)
-    return Decision(events=(event,), effects=(TakePending(pending.id),), timed=True)
+    return Decision(events=(event,), effects=(TakePending(pending.id, author.user, outcome),), timed=True)
 
 
 def purge(room: Room, by: By, first_pos: int, moment: Moment) -> list[e.Logged]:

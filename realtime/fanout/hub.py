@@ -1,0 +1,271 @@
+"""One message to many sockets: each room's events of a tick, encoded once per form and written to all who listen.
+
+All frames of a room that arise within one turn of the event loop are joined into one buffer per *form* (codec, and
+whether the viewer is staff), and that same buffer is written to every listener of the form. A listener that is still
+reading its past gets its own bounded queue until it has caught up.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from rooms.actors import Role, Viewer
+from rooms.events import Event
+from rooms.visibility import differs, visible
+
+CATCH_UP_EVENTS = 4_096
+"""Events kept for a listener that is reading its past; more than that, and its recovery has failed."""
+
+
+class Form(Protocol):
+    """How events are written for one kind of listener: a codec of the gateway, or server-sent events."""
+
+    def event(self, event: object, epoch: str) -> bytes:
+        """The frame of one event, logged or not."""
+
+
+class Listener(Protocol):
+    """Who receives a room's events: a connection of `user`."""
+
+    @property
+    def user(self) -> str: ...
+
+    @property
+    def form(self) -> Form: ...
+
+    @property
+    def unsent(self) -> int: ...
+
+    def write(self, frames: bytes) -> bool:
+        """Writes whole frames, uncopied. Returns False where the connection's buffer is above its high-water mark."""
+
+    def too_slow(self) -> None:
+        """More than the limit of unsent bytes waits for this listener: it is to be closed, and may recover."""
+
+
+class Counters(Struct):
+    """What the hub has done since it was made."""
+
+    flushes: int = 0
+    deliveries: int = 0
+    bytes: int = 0
+    slow: int = 0
+    catch_up_overflows: int = 0
+
+
+class Channel:
+    """The local listeners of one room."""
+
+    __slots__ = ("arrived", "catching", "epoch", "groups", "left", "pending", "room", "scheduled", "users")
+
+    def __init__(self, room: str, epoch: str):
+        self.room = room
+        self.epoch = epoch
+        self.groups: dict[tuple[Form, bool], set[Listener]] = {}
+        self.catching: dict[Listener, list[Any] | None] = {}
+        self.pending: list[Any] = []
+        self.scheduled = False
+        self.users: dict[str, set[Listener]] = {}
+        self.arrived: set[str] = set()
+        self.left: set[str] = set()
+
+    @property
+    def empty(self) -> bool:
+        return not self.users
+
+    def staff(self, listener: Listener) -> bool:
+        return listener in self.groups.get((listener.form, True), ())
+
+
+class Hub:
+    """All channels of this process. Not thread-safe: everything happens on the event loop."""
+
+    def __init__(self, unsent_limit: int, changed: Callable[[Channel], None], emptied: Callable[[str], None]):
+        """`unsent_limit` in bytes, 0 for none. `changed` is told of channels whose listening users have changed,
+        `emptied` of rooms whose last listener has left.
+        """
+        self.channels: dict[str, Channel] = {}
+        self.counters = Counters()
+        self._unsent_limit = unsent_limit
+        self._changed = changed
+        self._emptied = emptied
+        self._dirty: list[Channel] = []
+
+    # Who listens
+
+    def channel(self, room: str, epoch: str) -> Channel:
+        channel = self.channels.get(room)
+        if channel is None:
+            channel = self.channels[room] = Channel(room, epoch)
+        return channel
+
+    def add(self, channel: Channel, listener: Listener, role: Role) -> None:
+        """From the next event published on, the listener receives all of the room."""
+        self.flush(channel)
+        channel.catching.pop(listener, None)
+        self._leave_groups(channel, listener)
+        key = (listener.form, role >= Role.MODERATOR)
+        channel.groups.setdefault(key, set()).add(listener)
+        self._arrive(channel, listener)
+
+    def catch_up(self, channel: Channel, listener: Listener) -> None:
+        """Keeps the room's events for the listener from now on, until `caught_up`."""
+        self.flush(channel)
+        self._leave_groups(channel, listener)
+        channel.catching[listener] = []
+        self._arrive(channel, listener)
+
+    def caught_up(self, channel: Channel, listener: Listener, viewer: Viewer) -> bool:
+        """Writes what was kept and goes on as `add` does. Returns False where too much was to be kept, or the
+        listener has left meanwhile: then nothing was written.
+        """
+        self.flush(channel)
+        kept = channel.catching.pop(listener, None)
+        if kept is None:
+            return False
+        self._write_own(channel, listener, kept, viewer)
+        self.add(channel, listener, viewer.role)
+        return True
+
+    def catching_up(self, channel: Channel, listener: Listener) -> bool:
+        return channel.catching.get(listener) is not None
+
+    def remove(self, room: str, listener: Listener) -> bool:
+        """Ends a subscription. What was published before has been written. Returns whether there was one."""
+        channel = self.channels.get(room)
+        if channel is None or listener not in channel.users.get(listener.user, ()):
+            return False
+        self.flush(channel)
+        channel.catching.pop(listener, None)
+        self._leave_groups(channel, listener)
+        listeners = channel.users[listener.user]
+        listeners.discard(listener)
+        if not listeners:
+            del channel.users[listener.user]
+            if listener.user in channel.arrived:
+                channel.arrived.discard(listener.user)
+            else:
+                channel.left.add(listener.user)
+            self._changed(channel)
+        if channel.empty:
+            del self.channels[room]
+            self._emptied(room)
+        return True
+
+    def listeners(self, room: str, user: str) -> Sequence[Listener]:
+        channel = self.channels.get(room)
+        return list(channel.users.get(user, ())) if channel else []
+
+    def set_role(self, room: str, user: str, role: Role) -> None:
+        """From now on the user's connections see what the role lets them see."""
+        channel = self.channels.get(room)
+        if channel is None:
+            return
+        self.flush(channel)
+        for listener in channel.users.get(user, ()):
+            if listener not in channel.catching:
+                self._leave_groups(channel, listener)
+                channel.groups.setdefault((listener.form, role >= Role.MODERATOR), set()).add(listener)
+
+    def _arrive(self, channel: Channel, listener: Listener) -> None:
+        listeners = channel.users.get(listener.user)
+        if listeners is None:
+            channel.users[listener.user] = {listener}
+            if listener.user in channel.left:
+                channel.left.discard(listener.user)
+            else:
+                channel.arrived.add(listener.user)
+            self._changed(channel)
+        else:
+            listeners.add(listener)
+
+    def _leave_groups(self, channel: Channel, listener: Listener) -> None:
+        for staff in (False, True):
+            group = channel.groups.get((listener.form, staff))
+            if group is not None:
+                group.discard(listener)
+                if not group:
+                    del channel.groups[listener.form, staff]
+
+    # What they hear
+
+    def publish(self, room: str, events: Iterable[object]) -> None:
+        """Events for all listeners of the room, logged (already committed, in order of `pos`) or ephemeral."""
+        channel = self.channels.get(room)
+        if channel is None:
+            return
+        channel.pending.extend(events)
+        if not channel.scheduled and channel.pending:
+            channel.scheduled = True
+            if not self._dirty:
+                asyncio.get_running_loop().call_soon(self._flush_dirty)
+            self._dirty.append(channel)
+
+    def _flush_dirty(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for channel in dirty:
+            self.flush(channel)
+
+    def flush(self, channel: Channel) -> None:
+        """Writes what is pending in the channel now."""
+        channel.scheduled = False
+        events = channel.pending
+        if not events:
+            return
+        channel.pending = []
+        self.counters.flushes += 1
+        special = self._special(channel, events)
+        slow: list[Listener] = []
+        limit = self._unsent_limit
+        for (form, staff), group in channel.groups.items():
+            buffer = self._encode(channel, form, events, Viewer("", Role.MODERATOR if staff else Role.NONE))
+            self.counters.deliveries += len(group) * len(events)
+            self.counters.bytes += len(group) * len(buffer)
+            for listener in group:
+                if listener in special:
+                    continue
+                if not listener.write(buffer) and limit and listener.unsent > limit:
+                    slow.append(listener)
+        for listener, viewer in special.items():
+            self._write_own(channel, listener, events, viewer)
+        for listener, kept in channel.catching.items():
+            if kept is not None:
+                self._keep(channel, listener, kept, events)
+        for listener in slow:
+            self.counters.slow += 1
+            listener.too_slow()
+
+    def _special(self, channel: Channel, events: list[Any]) -> dict[Listener, Viewer]:
+        """Listeners who see one of the events in another form than their group: those whom it concerns."""
+        special: dict[Listener, Viewer] = {}
+        for event in events:
+            if isinstance(event, Event) and differs(event):  # type: ignore[arg-type]  # every Event is one of Logged
+                user = getattr(event, "user", "")
+                for listener in channel.users.get(user, ()):
+                    if listener not in channel.catching and not channel.staff(listener):
+                        special[listener] = Viewer(user, Role.NONE)
+        return special
+
+    def _encode(self, channel: Channel, form: Form, events: Iterable[Any], viewer: Viewer) -> bytes:
+        epoch = channel.epoch
+        frames = []
+        for event in events:
+            seen = visible(event, viewer) if isinstance(event, Event) else event  # type: ignore[arg-type]  # as above
+            if seen is not None:
+                frames.append(form.event(seen, epoch))
+        return frames[0] if len(frames) == 1 else b"".join(frames)
+
+    def _write_own(self, channel: Channel, listener: Listener, events: list[Any], viewer: Viewer) -> None:
+        buffer = self._encode(channel, listener.form, events, viewer)
+        if buffer:
+            listener.write(buffer)
+
+    def _keep(self, channel: Channel, listener: Listener, kept: list[Any], events: list[Any]) -> None:
+        if len(kept) + len(events) > CATCH_UP_EVENTS:
+            channel.catching[listener] = None
+            self.counters.catch_up_overflows += 1
+        else:
+            kept.extend(events)
+

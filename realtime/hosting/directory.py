@@ -1,0 +1,89 @@
+"""Finds the host of a room: loads rooms when somebody needs them, lets go of those that nobody uses."""
+
+import asyncio
+from collections.abc import Container
+
+from realtime import ports
+from realtime.hosting.host import Host, Surroundings
+from rooms.actors import Actor, Role
+from rooms.errors import not_found
+from rooms.room import Room
+
+IDLE_MS = 60_000
+"""A room without listeners or commands for this long is let go."""
+
+
+class Directory:
+    """The hosts of this process. A room is let in through `enter`, which tells nobody of rooms they may not see."""
+
+    def __init__(self, around: Surroundings):
+        self._around = around
+        self.hosts: dict[str, Host] = {}
+        self._loading: dict[str, asyncio.Task[Host | None]] = {}
+
+    async def enter(self, room: str, actor: Actor) -> Host:
+        """The room's host, if the actor may know of the room. Raises Rejected(`not_found`), Unavailable.
+
+        Who is not known to be admitted asks the store, by the same query whether the room is there or not, and
+        whether it is at hand or not: neither the answer nor its making tells the two apart.
+        """
+        host = self.hosts.get(room)
+        now = self._around.clock()
+        if host is not None and _known(host.room, actor) and host.room.admits(actor, now):
+            host.used_at = now
+            return host
+        access = await self._around.store.access(room, actor.user)
+        if access is None or not _admitted(access, room, actor, now):
+            raise not_found()
+        host = await self.host(room)
+        if host is None:
+            raise not_found()
+        if not host.room.knows_person(actor.user):
+            host.room.know_person(actor.user, access.person)
+            if not host.busy:
+                host.room.forget()
+        return host
+
+    async def host(self, room: str) -> Host | None:
+        """The room's host, whoever asks; None where there is no such room. Raises Unavailable."""
+        host = self.hosts.get(room)
+        if host is not None:
+            host.used_at = self._around.clock()
+            return host
+        task = self._loading.get(room)
+        if task is None:
+            task = self._loading[room] = asyncio.create_task(self._load(room))
+            task.add_done_callback(lambda _: self._loading.pop(room, None))
+        return await asyncio.shield(task)
+
+    async def _load(self, room: str) -> Host | None:
+        loaded = await self._around.store.load(room)
+        if loaded is None:
+            return None
+        host = self.hosts[room] = Host(loaded, self._around)
+        return host
+
+    def adopt(self, host: Host) -> None:
+        """A room that has just been made."""
+        self.hosts[host.room.id] = host
+
+    def let_go(self, listened: Container[str]) -> None:
+        """Drops hosts that are neither `listened` to nor used."""
+        before = self._around.clock() - IDLE_MS
+        for room, host in list(self.hosts.items()):
+            if room not in listened and not host.busy and host.used_at < before:
+                del self.hosts[room]
+
+
+def _known(room: Room, actor: Actor) -> bool:
+    return actor.admin or room.knows_person(actor.user)
+
+
+def _admitted(access: ports.Access, room: str, actor: Actor, now: int) -> bool:
+    """`Room.admits`, on what one query says."""
+    if actor.admin or access.visibility == "public":
+        return True
+    person = access.person
+    banned = person is not None and person.banned_until > now
+    role = max(person.role if person else Role.NONE, actor.grant(room))
+    return role >= Role.MEMBER and not banned

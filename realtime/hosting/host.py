@@ -1,0 +1,360 @@
+"""One room at work: its inbox, and the way of a command from being decided to being heard.
+
+inbox → look up what is needed → decide (the free part) → judge → decide with the verdict, in sequence → append, one
+transaction → reply → apply → publish. A batch is whatever arrived while the last one was being written.
+"""
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+from msgspec.structs import replace
+
+from realtime import ports
+from rooms import commands as c
+from rooms.actors import Actor
+from rooms.decide import MAX_PURGE, Decision, Facts, Limits, Moment, Release, decide, needs
+from rooms.drafts import Draft, Verdict
+from rooms.effects import (
+    AddPending,
+    Effect,
+    KeepOwner,
+    React,
+    RevokeInvite,
+    SpaceMessages,
+    TakePending,
+    UseInvite,
+)
+from rooms.errors import Rejected, not_found
+from rooms.events import Logged
+from rooms.ids import Millis
+from rooms.mentions import Named
+from rooms.room import Person, Room
+
+log = structlog.get_logger("realtime.host")
+
+BATCH = 256
+"""Commands decided and written together."""
+INBOX = 4_096
+"""Commands that may wait in one room; above, `unavailable`."""
+TRIES = 5
+"""How often a command is decided before others, who were quicker each time, have it refused as `unavailable`."""
+
+Answer = Callable[[dict[str, Any] | Rejected], None]
+
+
+class Entry:
+    """A command in a room's inbox. `answer` is called exactly once: with what the `ok` reply adds, or a refusal.
+
+    `lane` is the connection: commands of one lane take effect in the order in which they came.
+    """
+
+    __slots__ = ("actor", "answer", "command", "key", "lane", "tries", "verdict")
+
+    def __init__(self, actor: Actor, command: c.Decided | Release, lane: object, answer: Answer):
+        self.actor = actor
+        self.command = command
+        self.lane = lane
+        self.answer = answer
+        self.verdict: Verdict | None = None
+        self.tries = 0
+        self.key: ports.KeyClaim | None = None
+        if not isinstance(command, Release) and command.key is not None:
+            scope = "" if isinstance(command, c.RoomCreate | c.InviteAccept) else command.room
+            self.key = ports.KeyClaim(actor.user, scope, command.key, digest(command))
+
+
+def digest(command: c.Change) -> bytes:
+    """What tells one command's body from another's: everything but `id` and `key`."""
+    body = msgspec.msgpack.encode(replace(command, id=None, key=None))
+    return hashlib.blake2b(body, digest_size=16).digest()
+
+
+class Surroundings(Protocol):
+    """What a host needs of the process around it."""
+
+    store: ports.Store
+    policy: ports.Policy
+    clock: ports.Clock
+    limits: Limits
+
+    def fresh(self) -> str:
+        """A random id: 128 bits or more, letters and digits."""
+
+    def committed(self, host: "Host", events: Sequence[Logged], effects: Sequence[tuple[Effect, int | None]]) -> None:
+        """The room has gone on: the events are in the log and applied, the replies are written. Each effect comes
+        with the position that its command was given.
+        """
+
+
+class Host:
+    """The room `room` as committed. All its changes go through `submit`; nothing of a batch shows before its commit."""
+
+    def __init__(self, loaded: ports.Loaded, around: Surroundings):
+        self.room: Room = loaded.room
+        self.epoch = loaded.epoch
+        self.first_pos = loaded.first_pos
+        self.used_at: Millis = around.clock()
+        self._around = around
+        self._inbox: deque[Entry] = deque()
+        self._parked: dict[object, deque[Entry]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._stale = False
+        self._judging: set[asyncio.Future[None]] = set()
+
+    @property
+    def busy(self) -> bool:
+        return self._task is not None or bool(self._parked)
+
+    @property
+    def waiting(self) -> int:
+        """Commands in the inbox, and behind a verdict that is awaited."""
+        return len(self._inbox) + sum(map(len, self._parked.values()))
+
+    def submit(self, entry: Entry) -> None:
+        """Takes a command. Its answer comes when it is committed or refused, never before this returns."""
+        self.used_at = self._around.clock()
+        behind = self._parked.get(entry.lane)
+        if behind is not None:
+            if len(behind) >= INBOX:
+                raise Rejected("unavailable", "This room is busy.", retry_after_ms=1_000)
+            behind.append(entry)
+            return
+        if len(self._inbox) >= INBOX:
+            raise Rejected("unavailable", "This room is busy.", retry_after_ms=1_000)
+        self._inbox.append(entry)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"room {self.room.id}")
+
+    async def _run(self) -> None:
+        try:
+            while self._inbox:
+                batch = [self._inbox.popleft() for _ in range(min(BATCH, len(self._inbox)))]
+                try:
+                    await self._process(batch)
+                except ports.Unavailable as error:
+                    self._stale = True
+                    refusal = Rejected("unavailable", "Try again in a moment.", retry_after_ms=error.retry_after_ms)
+                    self._answer_all(batch, refusal)
+                except Exception:
+                    self._stale = True
+                    log.exception("batch_failed", room=self.room.id)
+                    self._answer_all(batch, Rejected("internal", "Something went wrong here."))
+        finally:
+            self._task = None
+
+    @staticmethod
+    def _answer_all(batch: list[Entry], refusal: Rejected) -> None:
+        """For those of a batch that have had no answer yet: an answered entry has given its `answer` away."""
+        for entry in batch:
+            _answer(entry, refusal)
+
+    # One batch
+
+    async def _process(self, batch: list[Entry]) -> None:
+        await self._refresh()
+        now = self._around.clock()
+        self.room.forget()
+        facts = await self._look_up(batch, now)
+        ahead = self.room.copy() if len(batch) > 1 else self.room
+        decided: list[tuple[Entry, Decision]] = []
+        refused: list[tuple[Entry, dict[str, Any] | Rejected]] = []
+        blocked: set[object] = set()
+        for entry in batch:
+            if entry.lane in blocked:
+                self._parked[entry.lane].append(entry)
+                continue
+            try:
+                outcome = self._decide(ahead, entry, Moment(
+                    now=now,
+                    fresh=self._around.fresh(),
+                    facts=facts[entry],
+                    verdict=entry.verdict,
+                    limits=self._around.limits,
+                ))  # fmt: skip
+            except Rejected as refusal:
+                refused.append((entry, await self._first_reply(entry, refusal)))
+                continue
+            if isinstance(outcome, Decision):
+                decided.append((entry, outcome))
+                if ahead is not self.room:
+                    ahead.apply_all(outcome.events)
+                    _note_pace(ahead, outcome.effects)
+            else:
+                blocked.add(entry.lane)
+                self._parked[entry.lane] = deque()
+                self._await_verdict(entry, outcome)
+        if decided:
+            await self._write(decided, now)
+        for entry, answer in refused:
+            _answer(entry, answer)
+
+    async def _refresh(self) -> None:
+        """After a failure only the log knows what is in it."""
+        if not self._stale:
+            return
+        loaded = await self._around.store.load(self.room.id)
+        if loaded is not None:
+            events = await self._around.store.events(
+                self.room.id, after=self.room.pos, to=loaded.room.pos, limit=loaded.room.pos - self.room.pos or 1
+            )
+            self.room, self.epoch, self.first_pos = loaded.room, loaded.epoch, loaded.first_pos
+            if events:
+                self._around.committed(self, events, ())
+        self._stale = False
+
+    def _decide(self, room: Room, entry: Entry, moment: Moment) -> Decision | Awaitable[Verdict]:
+        """The decision, or the verdict to wait for. Raises Rejected."""
+        outcome = decide(room, entry.actor, entry.command, moment)
+        if not isinstance(outcome, Draft):
+            return outcome
+        verdict = self._around.policy.judge(outcome)
+        if not isinstance(verdict, Verdict):
+            return verdict
+        entry.verdict = verdict
+        outcome = decide(room, entry.actor, entry.command, replace(moment, verdict=verdict))
+        if isinstance(outcome, Draft):
+            raise TypeError(f"{type(entry.command).__name__} asks to be judged twice")
+        return outcome
+
+    def _await_verdict(self, entry: Entry, verdict: Awaitable[Verdict]) -> None:
+        """The lane waits for the verdict; other lanes go on."""
+
+        async def wait() -> None:
+            try:
+                entry.verdict = await verdict
+            except Exception:
+                log.exception("policy_failed", room=self.room.id)
+                entry.verdict = Verdict("hold", policy="", rule="policy_failed", reason="This could not be checked.")
+            behind = self._parked.pop(entry.lane)
+            self._inbox.extendleft(reversed([entry, *behind]))
+            self._wake()
+
+        self._judging.add(task := asyncio.ensure_future(wait()))
+        task.add_done_callback(self._judging.discard)
+
+    async def _look_up(self, batch: list[Entry], now: Millis) -> dict[Entry, Facts]:
+        """Makes the room know what the batch needs; the rest comes back, a command each."""
+        facts: dict[Entry, Facts] = {}
+        people: set[str] = set()
+        messages: set[int] = set()
+        names: set[str] = set()
+        for entry in batch:
+            need = needs(self.room, entry.actor.user, entry.command, now)
+            if need.invite is not None or need.pending is not None or need.purge is not None:
+                found = await self._around.store.find(
+                    self.room.id,
+                    invite=need.invite,
+                    pending=need.pending,
+                    purge=need.purge,
+                    purge_limit=MAX_PURGE,
+                )
+                facts[entry] = Facts(invite=found.invite, pending=found.pending, purge=found.purge)
+                if found.pending is not None:
+                    need = needs(self.room, entry.actor.user, entry.command, now, facts[entry])
+            people |= need.people
+            messages |= need.messages
+            names |= need.names
+        named = Named()
+        if people or messages or names:
+            found = await self._around.store.find(self.room.id, people=people, messages=messages, names=names)
+            named = found.named
+            for user, person in found.people.items():
+                self.room.know_person(user, person)
+            for pos, message in found.messages.items():
+                self.room.know_message(pos, message)
+        nothing = Facts(named=named)
+        return {entry: replace(facts[entry], named=named) if entry in facts else nothing for entry in batch}
+
+    async def _first_reply(self, entry: Entry, refusal: Rejected) -> dict[str, Any] | Rejected:
+        """A command that has succeeded before gets its first reply again, whatever would refuse it now."""
+        if entry.key is None:
+            return refusal
+        match await self._around.store.duplicate(entry.key):
+            case ports.Duplicate(reply):
+                return reply | {"duplicate": True}
+            case ports.KeyReused():
+                return _key_reused()
+            case None:
+                return refusal
+
+    async def _write(self, decided: list[tuple[Entry, Decision]], now: Millis) -> None:
+        proposals = tuple(
+            ports.Proposal(d.events, d.effects, entry.key, d.reply, d.pos, d.timed) for entry, d in decided
+        )
+        batch = ports.Batch(self.room.id, self.room.pos, self.room.rules_pos, now, proposals)
+        appended = await self._around.store.append(batch)
+        self.room.apply_all(appended.events)
+        effects: list[tuple[Effect, int | None]] = []
+        again: list[Entry] = []
+        for (entry, decision), result in zip(decided, appended.results, strict=True):
+            match result:
+                case ports.Written(reply):
+                    effects.extend((effect, reply.get("pos")) for effect in decision.effects)
+                    _answer(entry, reply)
+                case ports.Duplicate(reply):
+                    _answer(entry, reply | {"duplicate": True})
+                case ports.KeyReused():
+                    _answer(entry, _key_reused())
+                case ports.Refused(effect):
+                    if isinstance(effect, SpaceMessages):
+                        self.room.people.pop(effect.user, None)
+                    _answer(entry, _unmet(effect))
+                case ports.NotTried():
+                    entry.tries += 1
+                    if entry.tries < TRIES:
+                        again.append(entry)
+                    else:
+                        _answer(entry, Rejected("unavailable", "This room is busy.", retry_after_ms=200))
+        _note_pace(self.room, [effect for effect, _ in effects])
+        self._inbox.extendleft(reversed(again))
+        self._around.committed(self, appended.events, effects)
+
+
+def _answer(entry: Entry, reply: dict[str, Any] | Rejected) -> None:
+    answer, entry.answer = entry.answer, _answered
+    answer(reply)
+
+
+def _answered(reply: dict[str, Any] | Rejected) -> None:
+    """Stands in an entry that has had its answer."""
+
+
+def _note_pace(room: Room, effects: Sequence[Effect]) -> None:
+    """A message that waits has no event yet, but slow mode counts from it."""
+    for effect in effects:
+        if isinstance(effect, SpaceMessages):
+            person = room.people.get(effect.user) or Person(user=effect.user, name=effect.user)
+            room.know_person(effect.user, replace(person, last_at=max(person.last_at, effect.at)))
+
+
+def _key_reused() -> Rejected:
+    return Rejected("key_reused", "This key was used for another command.", field="key")
+
+
+def _unmet(effect: Effect | None) -> Rejected:
+    """The refusal for a condition that no longer held when the command was to be written."""
+    match effect:
+        case None:
+            return Rejected("exists", "There is a room of this id.", field="room")
+        case UseInvite() | RevokeInvite():
+            return not_found("invite")
+        case TakePending():
+            return not_found("pending message")
+        case AddPending():
+            return Rejected("too_many", "Too many messages wait in this room.", retry_after_ms=10_000)
+        case React():
+            return Rejected("too_many", "This message bears as many kinds of reaction as it can.", field="emoji")
+        case SpaceMessages(gap_ms=gap):
+            return Rejected("slow_mode", "Slow mode is on.", retry_after_ms=gap)
+        case KeepOwner():
+            return Rejected("forbidden", "A room keeps at least one owner.", field="role")
+        case _:
+            return Rejected("internal", "Something went wrong here.")

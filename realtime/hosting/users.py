@@ -1,0 +1,201 @@
+"""Users who are online, and what they are told outside of any room: unread counts, mentions, pending messages.
+
+All of it is ephemeral and coalesced to one `user.changed` a second; the truth is in the store (`read.list`).
+"""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from realtime import ports
+from rooms.events import MessageCreated, MessageDeleted, MessageEdited
+from rooms.mentions import EVERYBODY
+
+
+class Recipient(Protocol):
+    """A connection of a user."""
+
+    def tell(self, event: dict[str, Any]) -> None:
+        """Writes one event that belongs to no room."""
+
+
+class _Read(Struct):
+    """A member's read state, kept up while the user is online. `stale`: only the store knows."""
+
+    pos: int
+    n: int
+    mentions: int
+    stale: bool = False
+
+
+class OnlineUser:
+    """One user, from the first connection to the last."""
+
+    __slots__ = ("changed", "id", "reads", "recipients")
+
+    def __init__(self, user: str):
+        self.id = user
+        self.recipients: set[Recipient] = set()
+        self.reads: dict[str, _Read] = {}
+        self.changed: set[str] = set()
+
+
+class Users:
+    """The users online in this process."""
+
+    def __init__(self, store: ports.Store):
+        self._store = store
+        self.online: dict[str, OnlineUser] = {}
+        self._members: dict[str, set[OnlineUser]] = {}
+        self._totals: dict[str, int] = {}
+        self._touched: set[str] = set()
+
+    def connections(self, user: str) -> int:
+        online = self.online.get(user)
+        return len(online.recipients) if online else 0
+
+    async def connect(self, user: str, recipient: Recipient) -> None:
+        """Counts a connection in; with a user's first one, reads the user's memberships. Raises Unavailable."""
+        online = self.online.get(user)
+        if online is None:
+            online = self.online[user] = OnlineUser(user)
+            online.recipients.add(recipient)
+            try:
+                states = await self._store.read_states(user)
+            except ports.Unavailable:
+                self.disconnect(user, recipient)
+                raise
+            for state in states:
+                self._follow(online, state)
+        online.recipients.add(recipient)
+
+    def disconnect(self, user: str, recipient: Recipient) -> None:
+        online = self.online.get(user)
+        if online is None:
+            return
+        online.recipients.discard(recipient)
+        if not online.recipients:
+            del self.online[user]
+            for room in list(online.reads):
+                self._unfollow(online, room)
+
+    def _follow(self, online: OnlineUser, state: ports.ReadState) -> None:
+        if self.online.get(online.id) is not online:
+            return
+        online.reads[state.room] = _Read(state.pos, state.n, state.mentions)
+        self._members.setdefault(state.room, set()).add(online)
+        self._totals[state.room] = max(self._totals.get(state.room, 0), state.total)
+
+    def _unfollow(self, online: OnlineUser, room: str) -> None:
+        online.reads.pop(room, None)
+        online.changed.discard(room)
+        members = self._members.get(room)
+        if members is not None:
+            members.discard(online)
+            if not members:
+                del self._members[room]
+                self._totals.pop(room, None)
+
+    # What happens in rooms
+
+    def joined(self, room: str, user: str) -> None:
+        """The user has become a member: their connections learn of it within a second."""
+        online = self.online.get(user)
+        if online is not None:
+            online.reads[room] = _Read(0, 0, 0, stale=True)
+            online.changed.add(room)
+            self._members.setdefault(room, set()).add(online)
+
+    def parted(self, room: str, user: str) -> None:
+        online = self.online.get(user)
+        if online is not None:
+            self._unfollow(online, room)
+
+    def message(self, event: MessageCreated) -> None:
+        """A new message: members' unread counts rise, the mentioned are told at once."""
+        body = event.message
+        members = self._members.get(event.room)
+        if body is None or not members:
+            return
+        self._totals[event.room] = body.n
+        author = self.online.get(event.by.id)
+        if author is not None and (read := author.reads.get(event.room)) is not None:
+            author.reads[event.room] = _Read(event.pos, body.n, 0, read.stale)
+        if body.mentions:
+            self._mentioned(event, body.mentions, members)
+        if len(members) > 1 or author not in members:
+            self._touched.add(event.room)
+
+    def _mentioned(self, event: MessageCreated, mentions: Iterable[str], members: set[OnlineUser]) -> None:
+        for user in mentions:
+            for online in members if user == EVERYBODY else filter(None, [self.online.get(user)]):
+                read = online.reads.get(event.room)
+                if read is not None and online.id != event.by.id:
+                    read.mentions += 1
+                    online.changed.add(event.room)
+                    self.tell(online.id, {"type": "mention", "room": event.room, "pos": event.pos})
+
+    def rewritten(self, event: MessageEdited | MessageDeleted) -> None:
+        """A text changed or went: whom it mentioned may have one mention less."""
+        for online in self._members.get(event.room, ()):
+            read = online.reads.get(event.room)
+            if read is not None and (read.mentions or isinstance(event, MessageEdited)):
+                read.stale = True
+                online.changed.add(event.room)
+
+    def tell(self, user: str, event: dict[str, Any]) -> None:
+        """To all connections of a user."""
+        online = self.online.get(user)
+        if online is not None:
+            for recipient in list(online.recipients):
+                recipient.tell(event)
+
+    async def marked(self, user: str, room: str) -> dict[str, Any] | None:
+        """After a read mark: the user's state of the room as the store has it, told to all their connections."""
+        states = await self._store.read_states(user, room)
+        online = self.online.get(user)
+        if not states:
+            return None
+        if online is not None and room in online.reads:
+            self._follow(online, states[0])
+            online.changed.add(room)
+        return shown(states[0])
+
+    # Once a second
+
+    async def announce(self) -> None:
+        """Sends every user whose counts have changed one `user.changed`. Raises Unavailable."""
+        touched, self._touched = self._touched, set()
+        for room in touched:
+            for online in self._members.get(room, ()):
+                online.changed.add(room)
+        for online in [o for o in self.online.values() if o.changed]:
+            rooms, online.changed = online.changed, set()
+            rows = []
+            for room in rooms:
+                read = online.reads.get(room)
+                if read is not None and read.stale:
+                    await self._reread(online, room)
+                    read = online.reads.get(room)
+                if read is not None:
+                    rows.append(self._row(room, read))
+            if rows:
+                self.tell(online.id, {"type": "user.changed", "rooms": rows})
+
+    async def _reread(self, online: OnlineUser, room: str) -> None:
+        states = await self._store.read_states(online.id, room)
+        if states and room in online.reads:
+            self._follow(online, states[0])
+        elif not states:
+            self._unfollow(online, room)
+
+    def _row(self, room: str, read: _Read) -> dict[str, Any]:
+        unread = max(0, self._totals.get(room, read.n) - read.n)
+        return {"room": room, "unread": unread, "mentions": read.mentions, "read_pos": read.pos}
+
+
+def shown(state: ports.ReadState) -> dict[str, Any]:
+    """A read state as `read.list` and `user.changed` show it."""
+    unread = max(0, state.total - state.n)
+    return {"room": state.room, "unread": unread, "mentions": state.mentions, "read_pos": state.pos}
