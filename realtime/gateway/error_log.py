@@ -35,7 +35,7 @@ class ToStructlog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
-        log.log(record.levelno, "uvicorn", text=record.getMessage().strip(), **(describe(error) if error else {}))
+        log.log(record.levelno, "uvicorn", detail=record.getMessage().strip(), **(describe(error) if error else {}))
 
 
 def adopt_uvicorn_log() -> None:
@@ -50,4 +50,4 @@ def adopt_uvicorn_log() -> None:
 def report_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """asyncio's exception handler: what a protocol, a callback or a lost task raised."""
     error = context.get("exception")
-    log.error("unhandled", text=context.get("message"), **(describe(error) if error is not None else {}))
+    log.error("unhandled", detail=context.get("message"), **(describe(error) if error is not None else {}))

@@ -1,7 +1,9 @@
 import asyncio
 import gc
+import random
 import resource
 import weakref
+from collections import Counter
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -10,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from realtime.gateway.http_edge import HttpLimits
 from realtime.gateway.http_protocol import GatewayHttpProtocol
+from tests.fuzz import http_head
 from tests.realtime.gateway.http_support import (
     GET,
     UPGRADE,
@@ -626,6 +629,20 @@ async def test_half_open_requests_and_endless_heads_leave_the_server_serving() -
         await until(lambda: not served.connections and not served.edge.incomplete)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before  # KiB
     assert grown < 100_000
+
+
+def test_the_fuzz_target_on_a_few_thousand_inputs() -> None:
+    rng = random.Random(20261122)  # noqa: S311 - the same inputs every time
+    answers: Counter[bytes] = Counter()
+    sizes = []
+    for _ in range(4):
+        for _ in range(500):
+            answers.update(http_head.run(rng.randbytes(rng.randrange(400))))
+        gc.collect()
+        sizes.append(len(gc.get_objects()))
+    assert set(answers) >= {b"100", b"101", b"200", b"400", b"413", b"431"}
+    # The first round fills caches; after that nothing of a connection stays.
+    assert sizes[-1] - sizes[1] < 500
 
 
 def test_the_limits_are_those_of_the_protocol_page() -> None:
