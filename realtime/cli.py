@@ -19,6 +19,12 @@ _NO_KEY = (
     "or start with --dev to try it out on this machine"
 )
 
+_DEV_WARNING = """\
++------------------------------------------------------------------+
+|  DEVELOPMENT MODE: whoever reaches this port can be whoever they |
+|  like. For trying out on this machine; never put it online.      |
++------------------------------------------------------------------+"""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 it did not work (or the server said no), 2 wrong usage, 3 server not reached."""
@@ -68,6 +74,7 @@ def _serve(args: argparse.Namespace) -> int:
                 f"--dev gives everybody a token, so it only listens on {DEV_HOST}, not {config.server.host}"
             )
         config = _with_dev_secret(config)
+        print(_DEV_WARNING, file=sys.stderr)
     elif not config.auth.has_key:
         raise ConfigError(_NO_KEY)
     from realtime import app  # noqa: PLC0415  # `token` and `admin` start faster without the server
