@@ -290,6 +290,9 @@ class Store(Protocol):
 
     async def messages(self, room: str, viewer: str, span: Span, *, originals: bool) -> Page: ...
 
+    async def reactions(self, room: str, target: int) -> dict[str, int]:
+        """Emoji → how many users, in order of first appearance."""
+
     async def search(
         self, room: str, viewer: str, query: str, *, before: int | None, limit: int, from_pos: int
     ) -> Page:

@@ -69,6 +69,8 @@ def authorize(room: Room, actor: Actor, command: c.Command, now: Millis) -> Role
     """
     if not room.admits(actor, now):
         raise not_found()
+    if not actor.user and not (room.kind == "live" and isinstance(command, c.RoomJoin | c.RoomLeave)):
+        raise Rejected("unauthorized", "Say who you are first.")
     if room.banned(actor.user, now) and not actor.admin:
         raise until("banned", "You are banned from this room.", room.people[actor.user].banned_until, now)  # type: ignore[union-attr]  # banned() has found the person
     role = room.role(actor)

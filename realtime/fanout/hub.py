@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from rooms.actors import Role, Viewer
+from rooms.actors import Actor, Role, Viewer
 from rooms.events import Event
 from rooms.visibility import differs, visible
 
@@ -33,6 +33,9 @@ class Listener(Protocol):
     def user(self) -> str: ...
 
     @property
+    def actor(self) -> Actor: ...
+
+    @property
     def form(self) -> Form: ...
 
     @property
@@ -40,6 +43,9 @@ class Listener(Protocol):
 
     def write(self, frames: bytes) -> bool:
         """Writes whole frames, uncopied. Returns False where the connection's buffer is above its high-water mark."""
+
+    def expelled(self, room: str, notice: dict[str, Any]) -> None:
+        """The subscription of a room was ended; `notice` says why."""
 
     def too_slow(self) -> None:
         """More than the limit of unsent bytes waits for this listener: it is to be closed, and may recover."""
@@ -154,20 +160,24 @@ class Hub:
             self._emptied(room)
         return True
 
+    def listening(self, room: str, listener: Listener) -> bool:
+        channel = self.channels.get(room)
+        return channel is not None and listener in channel.users.get(listener.user, ())
+
     def listeners(self, room: str, user: str) -> Sequence[Listener]:
         channel = self.channels.get(room)
         return list(channel.users.get(user, ())) if channel else []
 
-    def set_role(self, room: str, user: str, role: Role) -> None:
-        """From now on the user's connections see what the role lets them see."""
+    def rooms_of(self, user: str) -> Sequence[str]:
+        return [channel.room for channel in self.channels.values() if user in channel.users]
+
+    def set_role(self, room: str, listener: Listener, role: Role) -> None:
+        """From now on the listener sees what the role lets it see."""
         channel = self.channels.get(room)
-        if channel is None:
-            return
-        self.flush(channel)
-        for listener in channel.users.get(user, ()):
-            if listener not in channel.catching:
-                self._leave_groups(channel, listener)
-                channel.groups.setdefault((listener.form, role >= Role.MODERATOR), set()).add(listener)
+        if channel is not None and listener not in channel.catching:
+            self.flush(channel)
+            self._leave_groups(channel, listener)
+            channel.groups.setdefault((listener.form, role >= Role.MODERATOR), set()).add(listener)
 
     def _arrive(self, channel: Channel, listener: Listener) -> None:
         listeners = channel.users.get(listener.user)
@@ -268,4 +278,3 @@ class Hub:
             self.counters.catch_up_overflows += 1
         else:
             kept.extend(events)
-

@@ -27,11 +27,10 @@ class Directory:
         Who is not known to be admitted asks the store, by the same query whether the room is there or not, and
         whether it is at hand or not: neither the answer nor its making tells the two apart.
         """
-        host = self.hosts.get(room)
-        now = self._around.clock()
-        if host is not None and _known(host.room, actor) and host.room.admits(actor, now):
-            host.used_at = now
+        host = self.at_hand(room, actor)
+        if host is not None:
             return host
+        now = self._around.clock()
         access = await self._around.store.access(room, actor.user)
         if access is None or not _admitted(access, room, actor, now):
             raise not_found()
@@ -42,6 +41,15 @@ class Directory:
             host.room.know_person(actor.user, access.person)
             if not host.busy:
                 host.room.forget()
+        return host
+
+    def at_hand(self, room: str, actor: Actor) -> Host | None:
+        """The room's host, if it is loaded and knows the actor as admitted."""
+        host = self.hosts.get(room)
+        now = self._around.clock()
+        if host is None or not _known(host.room, actor) or not host.room.admits(actor, now):
+            return None
+        host.used_at = now
         return host
 
     async def host(self, room: str) -> Host | None:
@@ -62,10 +70,6 @@ class Directory:
             return None
         host = self.hosts[room] = Host(loaded, self._around)
         return host
-
-    def adopt(self, host: Host) -> None:
-        """A room that has just been made."""
-        self.hosts[host.room.id] = host
 
     def let_go(self, listened: Container[str]) -> None:
         """Drops hosts that are neither `listened` to nor used."""

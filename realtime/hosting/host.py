@@ -115,6 +115,12 @@ class Host:
         """Commands in the inbox, and behind a verdict that is awaited."""
         return len(self._inbox) + sum(map(len, self._parked.values()))
 
+    def renamed(self, actor: Actor) -> None:
+        """The user goes by another name from now on."""
+        person = self.room.people.get(actor.user)
+        if person is not None:
+            self.room.know_person(actor.user, replace(person, name=actor.name, avatar=actor.avatar))
+
     def submit(self, entry: Entry) -> None:
         """Takes a command. Its answer comes when it is committed or refused, never before this returns."""
         self.used_at = self._around.clock()

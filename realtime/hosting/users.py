@@ -32,10 +32,11 @@ class _Read(Struct):
 class OnlineUser:
     """One user, from the first connection to the last."""
 
-    __slots__ = ("changed", "id", "reads", "recipients")
+    __slots__ = ("changed", "id", "name", "reads", "recipients")
 
-    def __init__(self, user: str):
+    def __init__(self, user: str, name: str):
         self.id = user
+        self.name = name
         self.recipients: set[Recipient] = set()
         self.reads: dict[str, _Read] = {}
         self.changed: set[str] = set()
@@ -55,11 +56,22 @@ class Users:
         online = self.online.get(user)
         return len(online.recipients) if online else 0
 
-    async def connect(self, user: str, recipient: Recipient) -> None:
+    def name(self, user: str) -> str:
+        """The name to show for a user who is online; else the id."""
+        online = self.online.get(user)
+        return online.name if online else user
+
+    def read_pos(self, user: str, room: str) -> int:
+        """How far an online member has read; 0 for others."""
+        online = self.online.get(user)
+        read = online.reads.get(room) if online else None
+        return read.pos if read else 0
+
+    async def connect(self, user: str, name: str, recipient: Recipient) -> None:
         """Counts a connection in; with a user's first one, reads the user's memberships. Raises Unavailable."""
         online = self.online.get(user)
         if online is None:
-            online = self.online[user] = OnlineUser(user)
+            online = self.online[user] = OnlineUser(user, name)
             online.recipients.add(recipient)
             try:
                 states = await self._store.read_states(user)
@@ -68,6 +80,7 @@ class Users:
                 raise
             for state in states:
                 self._follow(online, state)
+        online.name = name
         online.recipients.add(recipient)
 
     def disconnect(self, user: str, recipient: Recipient) -> None:

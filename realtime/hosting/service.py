@@ -1,0 +1,364 @@
+"""The rooms of this process as one thing to talk to: commands in, replies out, events to whoever listens.
+
+WebSocket and HTTP both come in here, so that both run the same checks on the same log.
+"""
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+from msgspec import Struct
+
+from realtime import ports
+from realtime.fanout.hub import Hub
+from realtime.hosting.directory import Directory
+from realtime.hosting.host import Answer, Entry, Host
+from realtime.hosting.joining import Joining
+from realtime.hosting.presence import Presence
+from realtime.hosting.queries import Queries, shown_pending
+from realtime.hosting.throttle import Throttle
+from realtime.hosting.users import Recipient, Users
+from rooms import commands as c
+from rooms import events as e
+from rooms.actors import Actor
+from rooms.decide import Limits, Release
+from rooms.effects import AddPending, Effect, Pending, React, TakePending
+from rooms.errors import Rejected, not_found
+from rooms.ids import Millis
+from rooms.permissions import authorize
+from rooms.room import FOREVER, Room
+
+log = structlog.get_logger("realtime.service")
+
+TICK_SECONDS = 1.0
+KEPT_KEYS_MS = 24 * 3_600_000
+REACTIONS_A_TICK = 100
+"""Messages whose counts of reactions are read and sent in one tick, over all live rooms; others wait for the next."""
+
+
+class Bounds(Struct, frozen=True):
+    """The limits of the config that this module reads."""
+
+    recover_events: int
+    recover_bytes: int
+    presence_names: int
+    unsent_bytes: int
+    invite_guesses_per_minute: int
+    reactions_per_second: int
+
+
+class Service:
+    """Implements `Surroundings` for the hosts. Call `start` first and `close` last."""
+
+    def __init__(
+        self,
+        store: ports.Store,
+        broker: ports.Broker,
+        policy: ports.Policy,
+        clock: ports.Clock,
+        limits: Limits,
+        bounds: Bounds,
+        recorded: Callable[[], None],
+    ):
+        """`recorded` is called when interaction records have been put into the outbox."""
+        self.store = store
+        self.policy = policy
+        self.clock = clock
+        self.limits = limits
+        self.users = Users(store)
+        self.presence = Presence(bounds.presence_names, self.users.name)
+        self.hub = Hub(bounds.unsent_bytes, self.presence.changed, self._emptied)
+        self.directory = Directory(self)
+        self.queries = Queries(store, clock, self.directory, self.hub, self.presence)
+        self.joining = Joining(self, bounds.recover_events, bounds.recover_bytes)
+        self._broker = broker
+        self._recorded = recorded
+        self._guesses = Throttle(bounds.invite_guesses_per_minute, 60_000)
+        self._reactions = Throttle(bounds.reactions_per_second, 1_000)
+        self._typing: set[tuple[str, str]] = set()
+        self._reacted: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        await self.store.open()
+        for work in (self._every_tick, self._release_due):
+            self._tasks.add(asyncio.create_task(work(), name=work.__name__))
+
+    async def close(self) -> None:
+        """Lets commands under way end, then the store. Nothing new may be submitted."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.settle()
+        await self.store.close()
+
+    async def settle(self) -> None:
+        """Returns when no command is under way any more."""
+        while any(host.busy for host in self.directory.hosts.values()):  # noqa: ASYNC110 - hosts come and go meanwhile
+            await asyncio.sleep(0.005)
+
+    def fresh(self) -> str:
+        return secrets.token_urlsafe(16)
+
+    # Commands
+
+    async def answer(self, actor: Actor, command: c.AnyCommand) -> dict[str, Any]:
+        """What the `ok` reply of any command that needs no connection adds. Raises Rejected."""
+        if isinstance(command, c.Decided):
+            done: asyncio.Future[dict[str, Any] | Rejected] = asyncio.get_running_loop().create_future()
+            await self.submit(actor, command, done, lambda reply: None if done.done() else done.set_result(reply))
+            reply = await done
+            if isinstance(reply, Rejected):
+                raise reply
+            return reply
+        try:
+            match command:
+                case c.Typing():
+                    return await self._type(actor, command)
+                case c.ReadMark():
+                    return await self._mark_read(actor, command)
+                case c.Ping():
+                    return {"server_time": self.clock()}
+                case c.Hello() | c.Refresh() | c.RoomJoin() | c.RoomLeave() | c.TicketCreate():
+                    raise Rejected("bad_request", "This command needs a connection.", field="type")
+                case _:
+                    return await self.queries.answer(actor, command)
+        except ports.Unavailable as error:
+            raise unavailable(error) from error
+
+    def submit_at_hand(self, actor: Actor, command: c.Decided, lane: object, answer: Answer) -> bool:
+        """`submit`, if it can be done without waiting: the room is at hand and the actor known there."""
+        if isinstance(command, c.RoomCreate | c.InviteAccept):
+            return False
+        host = self.directory.at_hand(command.room, actor)
+        if host is None:
+            return False
+        self._check_pace(actor, command)
+        host.submit(Entry(actor, command, lane, answer))
+        return True
+
+    async def submit(self, actor: Actor, command: c.Decided, lane: object, answer: Answer) -> None:
+        """Hands a command to its room. `answer` is called exactly once, after the commit and before any event of the
+        command is published; commands of one `lane` for one room take effect in order. Raises Rejected, if the room
+        cannot even be asked.
+        """
+        try:
+            host = await self._host_for(actor, command)
+        except ports.Unavailable as error:
+            raise unavailable(error) from error
+        host.submit(Entry(actor, command, lane, answer))
+
+    async def _host_for(self, actor: Actor, command: c.Decided) -> Host:
+        match command:
+            case c.RoomCreate():
+                room = Room(command.room if command.room is not None and actor.admin else self.fresh())
+                return Host(ports.Loaded(room, "", 1), self)
+            case c.InviteAccept():
+                return await self._invited(actor, command)
+            case _:
+                self._check_pace(actor, command)
+                return await self.directory.enter(command.room, actor)
+
+    def _check_pace(self, actor: Actor, command: c.Decided) -> None:
+        if isinstance(command, c.MessageReact | c.MessageUnreact):
+            self._reactions.check(actor.user, self.clock(), "Too many reactions.")
+            self._reactions.count(actor.user, self.clock())
+
+    async def _invited(self, actor: Actor, command: c.InviteAccept) -> Host:
+        """Guessing codes is hopeless at 128 bits; that wrong ones are limited keeps it from being tried."""
+        now = self.clock()
+        self._guesses.check(actor.user, now, "Too many wrong invite codes.")
+        room = await self.store.invite_room(command.code)
+        host = await self.directory.host(room) if room is not None else None
+        if host is None:
+            self._guesses.count(actor.user, now)
+            raise not_found("invite")
+        return host
+
+    async def _type(self, actor: Actor, command: c.Typing) -> dict[str, Any]:
+        host = await self.directory.enter(command.room, actor)
+        authorize(host.room, actor, command, self.clock())
+        if (command.room, actor.user) not in self._typing:
+            self._typing.add((command.room, actor.user))
+            event = {"type": "typing", "room": command.room, "user": actor.user, "by": host.room.by(actor)}
+            self.hub.publish(command.room, [event])
+        return {}
+
+    async def _mark_read(self, actor: Actor, command: c.ReadMark) -> dict[str, Any]:
+        host = await self.directory.enter(command.room, actor)
+        authorize(host.room, actor, command, self.clock())
+        await self.store.mark_read(actor.user, command.room, min(command.pos, host.room.pos))
+        state = await self.users.marked(actor.user, command.room)
+        return {"rooms": [state] if state else []}
+
+    # What follows a commit
+
+    def committed(self, host: Host, events: Sequence[e.Logged], effects: Sequence[tuple[Effect, int | None]]) -> None:
+        room = host.room
+        for event in events:
+            self.hub.publish(room.id, (event,))
+            self._follow(host, event)
+        if events:
+            self._broker.publish(room.id, events)
+        for effect, pos in effects:
+            match effect:
+                case AddPending(pending):
+                    self._tell_staff(host, {"type": "message.pending"} | shown_pending(pending))
+                case TakePending(pending_id, author, outcome):
+                    self._resolved(author, pending_id, outcome, pos)
+                case React(target):
+                    self._reacted[room.id, target] = None
+                case _:
+                    pass
+        if events or effects:
+            self._recorded()
+
+    def _follow(self, host: Host, event: e.Logged) -> None:
+        """What an event means for who listens and who is online."""
+        room = host.room
+        match event:
+            case e.MessageCreated():
+                self.users.message(event)
+            case e.MessageEdited() | e.MessageDeleted():
+                self.users.rewritten(event)
+            case e.RoomCreated():
+                self.users.joined(room.id, event.by.id)
+            case e.MemberJoined():
+                self.users.joined(room.id, event.user)
+            case e.MemberLeft():
+                self.users.parted(room.id, event.user)
+                if room.visibility == "private":
+                    self.expel(room.id, event.user, "revoked")
+                else:
+                    self._regroup(host, event.user)
+            case e.MemberKicked():
+                self.users.parted(room.id, event.user)
+                self.expel(room.id, event.user, "kicked", event.reason)
+            case e.MemberBanned():
+                self.users.parted(room.id, event.user)
+                self.expel(room.id, event.user, "banned", event.reason, event.until)
+            case e.MemberRoleChanged():
+                self._regroup(host, event.user)
+            case e.RoomClosed():
+                channel = self.hub.channels.get(room.id)
+                for user in list(channel.users) if channel else []:
+                    self.expel(room.id, user, "closed")
+            case _:
+                pass
+
+    def expel(self, room: str, user: str, code: str, reason: str | None = None, until: int | None = None) -> None:
+        """Ends the user's subscriptions of the room, after all that was published before."""
+        notice: dict[str, Any] = {"type": "room.removed", "room": room, "code": code}
+        if reason is not None:
+            notice["reason"] = reason
+        if until is not None and until < FOREVER:
+            notice["until"] = until
+        for listener in self.hub.listeners(room, user):
+            self.hub.remove(room, listener)
+            listener.expelled(room, notice)
+
+    def _regroup(self, host: Host, user: str) -> None:
+        for listener in self.hub.listeners(host.room.id, user):
+            self.hub.set_role(host.room.id, listener, host.room.role(listener.actor))
+
+    def _tell_staff(self, host: Host, event: dict[str, Any]) -> None:
+        for user in host.room.staff:
+            self.users.tell(user, event)
+
+    def _resolved(self, author: str, pending: str, outcome: str, pos: int | None) -> None:
+        event: dict[str, Any] = {"type": "pending.resolved", "pending": pending, "outcome": outcome}
+        if pos is not None:
+            event["pos"] = pos
+        self.users.tell(author, event)
+
+    def _emptied(self, room: str) -> None:
+        host = self.directory.hosts.get(room)
+        if host is not None:
+            host.used_at = self.clock()
+
+    # Users
+
+    async def arrive(self, actor: Actor, issued: Millis | None, recipient: Recipient) -> None:
+        """Counts a connection of the user in. Raises Rejected(`unauthorized`), Unavailable."""
+        await self.check_profile(actor, issued)
+        await self.users.connect(actor.user, actor.name, recipient)
+
+    async def check_profile(self, actor: Actor, issued: Millis | None) -> None:
+        """Carries a changed name or avatar to those who see it.
+
+        Raises Rejected(`unauthorized`) for a token from before the user logged out everywhere; Unavailable.
+        """
+        profile = await self.store.profile(actor.user)
+        if profile is not None and (issued or 0) < profile.valid_after:
+            raise Rejected("unauthorized", "This token is no longer valid: the user has logged out everywhere.")
+        if profile is None or (profile.name, profile.avatar) != (actor.name, actor.avatar):
+            await self.store.save_profile(actor.user, actor.name, actor.avatar)
+            if profile is not None:
+                await self._renamed(actor)
+
+    async def _renamed(self, actor: Actor) -> None:
+        shown = {"id": actor.user, "name": actor.name} | ({"avatar": actor.avatar} if actor.avatar else {})
+        for room in {*await self.store.memberships(actor.user), *self.hub.rooms_of(actor.user)}:
+            host = self.directory.hosts.get(room)
+            if host is not None:
+                host.renamed(actor)
+            self.hub.publish(room, [{"type": "user.updated", "room": room, "user": shown}])
+
+    # The passing of time
+
+    async def _every_tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self._typing.clear()
+            self.presence.announce(self.hub)
+            self.directory.let_go(self.hub.channels)
+            try:
+                await self.users.announce()
+                await self._announce_reactions()
+            except ports.Unavailable as error:
+                log.warning("tick_incomplete", error=str(error))
+            except Exception:
+                log.exception("tick_failed")
+
+    async def _announce_reactions(self) -> None:
+        """Live rooms: the counts that have changed, at most once a second for a message."""
+        for _ in range(min(REACTIONS_A_TICK, len(self._reacted))):
+            (room, target), _none = self._reacted.popitem(last=False)
+            if room in self.hub.channels:
+                counts = await self.store.reactions(room, target)
+                self.hub.publish(room, [{"type": "reactions", "room": room, "target": target, "counts": counts}])
+
+    async def _release_due(self) -> None:
+        """Lets delayed messages go when their time has come, and forgets old keys every hour."""
+        forgotten_at = 0
+        while True:
+            await asyncio.sleep(0.25)
+            now = self.clock()
+            try:
+                for pending in await self.store.due(now, 100):
+                    await self._release(pending)
+                if now - forgotten_at > 3_600_000:
+                    forgotten_at = now
+                    await self.store.forget_keys(now - KEPT_KEYS_MS)
+            except ports.Unavailable as error:
+                log.warning("release_waits", error=str(error))
+            except Exception:
+                log.exception("release_failed")
+
+    async def _release(self, pending: Pending) -> None:
+        host = await self.directory.host(pending.room)
+        refusal: dict[str, Any] | Rejected = not_found()
+        if host is not None:
+            done: asyncio.Future[dict[str, Any] | Rejected] = asyncio.get_running_loop().create_future()
+            host.submit(Entry(pending.actor, Release(pending), done, done.set_result))
+            refusal = await done
+        if isinstance(refusal, Rejected) and refusal.code not in ("unavailable", "internal"):
+            await self.store.discard_pending(pending.id)
+            self._resolved(pending.actor.user, pending.id, "refused", None)
+
+
+def unavailable(error: ports.Unavailable) -> Rejected:
+    return Rejected("unavailable", "Try again in a moment.", retry_after_ms=error.retry_after_ms)
