@@ -1,6 +1,6 @@
 """HTTP/1.1 at the edge: uvicorn's httptools protocol with everything a client controls bounded.
 
-uvicorn parses, answers and keeps connections alive. What is added here (docs/decisions has why): heads and bodies of
+uvicorn parses, answers and keeps connections alive. What is added here: heads and bodies of
 bounded size and time, caps for each address, responses that nobody reads, and the hand-over to WebSocket.
 """
 
@@ -250,9 +250,6 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         proto = b",".join(forwarded[b"x-forwarded-proto"]).rpartition(b",")[2].strip().lower()
         if proto in (b"http", b"https"):
             self.scope["scheme"] = proto.decode()
-
-    def on_chunk_header(self) -> None:
-        self._held = 0
 
     def on_body(self, body: bytes) -> None:
         self._held = 0

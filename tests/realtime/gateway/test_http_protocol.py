@@ -315,6 +315,39 @@ async def test_an_application_waiting_for_the_body_learns_that_it_will_not_come(
         await asyncio.wait_for(gone.wait(), 10)
 
 
+async def test_a_response_that_has_begun_is_not_taken_for_the_refusal() -> None:
+    async def early(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"10")]})
+        assert await read_body(receive) is None
+
+    async with serving(App(early=early), QUICK) as served:
+        answer = await talk(served, b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc")
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.count(b"HTTP/1.1") == 1
+        assert served.edge.refused == {"body_timeout": 1}
+
+
+async def test_an_application_that_answers_a_refused_request_is_not_heard() -> None:
+    begun, refused, answered = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def upload(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.set()
+        await refused.wait()
+        await respond(send, b"too late")
+        answered.set()
+
+    with capture_logs() as logs:
+        async with serving(App(upload=upload)) as served, connected(served) as client:
+            await client.send(CHUNKED.replace(b"/ ", b"/upload "))
+            await begun.wait()
+            await client.send(b"no chunk\r\n")
+            assert (await client.response())[0] == 400
+            refused.set()
+            await asyncio.wait_for(answered.wait(), 10)
+            assert await client.rest() == b""
+    assert [line for line in logs if line["log_level"] in ("warning", "error")] == []
+
+
 async def test_a_response_may_take_longer_than_a_request() -> None:
     answer = asyncio.Event()
 
