@@ -270,6 +270,12 @@ class ReportCreate(RoomChange, frozen=True, kw_only=True, tag="report.create"):
     text: Annotated[str, Meta(max_length=2_000)] | None = None
 
 
+class UserLogout(Command, frozen=True, kw_only=True, tag="user.logout"):
+    """Ends all sessions of the user (admins: of any user): tokens issued until now are refused from now on."""
+
+    user: UserId | None = None
+
+
 ConnectionCommand = Hello | Ping | Refresh | RoomJoin | RoomLeave
 """Commands that concern one connection; HTTP refuses them."""
 
@@ -306,6 +312,6 @@ Decided = (
 )
 """Commands that `rooms.decide` decides."""
 
-AnyCommand = ConnectionCommand | Query | Decided | TicketCreate | ReadMark | Typing
+AnyCommand = ConnectionCommand | Query | Decided | TicketCreate | ReadMark | Typing | UserLogout
 
 assert MAX_SECONDS * 1000 < MAX_SAFE_INTEGER  # noqa: S101 - a deadline stays a safe integer

@@ -13,7 +13,7 @@ import structlog
 from msgspec import Struct
 
 from realtime import ports
-from realtime.fanout.hub import Hub
+from realtime.fanout.hub import Hub, Listener
 from realtime.hosting.directory import Directory
 from realtime.hosting.host import Answer, Entry, Host
 from realtime.hosting.joining import Joining
@@ -120,6 +120,8 @@ class Service:
                     return await self._type(actor, command)
                 case c.ReadMark():
                     return await self._mark_read(actor, command)
+                case c.UserLogout():
+                    return await self._log_out(actor, command)
                 case c.Ping():
                     return {"server_time": self.clock()}
                 case c.Hello() | c.Refresh() | c.RoomJoin() | c.RoomLeave() | c.TicketCreate():
@@ -128,6 +130,12 @@ class Service:
                     return await self.queries.answer(actor, command)
         except ports.Unavailable as error:
             raise unavailable(error) from error
+
+    def at_hand(self, actor: Actor, command: c.Decided) -> bool:
+        """Whether `submit_at_hand` would take the command."""
+        if isinstance(command, c.RoomCreate | c.InviteAccept):
+            return False
+        return self.directory.at_hand(command.room, actor) is not None
 
     def submit_at_hand(self, actor: Actor, command: c.Decided, lane: object, answer: Answer) -> bool:
         """`submit`, if it can be done without waiting: the room is at hand and the actor known there."""
@@ -194,6 +202,14 @@ class Service:
         state = await self.users.marked(actor.user, command.room)
         return {"rooms": [state] if state else []}
 
+    async def _log_out(self, actor: Actor, command: c.UserLogout) -> dict[str, Any]:
+        user = command.user if command.user is not None else actor.user
+        if user != actor.user and not actor.admin:
+            raise Rejected("forbidden", "Only platform admins may log others out.", field="user")
+        await self.store.log_out(user, self.clock())
+        self.users.end(user)
+        return {}
+
     # What follows a commit
 
     def committed(self, host: Host, events: Sequence[e.Logged], effects: Sequence[tuple[Effect, int | None]]) -> None:
@@ -259,6 +275,17 @@ class Service:
         for listener in self.hub.listeners(room, user):
             self.hub.remove(room, listener)
             listener.expelled(room, notice)
+
+    def recheck(self, room: str, listener: Listener) -> None:
+        """The listener's actor has changed: they go on seeing what they now may see of the room."""
+        host = self.directory.hosts.get(room)
+        if host is None:
+            return
+        if host.room.admits(listener.actor, self.clock()):
+            self.hub.set_role(room, listener, host.room.role(listener.actor))
+        else:
+            self.hub.remove(room, listener)
+            listener.expelled(room, {"type": "room.removed", "room": room, "code": "revoked"})
 
     def _regroup(self, host: Host, user: str) -> None:
         for listener in self.hub.listeners(host.room.id, user):

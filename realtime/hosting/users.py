@@ -19,6 +19,9 @@ class Recipient(Protocol):
     def tell(self, event: dict[str, Any]) -> None:
         """Writes one event that belongs to no room."""
 
+    def logged_out(self) -> None:
+        """The user's sessions have ended: the connection is to be closed, behind the replies that it is owed."""
+
 
 class _Read(Struct):
     """A member's read state, kept up while the user is online. `stale`: only the store knows."""
@@ -163,6 +166,12 @@ class Users:
         if online is not None:
             for recipient in list(online.recipients):
                 recipient.tell(event)
+
+    def end(self, user: str) -> None:
+        """Ends all connections of a user who has logged out everywhere."""
+        online = self.online.get(user)
+        for recipient in list(online.recipients) if online else []:
+            recipient.logged_out()
 
     async def marked(self, user: str, room: str) -> dict[str, Any] | None:
         """After a read mark: the user's state of the room as the store has it, told to all their connections."""

@@ -1,0 +1,181 @@
+"""The composition root: the only place that names concrete adapters and puts the server together."""
+
+import asyncio
+import gc
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+import uvloop
+
+from moderation import WordList
+from realtime import logs, ports
+from realtime.auth import Authenticator, Tickets, ticket_secret
+from realtime.brokers.memory import MemoryBroker
+from realtime.config import Config
+from realtime.demo import make_demo_rooms
+from realtime.gateway.addresses import parse_networks
+from realtime.gateway.admission import Admission
+from realtime.gateway.draining import drain
+from realtime.gateway.endpoint import Door, Welcome
+from realtime.gateway.http_edge import HttpLimits
+from realtime.gateway.http_protocol import http_class
+from realtime.gateway.server import GalaxyServer, make_server
+from realtime.gateway.session import Limits as SessionLimits
+from realtime.gateway.websocket import Limits as SocketLimits
+from realtime.gateway.websocket import websocket_class
+from realtime.gateway.wheel import Wheel
+from realtime.hosting.service import Bounds, Service
+from realtime.http.app import make_app
+from realtime.metrics import Metrics
+from realtime.sinks.drain import Drain
+from realtime.sinks.jsonl import JsonLinesSink
+from realtime.stores.sqlite import SqliteStore
+from rooms.decide import Limits
+
+log = structlog.get_logger("realtime")
+
+
+def wall_clock() -> int:
+    """Milliseconds since the Unix epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def run(config: Config, *, dev: bool) -> int:
+    """Serves until SIGTERM or SIGINT has been obeyed. Returns the process's exit code."""
+    logs.setup(config.log)
+    return uvloop.run(_serve(config, dev))
+
+
+async def _serve(config: Config, dev: bool) -> int:
+    try:
+        async with assembled(config, dev=dev) as server:
+            serving = asyncio.create_task(server.serve())
+            listening = asyncio.create_task(server.listening.wait())
+            await asyncio.wait({serving, listening}, return_when=asyncio.FIRST_COMPLETED)
+            if not serving.done():
+                print(f"galaxy-live is ready: open http://{config.server.host}:{server.port}/", flush=True)
+            listening.cancel()
+            await serving
+    except (ports.Unavailable, OSError) as error:
+        log.error("cannot_start", reason=str(error))  # noqa: TRY400 - the reason says it all
+        return 1
+    return 0
+
+
+@asynccontextmanager
+async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_clock) -> AsyncIterator[GalaxyServer]:
+    """A server with all its parts, its rooms open, ready to `serve`; everything is let go of at the end.
+
+    Raises Unavailable where the store cannot be opened, ConfigError for keys that cannot be read.
+    """
+    limits = config.limits
+    metrics = Metrics()
+    authenticator = Authenticator(config.auth)
+    tickets = Tickets(ticket_secret(config))
+    config.database.parent.mkdir(parents=True, exist_ok=True)
+    store = SqliteStore(config.database, clock=clock, metrics=metrics)
+    records = Drain(store, JsonLinesSink(config.records_folder), clock)
+    service = Service(
+        store,
+        MemoryBroker(),
+        WordList(config.moderation.blocked_words, config.moderation.masked_words),
+        clock,
+        Limits(edit_ms=limits.edit_seconds * 1_000, presence_names=limits.presence_names),
+        Bounds(
+            recover_events=limits.recover_events,
+            recover_bytes=limits.recover_bytes,
+            presence_names=limits.presence_names,
+            unsent_bytes=limits.unsent_bytes,
+            invite_guesses_per_minute=limits.invite_guesses_per_minute,
+            reactions_per_second=limits.reactions_per_second,
+        ),
+        records.notify,
+        metrics,
+    )
+    admission = Admission(authenticator, tickets, service, clock)
+    wheel = Wheel()
+    door = Door(service, admission, _welcome(config), wheel, clock, metrics)
+    sockets = websocket_class(
+        door,
+        wheel,
+        SocketLimits(
+            max_message=limits.message_bytes,
+            ping_seconds=limits.heartbeat_ms / 1_000,
+            pong_seconds=limits.pong_seconds,
+            notsent_lowat=limits.notsent_lowat,
+        ),
+    )
+    requests = http_class(
+        HttpLimits(
+            head_bytes=limits.head_bytes,
+            body_bytes=limits.body_bytes,
+            head_seconds=limits.head_seconds,
+            body_seconds=limits.body_seconds,
+            incomplete_per_address=limits.incomplete_requests_per_address,
+            open_per_address=limits.connections_per_address,
+        ),
+        parse_networks(config.server.trusted_proxies),
+    )
+    app = make_app(service=service, admission=admission, config=config, clock=clock, metrics=metrics, dev=dev)
+    server = make_server(
+        app,
+        host=config.server.host,
+        port=config.server.port,
+        ws_class=sockets,
+        http_class=requests,
+        drain=lambda: drain(door, app.end_streams, config.server.reconnect_within_ms, config.server.drain_seconds),
+        drain_seconds=config.server.drain_seconds,
+    )
+    await service.start()
+    background = [asyncio.create_task(wheel.run()), asyncio.create_task(authenticator.keep_keys_fresh())]
+    records.start()
+    try:
+        if dev:
+            await make_demo_rooms(service)
+        # What start-up has made stays for good: no collection need look at it again.
+        gc.collect()
+        gc.freeze()
+        yield server
+    finally:
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        await door.settle()
+        await records.close()
+        await service.close()
+        await authenticator.close()
+
+
+def _welcome(config: Config) -> Welcome:
+    limits = config.limits
+    return Welcome(
+        session=SessionLimits(
+            commands_per_second=limits.commands_per_second,
+            commands_burst=limits.commands_burst,
+            joins_per_second=limits.joins_per_second,
+            joins_burst=limits.joins_burst,
+            rate_limited_per_minute=limits.rate_limited_per_minute,
+            bad_requests_per_minute=limits.bad_requests_per_minute,
+        ),
+        shown={
+            name: getattr(limits, name)
+            for name in (
+                "message_bytes",
+                "rooms_per_connection",
+                "commands_per_second",
+                "commands_burst",
+                "recover_events",
+                "recover_bytes",
+                "presence_names",
+                "edit_seconds",
+            )
+        },
+        heartbeat_ms=limits.heartbeat_ms,
+        hello_seconds=limits.hello_seconds,
+        rooms=limits.rooms_per_connection,
+        connections_per_user=limits.connections_per_user,
+        anonymous=config.auth.anonymous,
+        allowed_origins=config.server.allowed_origins,
+    )

@@ -1,0 +1,398 @@
+"""One WebSocket client: its session driven by what arrives, its rooms heard, its deadlines kept."""
+
+import asyncio
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qs
+
+import structlog
+from msgspec import Struct
+
+from realtime import ports
+from realtime.auth import Identity
+from realtime.gateway.admission import ANONYMOUS, Admission, actor_of
+from realtime.gateway.codecs import BY_SUBPROTOCOL, JSON_SUBPROTOCOL, MSGPACK_SUBPROTOCOL, BadCommand, Codec
+from realtime.gateway.error_log import describe
+from realtime.gateway.handshake import Handshake
+from realtime.gateway.origins import origin_allowed
+from realtime.gateway.session import Ended, Limits, Phase, Session
+from realtime.gateway.websocket import Connection
+from realtime.gateway.wheel import Wheel
+from realtime.hosting.service import Service, unavailable
+from realtime.metrics import Metrics
+from rooms import commands as c
+from rooms.actors import Actor
+from rooms.errors import Rejected
+
+log = structlog.get_logger("realtime.gateway")
+
+SOCKET_PATH = "/v1/socket"
+EXPIRING_MS = 60_000
+"""How long before its end a token is said to be ending."""
+
+
+class Welcome(Struct, frozen=True):
+    """What the server tells a client of itself, and holds a connection to."""
+
+    session: Limits
+    shown: dict[str, int]
+    """`welcome.limits`."""
+    heartbeat_ms: int
+    hello_seconds: int
+    rooms: int
+    connections_per_user: int
+    anonymous: bool
+    allowed_origins: tuple[str, ...]
+
+
+class Form:
+    """A codec as the hub's way of writing events."""
+
+    __slots__ = ("codec",)
+
+    def __init__(self, codec: Codec):
+        self.codec = codec
+
+    def event(self, event: object, epoch: str) -> bytes:
+        return self.codec.framed(event)
+
+
+FORMS = {codec: Form(codec) for codec in BY_SUBPROTOCOL.values()}
+
+
+class Door:
+    """Lets WebSocket clients in (`websocket.Acceptor`)."""
+
+    paths = (SOCKET_PATH,)
+    subprotocols = (JSON_SUBPROTOCOL, MSGPACK_SUBPROTOCOL)
+
+    def __init__(
+        self,
+        service: Service,
+        admission: Admission,
+        welcome: Welcome,
+        wheel: Wheel,
+        clock: ports.Clock,
+        metrics: Metrics,
+    ):
+        self.service = service
+        self.admission = admission
+        self.welcome = welcome
+        self.wheel = wheel
+        self.clock = clock
+        self.metrics = metrics
+        self.endpoints: set[Endpoint] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    async def settle(self) -> None:
+        """Returns when every command taken so far has been answered."""
+        while self.tasks:
+            await asyncio.wait(self.tasks)
+        await self.service.settle()
+
+    def allows_origin(self, origin: str, host: str) -> bool:
+        return origin_allowed(origin, host, self.welcome.allowed_origins)
+
+    def accept(self, handshake: Handshake, connection: Connection) -> "Endpoint":
+        endpoint = Endpoint(self, connection, BY_SUBPROTOCOL[handshake.subprotocol])
+        self.endpoints.add(endpoint)
+        token = bearer(handshake.headers.get("authorization")) or next(
+            iter(parse_qs(handshake.query).get("token", ())), None
+        )
+        endpoint.opened(token)
+        return endpoint
+
+
+def bearer(authorization: str | None) -> str | None:
+    """The token of an `Authorization: Bearer` header (RFC 6750 section 2.1)."""
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+class Endpoint:
+    """A connection's application side: receives from the socket, listens to rooms, belongs to a user."""
+
+    __slots__ = (
+        "_door",
+        "_expires_ms",
+        "_identity",
+        "_warned",
+        "actor",
+        "connection",
+        "due",
+        "form",
+        "rooms",
+        "session",
+    )
+
+    def __init__(self, door: Door, connection: Connection, codec: Codec):
+        self._door = door
+        self.connection = connection
+        self.session = Session(codec, door.welcome.session)
+        self.form = FORMS[codec]
+        self.actor: Actor = ANONYMOUS
+        self.rooms: set[str] = set()
+        self.due = 0
+        self._identity: Identity | None = None
+        self._expires_ms = 0
+        self._warned = False
+
+    @property
+    def user(self) -> str:
+        return self.actor.user
+
+    @property
+    def unsent(self) -> int:
+        return self.connection.unsent
+
+    @property
+    def identity(self) -> Identity | None:
+        return self._identity
+
+    # What arrives
+
+    def opened(self, token: str | None) -> None:
+        if token is None:
+            self._door.wheel.after(self, self._door.welcome.hello_seconds)
+        else:
+            self.session.phase = Phase.CHECKING
+            self._offer(c.Hello(token=token))
+
+    def message(self, data: bytes, text: bool) -> None:
+        try:
+            command = self.session.receive(data, text, self._door.clock())
+            if command is not None:
+                self._offer(command)
+        except BadCommand as bad:
+            self._refuse(bad.id, bad.rejected, "?")
+        except Ended as ended:
+            self.connection.close(ended.code, ended.reason)
+
+    def writable(self) -> None:
+        """The hub looks at `unsent` itself."""
+
+    def closed(self, code: int, reason: str) -> None:
+        door = self._door
+        door.endpoints.discard(self)
+        door.wheel.cancel(self)
+        for room in self.rooms:
+            door.service.hub.remove(room, self)
+        self.rooms.clear()
+        if self.actor.user:
+            door.service.users.disconnect(self.actor.user, self)
+        door.metrics.closed(code)
+
+    def expired(self) -> None:
+        """No hello in time; or the token is about to end, or has ended."""
+        if self._identity is None:
+            self._say_unauthorized(Rejected("unauthorized", "Say hello in time."))
+            return
+        left = self._expires_ms - self._door.clock()
+        if left <= 0:
+            self.connection.close(3005, "token expired")
+            return
+        if left <= EXPIRING_MS and not self._warned:
+            self._warned = True
+            self.tell({"type": "token.expiring", "expires_at": self._expires_ms})
+        self._await_expiry()
+
+    # What is sent
+
+    def write(self, frames: bytes) -> bool:
+        return self.connection.write(frames)
+
+    def tell(self, event: dict[str, Any]) -> None:
+        self.connection.write(self.session.codec.framed(event))
+
+    def logged_out(self) -> None:
+        asyncio.get_running_loop().call_soon(self.connection.close, 3500, "logged out")
+
+    def too_slow(self) -> None:
+        self.connection.close(3008, "too slow")
+
+    def expelled(self, room: str, notice: dict[str, Any]) -> None:
+        self.rooms.discard(room)
+        self.tell(notice)
+
+    def _ok(self, command: c.AnyCommand, reply: dict[str, Any]) -> None:
+        self._door.metrics.command(str(command.__struct_config__.tag), "ok")
+        if command.id is not None:
+            self.tell({"type": "ok", "id": command.id, **reply})
+
+    def _refuse(self, command_id: int | None, rejected: Rejected, name: str) -> None:
+        self._door.metrics.command(name, rejected.code)
+        self.tell(rejected.reply(command_id))
+
+    # Commands
+
+    def _offer(self, command: c.AnyCommand) -> None:
+        alone = not (isinstance(command, c.Decided) and self._door.service.at_hand(self.actor, command))
+        if self.session.may_start(command, alone):
+            self._start(command)
+
+    def _start(self, command: c.AnyCommand) -> None:
+        try:
+            if isinstance(command, c.Decided) and self._door.service.submit_at_hand(
+                self.actor, command, self, partial(self._answered, command)
+            ):
+                return
+        except Rejected as rejected:
+            self._answered(command, rejected)
+            return
+        task = asyncio.get_running_loop().create_task(self._run(command))
+        self._door.tasks.add(task)
+        task.add_done_callback(self._door.tasks.discard)
+
+    def _answered(self, command: c.AnyCommand, reply: dict[str, Any] | Rejected) -> None:
+        """A command has its answer, and those behind it their turn."""
+        if not isinstance(reply, Rejected):
+            self._ok(command, reply)
+        elif command.id is None and command.id_optional:
+            self._door.metrics.command(str(command.__struct_config__.tag), reply.code)
+        else:
+            self._refuse(command.id, reply, str(command.__struct_config__.tag))
+        for following in self.session.done(command):
+            self._start(following)
+
+    async def _run(self, command: c.AnyCommand) -> None:
+        try:
+            if isinstance(command, c.Decided):
+                self._anybody(command)
+                await self._door.service.submit(self.actor, command, self, partial(self._answered, command))
+                return
+            await self._act(command)
+        except Rejected as rejected:
+            self._answered(command, rejected)
+        except ports.Unavailable as error:
+            self._answered(command, unavailable(error))
+        except Ended as ended:
+            self.connection.close(ended.code, ended.reason)
+        except Exception as error:
+            log.error("command_failed", type=command.__struct_config__.tag, **describe(error))  # noqa: TRY400 - tracebacks may quote messages
+            self._answered(command, Rejected("internal", "Something went wrong here."))
+
+    async def _act(self, command: c.AnyCommand) -> None:
+        """A command of the connection, or one that reads. Raises Rejected, Unavailable, Ended."""
+        match command:
+            case c.Hello():
+                await self._hello(command)
+            case c.Refresh():
+                await self._refresh(command)
+            case c.Ping():
+                self._answered(command, {"server_time": self._door.clock()})
+            case c.RoomJoin():
+                await self._join(command)
+            case c.RoomLeave():
+                self.rooms.discard(command.room)
+                self._door.service.hub.remove(command.room, self)
+                self._answered(command, {})
+            case c.TicketCreate():
+                self._anybody(command)
+                if self._identity is None:
+                    raise Rejected("unauthorized", "Say who you are first.")
+                ticket = await self._door.admission.ticket(self._identity, command)
+                self._answered(command, {"ticket": ticket})
+            case _:
+                self._anybody(command)
+                self._answered(command, await self._door.service.answer(self.actor, command))
+
+    def _anybody(self, command: c.AnyCommand) -> None:
+        """Raises Rejected for a viewer without a name, who may only listen."""
+        if not self.actor.user:
+            raise Rejected("unauthorized", "Say who you are first.")
+
+    async def _join(self, command: c.RoomJoin) -> None:
+        most = self._door.welcome.rooms
+        if most and command.room not in self.rooms and len(self.rooms) >= most:
+            raise Rejected("too_many", f"A connection listens to at most {most} rooms.")
+        self.rooms.add(command.room)
+        try:
+            await self._door.service.joining.join(self.actor, command, self, partial(self._ok, command))
+        except BaseException:
+            self.rooms.discard(command.room)
+            raise
+        if self.connection.closing:
+            self.rooms.discard(command.room)
+            self._door.service.hub.remove(command.room, self)
+        self._advance(command)
+
+    def _advance(self, command: c.AnyCommand) -> None:
+        for following in self.session.done(command):
+            self._start(following)
+
+    # Who it is
+
+    async def _hello(self, command: c.Hello) -> None:
+        door = self._door
+        try:
+            if command.token is not None or not door.welcome.anonymous:
+                await self._become(await door.admission.identify(command.token or ""))
+        except Rejected as rejected:
+            if rejected.code != "unauthorized":
+                self.tell(rejected.reply(None))
+                raise Ended(3013 if rejected.code == "too_many" else 1013, rejected.message) from None
+            self._say_unauthorized(rejected)
+            return
+        if self.connection.closing:
+            if self.actor.user:
+                door.service.users.disconnect(self.actor.user, self)
+            return
+        self.tell(self._welcome(command))
+        backlog = self.session.welcome()
+        self._advance(command)
+        for waiting in backlog:
+            try:
+                self.session.pace(waiting, door.clock())
+                self._offer(waiting)
+            except BadCommand as bad:
+                self._refuse(bad.id, bad.rejected, str(waiting.__struct_config__.tag))
+
+    async def _become(self, identity: Identity) -> None:
+        """Raises Rejected, Unavailable, Ended(3504)."""
+        door, actor = self._door, actor_of(identity)
+        await door.service.arrive(actor, identity.issued_ms, self)
+        most = door.welcome.connections_per_user
+        if most and door.service.users.connections(actor.user) > most:
+            door.service.users.disconnect(actor.user, self)
+            raise Ended(3504, "too many connections")
+        self.actor, self._identity = actor, identity
+        self._expires_ms = identity.expires_ms
+        self._await_expiry()
+
+    def _say_unauthorized(self, rejected: Rejected) -> None:
+        self._refuse(None, rejected, "hello")
+        self.connection.close(3500, "bad token")
+
+    def _welcome(self, command: c.Hello) -> dict[str, Any]:
+        welcome = self._door.welcome
+        user: dict[str, Any] = {"id": self.actor.user, "name": self.actor.name}
+        if self.actor.avatar:
+            user["avatar"] = self.actor.avatar
+        return {
+            "type": "welcome",
+            **({} if command.id is None else {"id": command.id}),
+            "session": self._door.service.fresh(),
+            "user": user | {"roles": ["admin"] if self.actor.admin else []},
+            "server_time": self._door.clock(),
+            "limits": welcome.shown,
+            "heartbeat_ms": welcome.heartbeat_ms,
+        }
+
+    async def _refresh(self, command: c.Refresh) -> None:
+        """A new token for the same user. What it no longer grants ends."""
+        door = self._door
+        identity = await door.admission.identify(command.token)
+        if not self.actor.user or identity.user != self.actor.user:
+            raise Rejected("unauthorized", "The token is another user's.", field="token")
+        actor = actor_of(identity)
+        await door.service.check_profile(actor, identity.issued_ms)
+        self.actor, self._identity = actor, identity
+        self._expires_ms, self._warned = identity.expires_ms, False
+        self._await_expiry()
+        for room in list(self.rooms):
+            door.service.recheck(room, self)
+        self._answered(command, {})
+
+    def _await_expiry(self) -> None:
+        left = self._expires_ms - self._door.clock()
+        self._door.wheel.after(self, max(0, left if self._warned else left - EXPIRING_MS) / 1_000)
