@@ -43,6 +43,8 @@ import { signInView } from "./views/signin.js";
 import { showUnread } from "./views/title.js";
 
 const root = document.getElementById("root");
+/** What became of a waiting message, where that is worth a word: an approved one just appears. */
+const OUTCOMES = new Set(["denied", "refused"]);
 const SILENT = new Set(["disconnected", "stopped"]);
 
 class App {
@@ -62,6 +64,7 @@ class App {
     fill(root, this.frame);
     this.client.on("error", (error) => !SILENT.has(error.code) && toast(errorText(error), { kind: "error" }));
     this.client.on("state", ({ state, code }) => state === "closed" && code === 3500 && this.signOut(t("closed.token")));
+    this.client.on("pending.resolved", ({ outcome }) => OUTCOMES.has(outcome) && toast(t(`outcome.${outcome}`), { kind: "error", stay: true }));
     this.rooms.on("change", () => showUnread(this.rooms));
     this.rooms.on("removed", (event) => this.#removed(event));
     this.destroyBar = bar.destroy;

@@ -157,6 +157,8 @@ export default {
   "pending.discard": "Discard",
   "pending.held": "Waiting for a moderator’s approval",
   "pending.delayed": "Shown to others after a short delay",
+  "outcome.denied": "A moderator did not approve your message.",
+  "outcome.refused": "Your waiting message could no longer be sent.",
   "emoji.pick": "Choose an emoji",
 
   // Composer

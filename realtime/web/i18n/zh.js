@@ -157,6 +157,8 @@ export default {
   "pending.discard": "放弃",
   "pending.held": "等待管理员审核",
   "pending.delayed": "稍后对其他人可见",
+  "outcome.denied": "管理员没有通过你的消息。",
+  "outcome.refused": "你等待中的消息已无法发送。",
   "emoji.pick": "选择表情",
 
   // Composer

@@ -117,7 +117,7 @@ export class RoomModel extends Emitter {
 
   sent(entry, reply) {
     if (reply.pending) {
-      this.held.set(reply.pending, { pending: reply.pending, text: entry.text, kind: reply.held ? "held" : "delayed" });
+      this.held.set(reply.pending, { pending: reply.pending, text: entry.text, kind: reply.held ? "held" : "delayed", at: entry.created });
     } else if (!this.window.find(reply.pos) && this.window.atEnd) {
       this.acknowledged.set(reply.pos, entry);
     }
@@ -145,7 +145,7 @@ export class RoomModel extends Emitter {
 
   #take(reply) {
     this.info = { ...reply.room, settings: reply.room.settings ?? {} };
-    this.you = reply.you;
+    this.you = reply.you.muted ? { muted_until: Infinity, ...reply.you } : reply.you;
     this.online = reply.room.counts?.online ?? this.online;
   }
 
@@ -162,11 +162,10 @@ export class RoomModel extends Emitter {
     this.emit("change");
   }
 
-  /** Presence names people by id or as `{id, name}`. Returns the id. */
-  #known(who) {
-    if (typeof who === "string") return who;
-    if (who.name) this.users.set(who.id, { id: who.id, name: who.name });
-    return who.id;
+  /** Takes note of a name. Returns the id. */
+  #known({ id, name }) {
+    this.users.set(id, { id, name });
+    return id;
   }
 
   countMembers(by) {
@@ -178,13 +177,18 @@ export class RoomModel extends Emitter {
     this.online = online;
     if (!this.onlineIds) return;
     for (const who of joined) this.onlineIds.add(this.#known(who));
-    for (const who of left) this.onlineIds.delete(this.#known(who));
+    for (const { id } of left) this.onlineIds.delete(id);
+  }
+
+  /** Where the pinned messages are, the latest pinned last. */
+  get pins() {
+    return this.info.pins ?? [];
   }
 
   async #loadHeld() {
     const { pending } = await this.command("pending.list");
     const mine = pending.filter(({ by }) => by.id === this.me.id);
-    this.held = new Map(mine.map((item) => [item.pending, { pending: item.pending, text: textOf(item.message), kind: item.release_at ? "delayed" : "held", until: item.release_at }]));
+    this.held = new Map(mine.map((item) => [item.pending, heldItem(item)]));
     this.queue = this.moderates ? new Map(pending.map((item) => [item.pending, item])) : null;
     this.emit("change");
   }
@@ -194,11 +198,14 @@ export class RoomModel extends Emitter {
   }
 }
 
-export const textOf = (message) => (typeof message === "string" ? message : (message?.text ?? ""));
+const heldItem = ({ pending, message, kind, at, release_at }) => ({ pending, text: message.text, kind: kind ?? (release_at ? "delayed" : "held"), at });
+
+const unpinned = (room, target) => (room.info = { ...room.info, pins: room.pins.filter((pos) => pos !== target) });
 
 const isMine = (room, event) => event.user === room.me.id;
 
 function removeMember(room, event) {
+  room.typing.delete(event.user);
   room.members?.delete(event.user);
   if (isMine(room, event)) room.you = { ...room.you, role: "none" };
 }
@@ -234,6 +241,7 @@ const APPLY = {
   "message.deleted"(room, { target }) {
     room.window.update(target, ({ pos, at, by, n }) => ({ pos, at, by, n, deleted: true }), true);
     requote(room, target, (quote) => ({ ...quote, text: undefined, deleted: true }));
+    unpinned(room, target);
   },
   "message.reacted": (room, event) => react(room, event, 1),
   "message.unreacted": (room, event) => react(room, event, -1),
@@ -246,9 +254,14 @@ const APPLY = {
   },
   "message.pinned"(room, event) {
     room.window.update(event.target, (message) => ({ ...message, pinned: true }), true);
+    unpinned(room, event.target);
+    room.info.pins.push(event.target);
     room.notice(event, "notice.pinned", { by: event.by });
   },
-  "message.unpinned": (room, { target }) => room.window.update(target, (message) => ({ ...message, pinned: false }), true),
+  "message.unpinned"(room, { target }) {
+    room.window.update(target, (message) => ({ ...message, pinned: false }), true);
+    unpinned(room, target);
+  },
   "member.joined"(room, event) {
     room.countMembers(1);
     room.members?.set(event.user, { id: event.user, name: event.name, role: "member" });
@@ -305,8 +318,7 @@ const APPLY = {
     room.notice(event, "notice.closed", { by: event.by });
   },
   typing(room, event) {
-    const id = event.user?.id ?? event.user;
-    if (event.user?.name) room.users.set(id, { id, name: event.user.name });
+    const id = event.user;
     if (id !== room.me.id) room.typing.set(id, Date.now() + TYPING_SHOWN_MS);
     setTimeout(() => room.emit("change"), TYPING_SHOWN_MS + 50);
   },

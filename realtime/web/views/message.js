@@ -115,7 +115,7 @@ export function outboxRow({ entry, state, error }, room, outbox) {
 /** A message that the server keeps for a moderator or for a time. */
 export function heldRow(item, room) {
   const note = t(item.kind === "held" ? "pending.held" : "pending.delayed");
-  return waitingRow({ room, text: item.text, at: item.until ?? Date.now(), state: item.kind, note: [icon("shield"), h("span", null, note)] });
+  return waitingRow({ room, text: item.text, at: item.at, state: item.kind, note: [icon("shield"), h("span", null, note)] });
 }
 
 /** Acknowledged by the server; its event is about to come in. */

@@ -3,7 +3,6 @@ import { fill, h, perFrame } from "../lib/dom.js";
 import { shortTime, t } from "../lib/i18n.js";
 import { nameOf } from "../lib/text.js";
 import { attempt } from "../lib/toast.js";
-import { textOf } from "../model/room.js";
 
 /** Messages that wait for a moderator's word, or for their time. */
 export function pendingPanel(room) {
@@ -26,8 +25,8 @@ function row(room, item) {
   };
   return h("li.hit.waiting-item", { testid: "pending-item" }, avatar(item.by),
     h("div.hit-body", null,
-      h("span.byline", null, h("b", { dir: "auto" }, h("bdi", null, nameOf(item.by))), item.release_at && h("time", null, t("queue.releases", { time: shortTime(item.release_at) }))),
-      h("span.hit-text", { dir: "auto" }, textOf(item.message)),
+      h("span.byline", null, h("b", { dir: "auto" }, h("bdi", null, nameOf(item.by))), h("time", null, item.release_at ? t("queue.releases", { time: shortTime(item.release_at) }) : shortTime(item.at))),
+      h("span.hit-text", { dir: "auto" }, item.message.text),
       h("div.row", null,
         h("button.primary.small", { type: "button", testid: "pending-approve", onclick: decide("message.approve") }, t("queue.approve")),
         h("button.plain.small", { type: "button", testid: "pending-deny", onclick: decide("message.deny") }, t("queue.deny")))));
