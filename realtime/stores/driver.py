@@ -1,0 +1,69 @@
+"""Connections to SQLite. Its library comes as a wheel (pysqlite3): the system's is too old to erase deleted words from
+a full-text index (FTS5's `secure-delete`, SQLite 3.42).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pysqlite3  # type: ignore[import-untyped]  # has no stubs; its API is sqlite3's
+from sqlalchemy import Engine, NullPool, create_engine
+from sqlalchemy.exc import DBAPIError
+
+from realtime.ports import Unavailable
+
+Driver = Any
+"""A `pysqlite3.Connection`."""
+
+BUSY_MS = 250
+"""How long a statement waits for another process's lock."""
+
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA secure_delete=ON",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA cache_size=-16384",  # KiB
+)
+
+_UNAVAILABLE = frozenset({
+    pysqlite3.SQLITE_BUSY,
+    pysqlite3.SQLITE_CANTOPEN,
+    pysqlite3.SQLITE_CORRUPT,
+    pysqlite3.SQLITE_FULL,
+    pysqlite3.SQLITE_INTERRUPT,
+    pysqlite3.SQLITE_IOERR,
+    pysqlite3.SQLITE_LOCKED,
+    pysqlite3.SQLITE_NOMEM,
+    pysqlite3.SQLITE_NOTADB,
+    pysqlite3.SQLITE_PERM,
+    pysqlite3.SQLITE_PROTOCOL,
+    pysqlite3.SQLITE_READONLY,
+})  # fmt: skip
+Error = pysqlite3.Error
+
+
+def engine(path: Path, *, busy_ms: int = BUSY_MS, read_only: bool = False) -> Engine:
+    """An engine without a pool: each thread keeps a connection of its own and begins transactions by hand."""
+
+    def connect() -> Driver:
+        driver = pysqlite3.connect(path, timeout=busy_ms / 1_000, isolation_level=None, check_same_thread=False)
+        try:
+            for pragma in _PRAGMAS:
+                driver.execute(pragma)
+            if read_only:
+                driver.execute("PRAGMA query_only=ON")
+        except Error:
+            driver.close()
+            raise
+        return driver
+
+    return create_engine("sqlite://", creator=connect, module=pysqlite3, poolclass=NullPool)
+
+
+def unavailable(error: BaseException) -> Unavailable | None:
+    """What to raise for an error that is the disk's, the file's or another process's; None for one of our own."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = getattr(cause, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF in _UNAVAILABLE:
+        return Unavailable(f"the store cannot serve: {cause}")
+    return None

@@ -1,0 +1,140 @@
+"""Events as rows of the log, and back: completed with names and texts as they read now."""
+
+from typing import Any, get_args
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+from sqlalchemy import Connection, Select, select
+
+from realtime.stores.schema import events, messages, users
+from rooms import events as e
+from rooms.actors import By
+from rooms.ids import Millis
+from rooms.text import preview
+
+TYPES: dict[str, type[e.Logged]] = {str(kind.__struct_config__.tag): kind for kind in get_args(e.Logged)}
+"""Event type on the wire → its struct."""
+TAGS: dict[type[e.Logged], str] = {kind: tag for tag, kind in TYPES.items()}
+
+
+class Payload(Struct, frozen=True, omit_defaults=True):
+    """The fields of events that have no column of their own."""
+
+    room_info: e.RoomInfo | UnsetType = UNSET
+    changes: e.RoomChanges | UnsetType = UNSET
+    role: str | UnsetType = UNSET
+    until: Millis | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    emoji: str | UnsetType = UNSET
+
+
+_PAYLOAD_FIELDS = frozenset(Payload.__struct_fields__)
+_FIELDS = {kind: tuple(f for f in kind.__struct_fields__ if f in _PAYLOAD_FIELDS) for kind in TAGS}
+_encode = msgspec.json.Encoder().encode
+_payload = msgspec.json.Decoder(Payload).decode
+_ids = msgspec.json.Decoder(tuple[str, ...]).decode
+
+
+def payload(event: e.Logged) -> str | None:
+    """JSON of what `event` says beside the columns of the log."""
+    given = {f: v for f in _FIELDS[type(event)] if (v := getattr(event, f)) is not None}
+    return _encode(given).decode() if given else None
+
+
+def ids(users_json: str | None) -> tuple[str, ...]:
+    return _ids(users_json) if users_json else ()
+
+
+def ids_json(users: tuple[str, ...]) -> str | None:
+    return _encode(users).decode() if users else None
+
+
+_author = users.alias()
+_subject = users.alias()
+_quoted = messages.alias()
+_quoted_author = users.alias()
+
+HYDRATED: Select[Any] = (
+    select(
+        events.c.pos,
+        events.c.type,
+        events.c.at,
+        events.c.author,
+        events.c.role,
+        events.c.target,
+        events.c.subject,
+        events.c.payload,
+        _author.c.name.label("name"),
+        _author.c.avatar.label("avatar"),
+        _subject.c.name.label("subject_name"),
+        messages.c.text,
+        messages.c.n,
+        messages.c.mentions,
+        messages.c.reply_to,
+        _quoted.c.text.label("quoted_text"),
+        _quoted.c.author.label("quoted_author"),
+        _quoted.c.role.label("quoted_role"),
+        _quoted_author.c.name.label("quoted_name"),
+        _quoted_author.c.avatar.label("quoted_avatar"),
+    )
+    .select_from(events)
+    .outerjoin(_author, _author.c.id == events.c.author)
+    .outerjoin(_subject, _subject.c.id == events.c.subject)
+    .outerjoin(messages, (messages.c.room == events.c.room) & (messages.c.pos == events.c.target))
+    .outerjoin(_quoted, (_quoted.c.room == messages.c.room) & (_quoted.c.pos == messages.c.reply_to))
+    .outerjoin(_quoted_author, _quoted_author.c.id == _quoted.c.author)
+)
+"""Log rows with all that their events show; to be narrowed to positions of one room."""
+
+
+def by(user: str, name: str | None, role: str, avatar: str | None) -> By:
+    return By(user, name or user, role, avatar)
+
+
+def body(row: Any) -> e.Body | None:
+    """The message of a hydrated row; None where it is deleted."""
+    if row.text is None:
+        return None
+    quote = None
+    if row.reply_to is not None:
+        if row.quoted_text is None:
+            quote = e.Quote(row.reply_to, deleted=True)
+        else:
+            writer = by(row.quoted_author, row.quoted_name, row.quoted_role, row.quoted_avatar)
+            quote = e.Quote(row.reply_to, writer, preview(row.quoted_text))
+    return e.Body(text=row.text, n=row.n, reply_to=quote, mentions=ids(row.mentions))
+
+
+def event(room: str, row: Any) -> e.Logged:
+    """The event of a row of HYDRATED."""
+    kind = TYPES[row.type]
+    fields: dict[str, Any] = {
+        "room": room,
+        "pos": row.pos,
+        "at": row.at,
+        "by": by(row.author, row.name, row.role, row.avatar),
+    }
+    if issubclass(kind, e.MessageEvent):
+        fields["message"] = body(row)
+        fields["deleted"] = row.text is None
+        if kind is e.MessageEdited:
+            fields["target"] = row.target
+        return kind(**fields)
+    if row.payload is not None:
+        given = _payload(row.payload)
+        fields |= {f: v for f in _FIELDS[kind] if (v := getattr(given, f)) is not UNSET}
+    if row.target is not None:
+        fields["target"] = row.target
+    if row.subject is not None:
+        fields |= {"user": row.subject, "name": row.subject_name or row.subject}
+    return kind(**fields)
+
+
+def read_events(connection: Connection, room: str, num: int, after: int, to: int, limit: int | None) -> list[e.Logged]:
+    """Events of the room numbered `num` with `after < pos <= to`, ascending."""
+    query = (
+        HYDRATED.where(events.c.room == num, events.c.pos > after, events.c.pos <= to)
+        .order_by(events.c.pos)
+        .limit(limit)
+    )
+    return [event(room, row) for row in connection.execute(query)]

@@ -1,0 +1,77 @@
+"""The SQL of the writer's hot path: composed once with SQLAlchemy, run on the bare driver (docs/decisions/0003).
+
+Each constant is one statement, its parameters positional: those of an insertion in the order of the table's columns.
+"""
+
+from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.sqlite import Insert
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import ClauseElement
+
+from realtime.stores.schema import events, keys, mentions, messages, outbox, room_users, rooms, users
+
+_DIALECT = sqlite.dialect(paramstyle="qmark")
+
+
+def prepare(statement: ClauseElement, names: str) -> str:
+    """The SQL of a statement whose parameters are `names`, in this order."""
+    compiled = statement.compile(dialect=_DIALECT)
+    if not isinstance(compiled, SQLCompiler) or compiled.positiontup != names.split():
+        raise TypeError(f"the parameters are not {names}: {compiled}")
+    return str(compiled)
+
+
+def _values(table: Table, but: str = "") -> tuple[Insert, str]:
+    names = [column.name for column in table.columns if column.name != but]
+    return upsert(table).values({name: bindparam(name) for name in names}), " ".join(names)
+
+
+def _insert(table: Table, but: str = "") -> str:
+    return prepare(*_values(table, but))
+
+
+def _insert_new(table: Table) -> str:
+    statement, names = _values(table)
+    return prepare(statement.on_conflict_do_nothing(), names)
+
+
+ROOM = prepare(
+    select(rooms.c.num, rooms.c.pos, rooms.c.rules_pos, rooms.c.n, rooms.c.members, rooms.c.last_at).where(
+        rooms.c.id == bindparam("room_id")
+    ),
+    "room_id",
+)
+SAVE_ROOM = prepare(
+    update(rooms)
+    .where(rooms.c.num == bindparam("room"))
+    .values({name: bindparam(name) for name in ("pos", "rules_pos", "n", "members", "last_at")}),
+    "pos rules_pos n members last_at room",
+)
+ADD_EVENT = _insert(events)
+ADD_MESSAGE = _insert(messages)
+ADD_MENTION = _insert_new(mentions)
+ADD_RECORD = _insert(outbox, but="seq")
+CLAIM_KEY = _insert_new(keys)
+ADD_WORDS = "INSERT INTO search(rowid, text) VALUES (?, ?)"
+ERASE_WORDS = "INSERT INTO search(search, rowid, text) VALUES ('delete', ?, ?)"
+"""FTS5's own statements, which SQLAlchemy has no words for. An erasure repeats the text that was added."""
+
+_user = upsert(users).values({name: bindparam(name) for name in ("id", "name", "folded", "avatar")})
+ADD_USER = prepare(
+    _user.on_conflict_do_update(
+        index_elements=["id"],
+        set_={name: _user.excluded[name] for name in ("name", "folded", "avatar")},
+        where=users.c.name.is_(None),
+    ),
+    "id name folded avatar",
+)
+_person, _person_names = _values(room_users)
+ADD_WRITER = prepare(
+    _person.on_conflict_do_update(
+        index_elements=["room", "user"], set_={c: _person.excluded[c] for c in ("last_at", "read_pos", "read_n")}
+    ),
+    _person_names,
+)
+"""Who has sent a message; one's own message is read."""

@@ -1,0 +1,166 @@
+"""Messages as people read them: pages of a room's timeline, and what a search finds."""
+
+from typing import Any
+
+from msgspec import UNSET
+from sqlalchemy import Connection, Select, column, func, select, table, text
+
+from realtime.ports import Listed, ListedQuote, Original, Page, Reaction, Span
+from realtime.stores import rows, words
+from realtime.stores.head import words_id, words_pos
+from realtime.stores.reads import room_number
+from realtime.stores.schema import messages, originals, pins, reactions, users
+from rooms.ids import MAX_SAFE_INTEGER, Millis
+from rooms.text import preview
+
+_quoted = messages.alias()
+_quoted_author = users.alias()
+_LISTED: Select[Any] = (
+    select(
+        messages,
+        users.c.name,
+        users.c.avatar,
+        _quoted.c.text.label("quoted_text"),
+        _quoted.c.author.label("quoted_author"),
+        _quoted.c.role.label("quoted_role"),
+        _quoted_author.c.name.label("quoted_name"),
+        _quoted_author.c.avatar.label("quoted_avatar"),
+        pins.c.until.label("pinned_until"),
+    )
+    .select_from(messages)
+    .outerjoin(users, users.c.id == messages.c.author)
+    .outerjoin(_quoted, (_quoted.c.room == messages.c.room) & (_quoted.c.pos == messages.c.reply_to))
+    .outerjoin(_quoted_author, _quoted_author.c.id == _quoted.c.author)
+    .outerjoin(pins, (pins.c.room == messages.c.room) & (pins.c.target == messages.c.pos))
+)
+
+
+def page(connection: Connection, room: str, viewer: str, span: Span, *, with_originals: bool, now: Millis) -> Page:
+    num = room_number(connection, room)
+    if num is None:
+        return Page((), more=False)
+    query = _LISTED.where(messages.c.room == num, messages.c.pos >= span.from_pos)
+    older = query.order_by(messages.c.pos.desc())
+    newer = query.order_by(messages.c.pos)
+    if span.after is not None:
+        found, more = _cut(connection, newer.where(messages.c.pos > span.after), span.limit)
+    elif span.around is not None:
+        half = (span.limit + 1) // 2
+        before, earlier = _cut(connection, older.where(messages.c.pos <= span.around), half)
+        after, later = _cut(connection, newer.where(messages.c.pos > span.around), span.limit - half)
+        found, more = before[::-1] + after, earlier or later
+    else:
+        end = span.before if span.before is not None else MAX_SAFE_INTEGER
+        found, more = _cut(connection, older.where(messages.c.pos < end), span.limit)
+        found.reverse()
+    return Page(_listed(connection, num, viewer, found, with_originals=with_originals, now=now), more)
+
+
+def _cut(connection: Connection, query: Select[Any], limit: int) -> tuple[list[Any], bool]:
+    found = list(connection.execute(query.limit(limit + 1)))
+    return found[:limit], len(found) > limit
+
+
+def search(
+    connection: Connection,
+    room: str,
+    viewer: str,
+    query: str,
+    *,
+    before: int | None,
+    limit: int,
+    from_pos: int,
+    now: Millis,
+) -> Page:
+    num = room_number(connection, room)
+    expression = words.match(query)
+    if num is None or not expression:
+        return Page((), more=False)
+    index = table("search", column("rowid"))
+    last = before - 1 if before is not None else words_pos(-1)
+    hits = (
+        select(index.c.rowid)
+        .where(
+            text("search MATCH :expression"),
+            index.c.rowid >= words_id(num, from_pos),
+            index.c.rowid <= words_id(num, last),
+        )
+        .order_by(index.c.rowid.desc())
+        .limit(limit + 1)
+    )
+    positions = [words_pos(row) for row in connection.execute(hits, {"expression": expression}).scalars()]
+    found = list(
+        connection.execute(
+            _LISTED.where(
+                messages.c.room == num, messages.c.pos.in_(positions[:limit]), messages.c.text.is_not(None)
+            ).order_by(messages.c.pos.desc())
+        )
+    )
+    return Page(_listed(connection, num, viewer, found, with_originals=False, now=now), len(positions) > limit)
+
+
+def _listed(
+    connection: Connection, num: int, viewer: str, found: list[Any], *, with_originals: bool, now: Millis
+) -> tuple[Listed, ...]:
+    if not found:
+        return ()
+    positions = [row.pos for row in found if row.text is not None]
+    reacted = _reactions(connection, num, viewer, positions)
+    were = _originals(connection, num, positions) if with_originals else {}
+    return tuple(_message(row, reacted.get(row.pos, ()), were.get(row.pos), now) for row in found)
+
+
+def _message(row: Any, reacted: tuple[Reaction, ...], were: tuple[Original, ...] | None, now: Millis) -> Listed:
+    writer = rows.by(row.author, row.name, row.role, row.avatar)
+    if row.text is None:
+        return Listed(pos=row.pos, n=row.n, at=row.at, by=writer, deleted=True)
+    return Listed(
+        pos=row.pos,
+        n=row.n,
+        at=row.at,
+        by=writer,
+        text=row.text,
+        mentions=rows.ids(row.mentions),
+        reply_to=_quote(row) if row.reply_to is not None else UNSET,
+        edited_at=row.edited_at if row.edited_at is not None else UNSET,
+        pinned=row.pinned_until is not None and row.pinned_until > now,
+        reactions=reacted,
+        originals=were if were is not None else UNSET,
+    )
+
+
+def _quote(row: Any) -> ListedQuote:
+    if row.quoted_text is None:
+        return ListedQuote(row.reply_to, deleted=True)
+    writer = rows.by(row.quoted_author, row.quoted_name, row.quoted_role, row.quoted_avatar)
+    return ListedQuote(row.reply_to, writer, preview(row.quoted_text))
+
+
+def _reactions(connection: Connection, num: int, viewer: str, positions: list[int]) -> dict[int, tuple[Reaction, ...]]:
+    query = (
+        select(
+            reactions.c.target,
+            reactions.c.emoji,
+            func.count().label("count"),
+            func.max(reactions.c.user == viewer).label("mine"),
+        )
+        .where(reactions.c.room == num, reactions.c.target.in_(positions))
+        .group_by(reactions.c.target, reactions.c.emoji)
+        .order_by(reactions.c.target, func.min(reactions.c.rank))
+    )
+    found: dict[int, tuple[Reaction, ...]] = {}
+    for target, emoji, count, mine in connection.execute(query):
+        found[target] = (*found.get(target, ()), Reaction(emoji, count, bool(mine)))
+    return found
+
+
+def _originals(connection: Connection, num: int, positions: list[int]) -> dict[int, tuple[Original, ...]]:
+    query = (
+        select(originals.c.target, originals.c.text, originals.c.at)
+        .where(originals.c.room == num, originals.c.target.in_(positions))
+        .order_by(originals.c.target, originals.c.edit)
+    )
+    found: dict[int, tuple[Original, ...]] = {}
+    for target, before, at in connection.execute(query):
+        found[target] = (*found.get(target, ()), Original(before, at))
+    return found

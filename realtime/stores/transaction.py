@@ -1,0 +1,214 @@
+"""One transaction of the writer: appends to rooms, their projections, keys and interaction records.
+
+Created messages are gathered and written together, across proposals and rooms; whatever reads or changes them
+otherwise calls `flush` first.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+from sqlalchemy import Connection
+
+from realtime.ports import (
+    Appended,
+    Batch,
+    Duplicate,
+    KeyClaim,
+    KeyReused,
+    NotTried,
+    Proposal,
+    Refused,
+    Result,
+    Written,
+)
+from realtime.stores import effects, projections, reads, rows, words
+from realtime.stores import statements as sql
+from realtime.stores.head import Head, words_id
+from rooms import events as e
+from rooms.records import of_event
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Transaction:
+    """Runs within a transaction that its owner has begun and will commit or roll back.
+
+    `known` holds users whose names are certainly stored; `new_users` adds those that this transaction stores. `erased`
+    tells that texts were taken out, which the write-ahead log still holds.
+    """
+
+    def __init__(self, core: Connection, known: Collection[str]):
+        self.core = core
+        self.raw: Any = core.connection.driver_connection
+        self.known = known
+        self.new_users: dict[str, tuple[str, str, str, str | None]] = {}
+        self.erased = False
+        self._heads: dict[str, Head | None] = {}
+        self._changed: dict[int, Head] = {}
+        self._users: list[tuple[str, str, str, str | None]] = []
+        self._events: list[tuple[Any, ...]] = []
+        self._messages: list[tuple[Any, ...]] = []
+        self._words: list[tuple[int, str]] = []
+        self._writers: dict[tuple[int, str], tuple[Any, ...]] = {}
+        self._mentions: list[tuple[int, str, int]] = []
+        self._records: list[tuple[str]] = []
+
+    def head(self, room: str) -> Head | None:
+        if room not in self._heads:
+            row = self.raw.execute(sql.ROOM, (room,)).fetchone()
+            self._heads[room] = Head(*row) if row else None
+        return self._heads[room]
+
+    def created(self, room: str, head: Head) -> None:
+        self._heads[room] = head
+
+    def flush(self) -> None:
+        """Writes all that was gathered."""
+        run = self.raw.executemany
+        if self._changed:
+            run(sql.SAVE_ROOM, [head.saved() for head in self._changed.values()])
+            self._changed.clear()
+        for statement, gathered in (
+            (sql.ADD_USER, self._users),
+            (sql.ADD_EVENT, self._events),
+            (sql.ADD_MESSAGE, self._messages),
+            (sql.ADD_MENTION, self._mentions),
+            (sql.ADD_RECORD, self._records),
+        ):
+            if gathered:
+                run(statement, gathered)
+                gathered.clear()
+        if self._writers:
+            run(sql.ADD_WRITER, self._writers.values())
+            self._writers.clear()
+        if self._words:
+            self._words.sort()  # rows out of order make the index write a segment each
+            run(sql.ADD_WORDS, self._words)
+            self._words.clear()
+
+    # One room's batch
+
+    def append(self, batch: Batch) -> Appended:
+        """See `realtime.ports.Store.append`."""
+        head = self.head(batch.room)
+        start = head.pos if head else 0
+        results: list[Result] = []
+        own: list[e.Logged] = []
+        decided_in_vain = head is not None and head.rules_pos > max(batch.rules_pos, batch.base)
+        if not decided_in_vain and start >= batch.base:
+            for proposal in batch.proposals:
+                results.append(self._propose(batch, proposal, own, moved=start != batch.base))
+                if not isinstance(results[-1], Written):
+                    break
+        results += [NotTried()] * (len(batch.proposals) - len(results))
+        head = self.head(batch.room)
+        if head is None or start == batch.base:
+            return Appended(tuple(own), tuple(results))
+        self.flush()
+        since = rows.read_events(self.core, batch.room, head.num, batch.base, head.pos, None)
+        return Appended(tuple(since), tuple(results))
+
+    def _propose(self, batch: Batch, proposal: Proposal, own: list[e.Logged], *, moved: bool) -> Result:
+        head = self.head(batch.room)
+        creates = bool(proposal.events) and isinstance(proposal.events[0], e.RoomCreated)
+        if head is None and not creates:
+            return NotTried()
+        if head is not None and creates:
+            return (self._claimed(proposal.key) if proposal.key else None) or Refused(None)
+        if moved and any(_points_beyond(event, batch.base) for event in proposal.events):
+            return NotTried()
+        pos = head.pos if head else 0
+        reply = dict(proposal.reply)
+        if proposal.pos:
+            reply["pos"] = pos + 1 if proposal.events else pos
+        if proposal.timed:
+            reply["at"] = proposal.events[0].at if proposal.events else batch.at
+        if proposal.effects:
+            self.flush()
+            self.raw.execute("SAVEPOINT proposal")
+        refusal = self._claim(proposal.key, reply, batch) if proposal.key else None
+        if refusal is None and head is not None:
+            refusal = next((Refused(x) for x in proposal.effects if not effects.take(self, head, x)), None)
+        if refusal is not None:
+            if proposal.effects:
+                self.raw.execute("ROLLBACK TO proposal")
+                self.raw.execute("RELEASE proposal")
+            return refusal
+        if proposal.effects:
+            self.raw.execute("RELEASE proposal")
+        for event in proposal.events:
+            own.append(self._log(batch.room, event))
+        return Written(reply)
+
+    # Keys
+
+    def _claim(self, key: KeyClaim, reply: dict[str, Any], batch: Batch) -> Result | None:
+        claim = (key.user, key.scope, key.key, key.body, _encode(reply).decode(), batch.at)
+        return None if self.raw.execute(sql.CLAIM_KEY, claim).rowcount else self._claimed(key)
+
+    def _claimed(self, key: KeyClaim) -> Duplicate | KeyReused | None:
+        return reads.duplicate(self.core, key)
+
+    # Events
+
+    def _log(self, room: str, event: e.Logged) -> e.Logged:
+        """Gives the event its position and writes it. Returns it as it now stands in the log."""
+        head = self.head(room)
+        pos = head.pos + 1 if head else 1
+        if event.pos != pos:
+            event = replace(event, pos=pos)
+        if isinstance(event, e.MessageCreated) and head is not None:
+            return self._message(head, event)
+        self.flush()
+        head, author = projections.apply(self, room, head, event)
+        head.pos = pos
+        head.last_at = event.at
+        if isinstance(event, e.RESTRICTING):
+            head.rules_pos = pos
+        self._changed[head.num] = head
+        target = getattr(event, "target", None)
+        subject = getattr(event, "user", None)
+        self._row(head, event, target, subject, rows.payload(event))
+        self._records += [(_encode(record).decode(),) for record in of_event(event, author)]
+        return event
+
+    def _row(self, head: Head, event: e.Logged, target: int | None, subject: str | None, payload: str | None) -> None:
+        by = event.by
+        self._events.append(
+            (head.num, event.pos, rows.TAGS[type(event)], event.at, by.id, by.role, target, subject, payload)
+        )
+        if by.id not in self.known and by.id not in self.new_users:
+            self.new_users[by.id] = (by.id, by.name, by.name.casefold(), by.avatar)
+            self._users.append(self.new_users[by.id])
+
+    def _message(self, head: Head, event: e.MessageCreated) -> e.MessageCreated:
+        body = event.message
+        if body is None:
+            raise ValueError("a created message has a text")
+        pos = head.pos = event.pos
+        n = head.n = head.n + 1
+        if body.n != n:
+            body = replace(body, n=n)
+            event = replace(event, message=body)
+        num, user, at = head.num, event.by.id, event.at
+        head.last_at = at
+        self._changed[num] = head
+        self._row(head, event, pos, None, None)
+        mentioned = rows.ids_json(body.mentions)
+        reply_to = body.reply_to.pos if body.reply_to else None
+        self._messages.append((num, pos, n, at, user, event.by.role, body.text, mentioned, reply_to, None))
+        self._words.append((words_id(num, pos), words.indexed(body.text)))
+        self._writers[num, user] = (num, user, 0, 0, at, 0, 0, pos, n)
+        self._mentions += [(num, who, pos) for who in body.mentions if who != user]
+        self._records += [(_encode(record).decode(),) for record in of_event(event, None)]
+        return event
+
+
+def _points_beyond(event: e.Logged, base: int) -> bool:
+    """Whether the event names a position that was given provisionally, and since to something else."""
+    target = getattr(event, "target", 0)
+    if isinstance(event, e.MessageEvent) and event.message is not None and event.message.reply_to is not None:
+        target = max(target, event.message.reply_to.pos)
+    return bool(target > base)

@@ -1,0 +1,68 @@
+"""Writes that are no part of a room's log: read marks, profiles, what has been dealt with. Works of the writer."""
+
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from realtime.stores.schema import keys, messages, outbox, room_users, users
+from realtime.stores.schema import pending as pending_messages
+from realtime.stores.transaction import Transaction
+from rooms.actors import Role
+from rooms.ids import Millis
+
+
+def mark_read(tx: Transaction, *, user: str, room: str, pos: int) -> None:
+    head = tx.head(room)
+    if head is None:
+        return
+    tx.flush()
+    pos = min(pos, head.pos)
+    read = select(messages.c.n).where(messages.c.room == head.num, messages.c.pos <= pos)
+    latest = read.order_by(messages.c.pos.desc()).limit(1).scalar_subquery()
+    tx.core.execute(
+        update(room_users)
+        .where(
+            room_users.c.room == head.num,
+            room_users.c.user == user,
+            room_users.c.role >= Role.MEMBER,
+            room_users.c.read_pos < pos,
+        )
+        .values(read_pos=pos, read_n=func.coalesce(latest, 0))
+    )
+
+
+def save_profile(tx: Transaction, *, user: str, name: str, avatar: str | None) -> bool:
+    tx.flush()
+    statement = upsert(users).values(id=user, name=name, folded=name.casefold(), avatar=avatar)
+    given = statement.excluded
+    saved = tx.core.execute(
+        statement.on_conflict_do_update(
+            index_elements=["id"],
+            set_={"name": given.name, "folded": given.folded, "avatar": given.avatar},
+            where=or_(users.c.name.is_distinct_from(given.name), users.c.avatar.is_distinct_from(given.avatar)),
+        )
+    )
+    return saved.rowcount > 0
+
+
+def log_out(tx: Transaction, *, user: str, at: Millis) -> None:
+    statement = upsert(users).values(id=user, valid_after=at)
+    tx.core.execute(
+        statement.on_conflict_do_update(
+            index_elements=["id"],
+            set_={"valid_after": statement.excluded.valid_after},
+            where=users.c.valid_after < statement.excluded.valid_after,
+        )
+    )
+
+
+def discard_pending(tx: Transaction, *, pending: str) -> None:
+    tx.core.execute(delete(pending_messages).where(pending_messages.c.id == pending))
+    tx.erased = True
+
+
+def taken(tx: Transaction, *, up_to: int) -> None:
+    tx.core.execute(delete(outbox).where(outbox.c.seq <= up_to))
+
+
+def forget_keys(tx: Transaction, *, before: Millis) -> None:
+    tx.core.execute(delete(keys).where(keys.c.at < before))

@@ -1,0 +1,197 @@
+"""The one thread that writes: whatever waits becomes one transaction and one fsync."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from realtime.ports import Unavailable
+from realtime.stores.driver import Error, unavailable
+from realtime.stores.transaction import Transaction
+
+T = TypeVar("T")
+Work = Callable[[Transaction], T]
+"""Runs within a transaction, perhaps twice: it has no effect but on the transaction."""
+
+MAX_TOGETHER = 1_024
+KNOWN_USERS = 100_000
+ERASE_S = 1.0
+"""How long texts that were taken out may stay in the write-ahead log while the writer has nothing else to do."""
+
+
+class _Job(Struct):
+    work: Work[Any]
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Writer:
+    """Runs work in the order given, all or nothing each, durable when its future is done.
+
+    The queue holds `limit` works; `submit` raises Unavailable when it is full. A work that fails by its own fault takes
+    no other along. A commit that fails (disk full, database locked) makes all its works Unavailable; the next
+    one starts afresh, on a new connection if need be.
+    """
+
+    def __init__(self, engine: Engine, limit: int):
+        self._engine = engine
+        self._limit = limit
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._core: Connection | None = None
+        self._known: set[str] = set()
+        self._erased = False
+        self._closed = False
+        self.commits = 0
+
+    @property
+    def waiting(self) -> int:
+        return self._queue.qsize()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    async def submit(self, work: Work[T]) -> T:
+        """Raises Unavailable."""
+        if self._closed:
+            raise Unavailable("the store is closed")
+        if self._queue.qsize() >= self._limit:
+            raise Unavailable("the store has too much to write")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._queue.put(_Job(work, loop, future))
+        return await future
+
+    async def close(self) -> None:
+        """Writes what is queued."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._thread.ident is not None:
+            self._queue.put(None)
+            await asyncio.to_thread(self._thread.join)
+
+    # In the thread
+
+    def _run(self) -> None:
+        while True:
+            jobs, last = self._take()
+            if jobs:
+                self._commit(jobs)
+                _settle(jobs)
+            elif not last:
+                self._truncate()
+            if last:
+                break
+        self._erased = True
+        self._truncate()
+        self._drop_connection()
+
+    def _take(self) -> tuple[list[_Job], bool]:
+        """All that waits, and whether it is the last. Waits for the first, at most until texts are to be erased."""
+        jobs: list[_Job] = []
+        try:
+            job = self._queue.get(timeout=ERASE_S if self._erased else None)
+            while job is not None:
+                jobs.append(job)
+                if len(jobs) == MAX_TOGETHER:
+                    return jobs, False
+                job = self._queue.get_nowait()
+        except queue.Empty:
+            return jobs, False
+        return jobs, True
+
+    def _commit(self, jobs: list[_Job]) -> None:
+        """One transaction for all; where one of them fails by its own fault, each gets its own."""
+        try:
+            self._write(jobs)
+        except Exception as error:
+            reason = unavailable(error)
+            if reason is None and len(jobs) > 1:
+                for job in jobs:
+                    self._commit([job])
+                return
+            for job in jobs:
+                job.error = reason or error
+
+    def _write(self, jobs: list[_Job]) -> None:
+        try:
+            core = self._connection()
+            raw: Any = core.connection.driver_connection
+            raw.execute("BEGIN IMMEDIATE")
+            tx = Transaction(core, self._known)
+            for job in jobs:
+                job.result = job.work(tx)
+            tx.flush()
+            raw.execute("COMMIT")
+        except Exception:
+            self._roll_back()
+            raise
+        self.commits += 1
+        self._erased = self._erased or tx.erased
+        if len(self._known) > KNOWN_USERS:
+            self._known.clear()
+        self._known.update(tx.new_users)
+
+    def _connection(self) -> Connection:
+        if self._core is None:
+            self._core = self._engine.connect()
+        return self._core
+
+    def _roll_back(self) -> None:
+        """Leaves no transaction open. A connection that cannot even do that is given up."""
+        if self._core is None:
+            return
+        raw: Any = self._core.connection.driver_connection
+        try:
+            if raw.in_transaction:
+                raw.execute("ROLLBACK")
+        except Error:
+            self._drop_connection()
+
+    def _drop_connection(self) -> None:
+        if self._core is not None:
+            self._core.invalidate()
+            self._core.close()
+            self._core = None
+
+    def _truncate(self) -> None:
+        """Empties the write-ahead log, where texts that were taken out still stand. Readers may delay it."""
+        if not self._erased:
+            return
+        try:
+            busy, *_ = self._connection().exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+            self._erased = bool(busy)
+        except (Error, DBAPIError) as error:
+            if unavailable(error) is None:
+                raise
+
+
+def _settle(jobs: list[_Job]) -> None:
+    """Gives each loop the results of its jobs in one step."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+    for job in jobs:
+        by_loop.setdefault(job.loop, []).append(job)
+    for loop, mine in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_complete, mine)
+        except RuntimeError:  # the loop is closed: nobody waits for these any more
+            if not loop.is_closed():
+                raise
+
+
+def _complete(jobs: list[_Job]) -> None:
+    for job in jobs:
+        if job.future.done():
+            continue
+        if job.error is not None:
+            job.future.set_exception(job.error)
+        else:
+            job.future.set_result(job.result)
