@@ -96,12 +96,16 @@ class MemberUnmuted(UserEvent, frozen=True, kw_only=True, omit_defaults=True, ta
 
 
 class MemberKicked(UserEvent, frozen=True, kw_only=True, omit_defaults=True, tag="member.kicked"):
+    """`was_member` is false where a mere listener was sent away, so that whoever counts members can."""
+
     reason: str | None = None
+    was_member: bool = True
 
 
 class MemberBanned(UserEvent, frozen=True, kw_only=True, omit_defaults=True, tag="member.banned"):
     until: Millis | None = None
     reason: str | None = None
+    was_member: bool = True
 
 
 class MemberUnbanned(UserEvent, frozen=True, kw_only=True, omit_defaults=True, tag="member.unbanned"):

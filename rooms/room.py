@@ -249,10 +249,10 @@ class Room:
         return self.people.get(user) or Person(user=user, name=name)
 
     def _rank(self, event: e.UserEvent, role: Role) -> None:
-        """Gives the user a role. Who is not known loses a membership with any event that ends one."""
+        """Gives the user a role. What one who is not known was before, the event itself says."""
         person = self._person(event.user, event.name)
         member = role >= Role.MEMBER
-        was_member = person.member if person else not isinstance(event, e.MemberJoined)
+        was_member = person.member if person else _was_member(event)
         self.members += member - was_member
         if role >= Role.MODERATOR:
             self.staff[event.user] = role
@@ -296,3 +296,11 @@ class Room:
         users = reactions.get(emoji, frozenset())
         reactions[emoji] = users | {user} if on else users - {user}
         self.messages[target] = replace(message, reactions=tuple((k, v) for k, v in reactions.items() if v))
+
+
+def _was_member(event: e.UserEvent) -> bool:
+    match event:
+        case e.MemberKicked() | e.MemberBanned():
+            return event.was_member
+        case _:
+            return not isinstance(event, e.MemberJoined)

@@ -7,9 +7,9 @@ from rooms import events as e
 from rooms.actors import BY_WIRE, Actor, By, Role
 from rooms.decide import chat
 from rooms.decide.decision import Decision, Moment, Outcome
-from rooms.decide.membership import check_other_owner
+from rooms.decide.membership import keep_owner
 from rooms.drafts import Draft, Verdict
-from rooms.effects import AddReport, Effect, KeepOwner, Report
+from rooms.effects import AddReport, Report
 from rooms.errors import Rejected
 from rooms.permissions import OWNERS_SETTINGS, check_below
 from rooms.room import Room
@@ -83,10 +83,7 @@ def set_role(room: Room, actor: Actor, command: c.MemberRole, moment: Moment) ->
     role = BY_WIRE[command.role]
     if person.role is role:
         return Decision(reply={"duplicate": True})
-    effects: tuple[Effect, ...] = ()
-    if person.role is Role.OWNER:
-        check_other_owner(room, command.user)
-        effects = (KeepOwner(command.user),)
+    effects = keep_owner(room, command.user, field="role")
     event = e.MemberRoleChanged(**_about(room, actor, command.user, moment), role=command.role)
     return Decision(events=(event,), effects=effects)
 
@@ -108,9 +105,12 @@ def unmute(room: Room, actor: Actor, role: Role, command: c.MemberUnmute, moment
 def kick(room: Room, actor: Actor, role: Role, command: c.MemberKick, moment: Moment) -> Decision:
     check_below(room, role, command.user)
     _check_reason(command.reason)
-    if room.people.get(command.user) is None:
+    person = room.people.get(command.user)
+    if person is None:
         raise Rejected("not_found", "There is nobody of this id in the room.", field="user")
-    return _one(e.MemberKicked(**_about(room, actor, command.user, moment), reason=command.reason))
+    effects = keep_owner(room, command.user, field="user")
+    event = e.MemberKicked(**_about(room, actor, command.user, moment), reason=command.reason, was_member=person.member)
+    return Decision(events=(event,), effects=effects)
 
 
 def ban(room: Room, actor: Actor, role: Role, command: c.MemberBan, moment: Moment) -> Decision:
@@ -120,9 +120,15 @@ def ban(room: Room, actor: Actor, role: Role, command: c.MemberBan, moment: Mome
         raise Rejected("forbidden", "Nobody can ban themselves.", field="user")
     _check_reason(command.reason)
     end = moment.now + command.seconds * 1_000 if command.seconds else None
-    head = _about(room, actor, command.user, moment)
-    banned = e.MemberBanned(**head, until=end, reason=command.reason)
-    return Decision(events=(banned, *chat.purge(room, room.by(actor), room.pos + 2, moment)))
+    effects = keep_owner(room, command.user, field="user")
+    person = room.people.get(command.user)
+    banned = e.MemberBanned(
+        **_about(room, actor, command.user, moment),
+        until=end,
+        reason=command.reason,
+        was_member=person is not None and person.member,
+    )
+    return Decision(events=(banned, *chat.purge(room, room.by(actor), room.pos + 2, moment)), effects=effects)
 
 
 def unban(room: Room, actor: Actor, command: c.MemberUnban, moment: Moment) -> Decision:

@@ -61,20 +61,23 @@ def leave(room: Room, actor: Actor, command: c.MemberLeave, moment: Moment) -> D
     person = room.people.get(actor.user)
     if person is None or not person.member:
         raise Rejected("not_member", "You are not a member of this room.")
-    effects: tuple[Effect, ...] = ()
-    if person.role is Role.OWNER:
-        check_other_owner(room, actor.user)
-        effects = (KeepOwner(actor.user),)
+    effects = keep_owner(room, actor.user)
     event = e.MemberLeft(
         room=room.id, pos=room.pos + 1, at=moment.now, by=room.by(actor), user=actor.user, name=actor.name
     )
     return Decision(events=(event,), effects=effects)
 
 
-def check_other_owner(room: Room, user: str) -> None:
-    """Raises Rejected(`forbidden`) where nobody but `user` owns the room."""
+def keep_owner(room: Room, user: str, field: str | None = None) -> tuple[Effect, ...]:
+    """What must hold for `user` to stop being an owner: somebody else is one. Nothing for who is none.
+
+    Raises Rejected(`forbidden`) where nobody else owns the room.
+    """
+    if room.staff.get(user) is not Role.OWNER:
+        return ()
     if not any(role is Role.OWNER for owner, role in room.staff.items() if owner != user):
-        raise Rejected("forbidden", "A room keeps at least one owner: give the room to somebody first.", field="role")
+        raise Rejected("forbidden", "A room keeps at least one owner: give the room to somebody first.", field=field)
+    return (KeepOwner(user),)
 
 
 def invite(room: Room, actor: Actor, role: Role, command: c.InviteCreate, moment: Moment) -> Decision:
