@@ -3,13 +3,12 @@
 from typing import Any, get_args
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Struct
 from sqlalchemy import Connection, Select, select
 
 from realtime.stores.schema import events, messages, users
 from rooms import events as e
 from rooms.actors import By
-from rooms.ids import Millis
 from rooms.text import preview
 
 TYPES: dict[str, type[e.Logged]] = {str(kind.__struct_config__.tag): kind for kind in get_args(e.Logged)}
@@ -17,28 +16,30 @@ TYPES: dict[str, type[e.Logged]] = {str(kind.__struct_config__.tag): kind for ki
 TAGS: dict[type[e.Logged], str] = {kind: tag for tag, kind in TYPES.items()}
 
 
-class Payload(Struct, frozen=True, omit_defaults=True):
-    """The fields of events that have no column of their own."""
-
-    room_info: e.RoomInfo | UnsetType = UNSET
-    changes: e.RoomChanges | UnsetType = UNSET
-    role: str | UnsetType = UNSET
-    until: Millis | UnsetType = UNSET
-    reason: str | UnsetType = UNSET
-    emoji: str | UnsetType = UNSET
+_COLUMNS = frozenset({"room", "pos", "at", "by", "target", "user", "name", "message", "deleted"})
+"""Fields that stand in columns of the log, or elsewhere."""
 
 
-_PAYLOAD_FIELDS = frozenset(Payload.__struct_fields__)
-_FIELDS = {kind: tuple(f for f in kind.__struct_fields__ if f in _PAYLOAD_FIELDS) for kind in TAGS}
+def _payload_of(kind: type[Struct]) -> type[Struct]:
+    """A struct of the fields of an event that have no column of their own."""
+    fields = [f for f in msgspec.structs.fields(kind) if f.name not in _COLUMNS]
+    required = [(f.name, f.type) for f in fields if f.required]
+    optional = [(f.name, f.type, f.default) for f in fields if not f.required]
+    return msgspec.defstruct(f"{kind.__name__}Payload", [*required, *optional], omit_defaults=True, kw_only=True)
+
+
+_PAYLOADS = {kind: rest for kind in TAGS if (rest := _payload_of(kind)).__struct_fields__}
+_DECODERS = {kind: msgspec.json.Decoder(rest) for kind, rest in _PAYLOADS.items()}
 _encode = msgspec.json.Encoder().encode
-_payload = msgspec.json.Decoder(Payload).decode
 _ids = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
 def payload(event: e.Logged) -> str | None:
     """JSON of what `event` says beside the columns of the log."""
-    given = {f: v for f in _FIELDS[type(event)] if (v := getattr(event, f)) is not None}
-    return _encode(given).decode() if given else None
+    kind = _PAYLOADS.get(type(event))
+    if kind is None:
+        return None
+    return _encode(kind(**{name: getattr(event, name) for name in kind.__struct_fields__})).decode()
 
 
 def ids(users_json: str | None) -> tuple[str, ...]:
@@ -121,8 +122,7 @@ def event(room: str, row: Any) -> e.Logged:
             fields["target"] = row.target
         return kind(**fields)
     if row.payload is not None:
-        given = _payload(row.payload)
-        fields |= {f: v for f in _FIELDS[kind] if (v := getattr(given, f)) is not UNSET}
+        fields |= msgspec.structs.asdict(_DECODERS[kind].decode(row.payload))
     if row.target is not None:
         fields["target"] = row.target
     if row.subject is not None:
