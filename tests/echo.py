@@ -7,6 +7,7 @@ import argparse
 import asyncio
 from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import uvloop
 from starlette.responses import PlainTextResponse
@@ -61,9 +62,17 @@ async def nothing_to_drain() -> None:
 
 @asynccontextmanager
 async def serving(
-    acceptor: Acceptor, limits: Limits | None = None, *, port: int = 0, tick: float = 0.25
+    acceptor: Acceptor,
+    limits: Limits | None = None,
+    *,
+    port: int = 0,
+    tick: float = 0.25,
+    certificate: tuple[Path, Path] | tuple[None, None] = (None, None),
 ) -> AsyncIterator[GalaxyServer]:
-    """Our server on 127.0.0.1, in the present loop, with `acceptor` behind its WebSocket layer."""
+    """Our server on 127.0.0.1, in the present loop, with `acceptor` behind its WebSocket layer.
+
+    `tick` is the wheel's, in seconds; `certificate` the PEM files of a certificate and its key, for TLS.
+    """
     wheel = Wheel(tick)
     turning = asyncio.create_task(wheel.run())
     server = make_server(
@@ -73,6 +82,8 @@ async def serving(
         ws_class=websocket_class(acceptor, wheel, limits),
         http_class=http_class(HttpLimits()),
         drain=nothing_to_drain,
+        certfile=certificate[0],
+        keyfile=certificate[1],
     )
     try:
         async with running(server):

@@ -1,7 +1,8 @@
 """The WebSocket connection: an asyncio protocol that uvicorn takes as `ws=`, and the seam to what runs on it.
 
 One connection costs this object (12 slots), its parser and its transport: no task, timer, dict or header outlives
-the handshake. Connection and receiver refer to each other only until `closed`.
+the handshake. Measured: 2.1 KB of the process's memory a connection, uvloop's part included (5,000 of them, no
+receiver). Connection and receiver refer to each other only until `closed`.
 """
 
 import asyncio
@@ -76,8 +77,11 @@ class Limits:
     """For the peer's close frame, and for unsent data to leave; then the connection is cut."""
     high_water: int = 65536
     """Bytes unsent at which `write` starts to return False, until a quarter of it is left."""
-    notsent_lowat: int = 16384
-    """Unsent bytes that the kernel takes from us (TCP_NOTSENT_LOWAT), so that `unsent` is honest; 0: megabytes."""
+    notsent_lowat: int = 131072
+    """Unsent bytes that the kernel takes from us (TCP_NOTSENT_LOWAT), so that `unsent` is honest; 0: megabytes.
+
+    At 16 KiB writes of 100 KB to 300 readers ran at half speed; at 128 KiB they lose less than runs differ.
+    """
 
 
 @dataclass(slots=True)
@@ -316,7 +320,9 @@ class Connection(asyncio.Protocol):
         elif opcode == PONG:
             if self._awaiting_pong:
                 self._awaiting_pong = False
-                self.wheel.after(self, self.limits.ping_seconds)
+                # From the ping on, not from the pong, or a slow line would be pinged less often.
+                pinged = self.due * self.wheel.tick - self.limits.pong_seconds
+                self.wheel.set(self, pinged + self.limits.ping_seconds)
         elif self._paused:
             # RFC 6455, section 5.5.3: only the latest ping need be answered. What is kept stays one frame.
             self.counters.pongs_skipped += bool(self._answer)

@@ -4,6 +4,7 @@ import gc
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -353,7 +354,7 @@ def test_unsent_data_does_not_keep_a_closed_connection(server: ServerThread, acc
 
 def test_pings_come_again_and_again_and_a_pong_is_enough() -> None:
     acceptor = RecordingAcceptor()
-    limits = Limits(ping_seconds=0.1, pong_seconds=20)
+    limits = Limits(ping_seconds=0.2, pong_seconds=0.15)
     with server_thread(acceptor, limits, tick=0.02) as server, RawClient(server.port) as client:
         client.open()
         for _ in range(5):
@@ -391,6 +392,23 @@ def test_whoever_we_do_not_read_from_is_not_blamed_for_missing_pongs() -> None:
             pass
         assert answer == (TEXT, b"x")
         assert len(wheel) == 1
+
+
+def test_pongs_that_waited_while_the_process_stalled_count() -> None:
+    acceptor = RecordingAcceptor()
+    limits = Limits(ping_seconds=0.3, pong_seconds=0.2)
+    with server_thread(acceptor, limits, tick=0.02) as server, RawClient(server.port) as client:
+        client.open()
+        connection = acceptor.next().connection
+        assert client.read_frame() == (PING, b"")
+
+        def stall() -> None:
+            client.send(frame(PONG))
+            time.sleep(0.5)
+
+        server.run(stall)
+        assert client.read_frame() == (PING, b"")
+        assert server.run(lambda: connection.closing) is False
 
 
 def test_first_pings_are_spread() -> None:

@@ -1,14 +1,22 @@
 """The stock `websockets` client against `tests.echo`'s server, and one buffer for many connections."""
 
 import asyncio
+import datetime
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.typing import Subprotocol
 
 from realtime.gateway.frames import text_frame
+from realtime.gateway.websocket import Limits
 from tests.echo import EchoAcceptor, serving
 from tests.realtime.gateway.wsserver import RecordingAcceptor
 
@@ -80,6 +88,52 @@ async def test_one_buffer_of_several_frames_to_many_connections() -> None:
         counters = connections[0].counters
         assert (counters.opened, counters.writes, counters.bytes_out) == (50, 50, 50 * len(buffer))
         await asyncio.gather(*(client.close() for client in clients))
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    hour = datetime.timedelta(hours=1)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now - hour, now + hour)
+    pem, unencrypted = serialization.Encoding.PEM, serialization.NoEncryption()
+    folder = tmp_path_factory.mktemp("tls")
+    (folder / "cert.pem").write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(pem))
+    (folder / "key.pem").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, unencrypted))
+    return folder / "cert.pem", folder / "key.pem"
+
+
+async def test_over_tls_messages_and_every_end(certificate: tuple[Path, Path]) -> None:
+    """TLS cannot be half closed, so the ends take another way."""
+    tls = ssl.create_default_context(cafile=str(certificate[0]))
+    tls.check_hostname = False
+    acceptor = RecordingAcceptor()
+    async with serving(acceptor, Limits(close_seconds=0.1), tick=0.02, certificate=certificate) as server:
+        url = f"wss://127.0.0.1:{server.port}/v1/socket"
+        async with connect(url, ssl=tls) as client:
+            await client.send("x" * 65536)
+            assert await client.recv() == "x" * 65536
+            await client.close(4000, "bye")
+            assert client.close_code == 4000
+        async with connect(url, ssl=tls, max_size=None) as client:
+            await client.send(bytes(65537))
+            await client.wait_closed()
+            assert client.close_code == 1009
+        async with connect(url, ssl=tls) as client:
+            recorders = [acceptor.recorders.get_nowait() for _ in range(3)]
+            recorders[2].connection.close(3005, "token expired")
+            await client.wait_closed()
+            assert client.close_code == 3005
+        async with connect(url, ssl=tls) as client:
+            client.transport.pause_reading()
+            recorders.append(acceptor.recorders.get_nowait())
+            recorders[3].connection.write(text_frame(b"x" * 5_000_000))
+            recorders[3].connection.close(3008)
+            # It does not read: we cut it off.
+            assert await asyncio.to_thread(recorders[3].next_closed) == (3008, "")
+            client.transport.abort()
+        assert [recorder.next_closed()[0] for recorder in recorders[:3]] == [4000, 1009, 3005]
 
 
 async def test_no_other_path() -> None:
