@@ -31,7 +31,7 @@ from realtime.http.app import make_app
 from realtime.metrics import Metrics
 from realtime.sinks.drain import Drain
 from realtime.sinks.jsonl import JsonLinesSink
-from realtime.stores.sqlite import SqliteStore
+from realtime.stores.sqlite import SQLiteStore
 from rooms.decide import Limits
 
 log = structlog.get_logger("realtime")
@@ -75,7 +75,7 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
     authenticator = Authenticator(config.auth)
     tickets = Tickets(ticket_secret(config))
     config.database.parent.mkdir(parents=True, exist_ok=True)
-    store = SqliteStore(config.database, clock=clock, metrics=metrics)
+    store = SQLiteStore(config.database, clock)
     records = Drain(store, JsonLinesSink(config.records_folder), clock)
     service = Service(
         store,
@@ -92,7 +92,7 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
             reactions_per_second=limits.reactions_per_second,
         ),
         records.notify,
-        metrics,
+        metrics.flushed,
     )
     admission = Admission(authenticator, tickets, service, clock)
     wheel = Wheel()

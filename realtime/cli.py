@@ -141,3 +141,7 @@ def _grant(text: str) -> tuple[str, str]:
     if not equals:
         raise argparse.ArgumentTypeError("must be ROOM=ROLE")
     return room, role
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -64,7 +64,7 @@ class Counters(Struct):
 class Channel:
     """The local listeners of one room."""
 
-    __slots__ = ("arrived", "catching", "epoch", "groups", "left", "pending", "room", "scheduled", "users")
+    __slots__ = ("arrived", "catching", "epoch", "groups", "left", "pending", "room", "scheduled", "since", "users")
 
     def __init__(self, room: str, epoch: str):
         self.room = room
@@ -72,6 +72,8 @@ class Channel:
         self.groups: dict[tuple[Form, bool], set[Listener]] = {}
         self.catching: dict[Listener, list[Any] | None] = {}
         self.pending: list[Any] = []
+        self.since = 0.0
+        """When the first pending event came, on the loop's clock."""
         self.scheduled = False
         self.users: dict[str, set[Listener]] = {}
         self.arrived: set[str] = set()
@@ -88,12 +90,19 @@ class Channel:
 class Hub:
     """All channels of this process. Not thread-safe: everything happens on the event loop."""
 
-    def __init__(self, unsent_limit: int, changed: Callable[[Channel], None], emptied: Callable[[str], None]):
+    def __init__(
+        self,
+        unsent_limit: int,
+        changed: Callable[[Channel], None],
+        emptied: Callable[[str], None],
+        flushed: Callable[[float], None],
+    ):
         """`unsent_limit` in bytes, 0 for none. `changed` is told of channels whose listening users have changed,
-        `emptied` of rooms whose last listener has left.
+        `emptied` of rooms whose last listener has left, `flushed` of the seconds between publishing and writing.
         """
         self.channels: dict[str, Channel] = {}
         self.counters = Counters()
+        self._flushed = flushed
         self._unsent_limit = unsent_limit
         self._changed = changed
         self._emptied = emptied
@@ -209,8 +218,10 @@ class Hub:
         channel.pending.extend(events)
         if not channel.scheduled and channel.pending:
             channel.scheduled = True
+            loop = asyncio.get_running_loop()
+            channel.since = loop.time()
             if not self._dirty:
-                asyncio.get_running_loop().call_soon(self._flush_dirty)
+                loop.call_soon(self._flush_dirty)
             self._dirty.append(channel)
 
     def _flush_dirty(self) -> None:
@@ -246,6 +257,7 @@ class Hub:
         for listener in slow:
             self.counters.slow += 1
             listener.too_slow()
+        self._flushed(asyncio.get_running_loop().time() - channel.since)
 
     def _special(self, channel: Channel, events: list[Any]) -> dict[Listener, Viewer]:
         """Listeners who see one of the events in another form than their group: those whom it concerns."""

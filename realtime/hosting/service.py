@@ -62,15 +62,18 @@ class Service:
         limits: Limits,
         bounds: Bounds,
         recorded: Callable[[], None],
+        flushed: Callable[[float], None],
     ):
-        """`recorded` is called when interaction records have been put into the outbox."""
+        """`recorded` is called when interaction records have been put into the outbox, `flushed` with the seconds from
+        an event's commit until it was written to all its listeners.
+        """
         self.store = store
         self.policy = policy
         self.clock = clock
         self.limits = limits
         self.users = Users(store)
         self.presence = Presence(bounds.presence_names, self.users.name)
-        self.hub = Hub(bounds.unsent_bytes, self.presence.changed, self._emptied)
+        self.hub = Hub(bounds.unsent_bytes, self.presence.changed, self._emptied, flushed)
         self.directory = Directory(self)
         self.queries = Queries(store, clock, self.directory, self.hub, self.presence)
         self.joining = Joining(self, bounds.recover_events, bounds.recover_bytes)

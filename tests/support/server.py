@@ -1,0 +1,115 @@
+"""The real server for tests: within the test's event loop, or as a process of its own that can be killed."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from realtime.app import assembled
+from realtime.auth import issue
+from realtime.config import Config, load
+from realtime.gateway.server import GalaxyServer, running
+
+SECRET = "a secret of forty characters, for tests."
+NO_LIMITS = {
+    "GALAXY_LIMITS__COMMANDS_PER_SECOND": "0",
+    "GALAXY_LIMITS__JOINS_PER_SECOND": "0",
+    "GALAXY_LIMITS__REACTIONS_PER_SECOND": "0",
+    "GALAXY_LIMITS__CONNECTIONS_PER_USER": "0",
+}
+
+
+def token(user: str, *, name: str = "", ttl_seconds: int = 3_600, **claims: object) -> str:
+    return issue(
+        SECRET,
+        user,
+        now_ms=time.time_ns() // 1_000_000,
+        ttl_seconds=ttl_seconds,
+        name=name,
+        **claims,  # type: ignore[arg-type]  # roles and rooms have types of their own
+    )
+
+
+def config(data: Path, settings: Mapping[str, str] | None = None) -> Config:
+    environ = {
+        "GALAXY_AUTH__SECRET": SECRET,
+        "GALAXY_SERVER__DATA": str(data),
+        "GALAXY_SERVER__PORT": "0",
+        "GALAXY_SERVER__DRAIN_SECONDS": "2",
+        "GALAXY_SERVER__RECONNECT_WITHIN_MS": "0",
+        "GALAXY_LOG__LEVEL": "warning",
+    }
+    return load(None, environ | dict(settings or {}))
+
+
+class Running:
+    """A server in this event loop."""
+
+    def __init__(self, server: GalaxyServer):
+        self.server = server
+        self.url = f"http://127.0.0.1:{server.port}"
+
+
+@asynccontextmanager
+async def serving(
+    data: Path, settings: Mapping[str, str] | None = None, *, dev: bool = False
+) -> AsyncIterator[Running]:
+    """The whole server, every part real, listening on a free port of the loopback."""
+    async with assembled(config(data, settings), dev=dev) as server, running(server):
+        yield Running(server)
+
+
+class ServerProcess:
+    """`galaxy-live serve` as a process of its own; `url` is known once `start` has returned."""
+
+    def __init__(self, data: Path, settings: Mapping[str, str] | None = None, *, dev: bool = False):
+        self.data = data
+        self.url = ""
+        self.port = 0
+        self._settings = {"GALAXY_AUTH__SECRET": SECRET, "GALAXY_LOG__LEVEL": "warning"} | dict(settings or {})
+        self._dev = dev
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Starts it on the port it had before, or a free one; returns when it listens."""
+        command = [sys.executable, "-m", "realtime.cli", "serve", "--data", str(self.data), "--port", str(self.port)]
+        self.process = subprocess.Popen(
+            command + (["--dev"] if self._dev else []),
+            env={**os.environ, **({} if self._dev else self._settings)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if found := re.search(r"http://127\.0\.0\.1:(\d+)/", line):
+                self.port = int(found[1])
+                self.url = f"http://127.0.0.1:{self.port}"
+                return
+        raise RuntimeError(f"the server ended with {self.process.wait()} before it listened")
+
+    def signal(self, number: signal.Signals) -> int:
+        """Sends a signal and waits for the process to end. Returns its exit code."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.wait()
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+
+    def wait(self, seconds: float = 30) -> int:
+        assert self.process is not None
+        with self.process:
+            return self.process.wait(seconds)
+
+    def __enter__(self) -> "ServerProcess":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
