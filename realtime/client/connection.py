@@ -276,7 +276,7 @@ class Client(UserCommands):
             asked = self._clock.time()
             self.spawn(self._ping())
             await self._clock.sleep(DEAD_SECONDS)
-            if link.heard_at < asked and not link.stalled:
+            if link.heard_at < asked:
                 link.abort()
                 return
 

@@ -112,12 +112,16 @@ class MemberUnmuted(MemberEvent, frozen=True, kw_only=True):
 
 
 class MemberKicked(MemberEvent, frozen=True, kw_only=True):
+    """`was_member` is false where a mere listener was sent away."""
+
     reason: str | None = None
+    was_member: bool = True
 
 
 class MemberBanned(MemberEvent, frozen=True, kw_only=True):
     until: int | None = None
     reason: str | None = None
+    was_member: bool = True
 
 
 class MemberUnbanned(MemberEvent, frozen=True, kw_only=True):

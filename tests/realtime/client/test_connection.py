@@ -345,6 +345,40 @@ async def test_commands_given_while_away_wait_for_the_connection(
     await asking
 
 
+async def test_what_is_sent_again_goes_before_what_still_waits(server: ScriptedServer) -> None:
+    clock = HandClock()
+    async with Client(server.url, token="t", clock=clock, backoff_base=0) as me:
+        peer = await server.accept()
+        sends = [asyncio.create_task(me.room("r1").send(str(n))) for n in range(34)]
+        for _ in sends:
+            await peer.expect("message.send")
+        peer.abort()
+        await clock.pass_sleep(0)
+        peer = await server.accept()
+        await clock.until_asleep(1 / 20)  # 32 are sent again, two wait for their turn
+        peer.abort()
+        await clock.pass_sleep(0)
+        peer = await server.accept()
+        for n in range(32):
+            assert (await peer.expect("message.send"))["text"] == str(n)
+    for outcome in await asyncio.gather(*sends, return_exceptions=True):
+        assert isinstance(outcome, Closed)
+
+
+async def test_a_reply_on_another_connection_than_the_commands_is_a_violation(server: ScriptedServer) -> None:
+    clock = HandClock()
+    async with Client(server.url, token="t", clock=clock, random=lambda: 0.25) as me:
+        old = await server.accept()
+        asking = asyncio.create_task(me.command("read.list"))
+        command = await old.expect("read.list")
+        await old.send(type="reconnect", within_ms=8000)
+        await clock.pass_sleep(2)
+        new = await server.accept()
+        await new.ok(command)
+        with pytest.raises(ProtocolViolation, match="no command"):
+            await asking
+
+
 async def test_a_cancelled_command_is_not_sent_again_and_its_reply_is_known(
     me: Client, server: ScriptedServer, peer: Peer
 ) -> None:

@@ -41,6 +41,12 @@ async def positions(stream: EventStream, count: int) -> list[int | None]:
     return [(await anext(stream)).pos for _ in range(count)]
 
 
+async def stalled(me: Client) -> None:
+    """The client has stopped reading its socket."""
+    for _ in iter(lambda: me._link is not None and me._link.stalled, True):
+        await asyncio.sleep(0)
+
+
 async def synced(me: Client, peer: Peer) -> None:
     """Everything sent to the client so far has been read by it."""
     asking = asyncio.create_task(me.command("read.list"))
@@ -292,8 +298,12 @@ async def test_moving_to_a_new_connection_loses_and_doubles_nothing(server: Scri
         command = await new.expect("room.join")
         await old.send(**message(3))  # still subscribed there: not for the room any more
         assert command["since"] == {"epoch": "e1", "pos": 2}
+        await old.send(type="mention", room="r1", pos=3)  # comes on the new connection as well
+        await new.send(type="mention", room="r1", pos=4)
         await old.ok(unanswered)
         await asking
+        await new.send(type="mention", room="r1", pos=5)
+        assert await positions(me.events(), 2) == [4, 5]
         await new.joined(command, 3, message(3))
         await new.send(**message(4))
         assert await positions(room.events(), 2) == [3, 4]
@@ -345,12 +355,13 @@ async def test_while_reading_is_stopped_silence_is_no_sign_of_death(server: Scri
         await peer.send(**message(1))
         await peer.send(**message(2))
         await peer.send(**event("reached"))
+        await stalled(me)
         await clock.pass_sleep(30)
         await clock.pass_sleep(10)
         await clock.pass_sleep(10)
         assert await positions(room.events(), 3) == [1, 2, None]
         assert server.accepted.empty()
-        await peer.expect("ping")
+        await synced(me, peer)  # no ping before it
 
 
 async def test_a_reply_behind_unread_events_is_read_all_the_same(server: ScriptedServer) -> None:
@@ -359,11 +370,13 @@ async def test_a_reply_behind_unread_events_is_read_all_the_same(server: Scripte
         room = await enter(me, peer)
         for pos in range(1, 6):
             await peer.send(**message(pos))
+        await stalled(me)
         sending = asyncio.create_task(room.send("hello"))
         command = await peer.expect("message.send")
         await peer.send(**message(6))
         await peer.ok(command, pos=6, at=1)
         assert (await sending).pos == 6
+        await synced(me, peer)  # no join while the queue is full
         assert await positions(room.events(), 1) == [1]
         command = await peer.expect("room.join")
         assert command["since"] == {"epoch": "e1", "pos": 2}
@@ -379,6 +392,7 @@ async def test_entering_another_room_is_not_held_up_by_unread_events(server: Scr
         await enter(me, peer)
         for pos in range(1, 4):
             await peer.send(**message(pos))
+        await stalled(me)
         entering = asyncio.create_task(me.room("r2").__aenter__())
         await peer.join(0)
         await entering
@@ -390,6 +404,7 @@ async def test_leaving_frees_a_stopped_reader(server: ScriptedServer) -> None:
         room = await enter(me, peer)
         for pos in range(1, 4):
             await peer.send(**message(pos))
+        await stalled(me)
         await leave(room, peer)
         await synced(me, peer)
 
@@ -400,6 +415,7 @@ async def test_a_client_that_stopped_reading_ends_cleanly(server: ScriptedServer
         await enter(me, peer)
         for pos in range(1, 4):
             await peer.send(**message(pos))
+        await stalled(me)
 
 
 async def test_user_events_go_to_the_user(me: Client, peer: Peer) -> None:
