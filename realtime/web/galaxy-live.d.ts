@@ -144,8 +144,8 @@ export class Emitter<Events> {
 }
 
 export interface ClientEvents {
-  /** `code` and `reason` of the close where the state is `closed`. */
-  state: { state: ConnectionState; code?: number; reason?: string };
+  /** `code` and `reason` of the close where the state is `closed`; `delayMs` to the next attempt where `offline`. */
+  state: { state: ConnectionState; code?: number; reason?: string; delayMs?: number };
   welcome: Welcome;
   /** After each join, the rejoins of a reconnection included; recovered events were emitted before it. */
   joined: { room: string; recovered: boolean; reply: JoinReply };

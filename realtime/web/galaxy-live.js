@@ -108,7 +108,7 @@ export class GalaxyClient extends Emitter {
    */
   async request(type, fields = {}) {
     for (let limited = 0; ; ) {
-      if (fields.key !== undefined) await this.connected();
+      if (fields.key !== undefined && !this.#link?.open) await this.connected(); // else at once, in the order asked
       try {
         return await this.once(type, fields);
       } catch (error) {
@@ -224,7 +224,7 @@ export class GalaxyClient extends Emitter {
       const delay = this.#options.random() * ceiling;
       this.#retryAt = Date.now() + delay;
       this.#retryTimer = setTimeout(() => this.#connect(code === TOKEN_EXPIRED ? "expired" : "connect"), delay);
-      this.#setState("offline");
+      this.#setState("offline", { delayMs: delay });
     }
   }
 
