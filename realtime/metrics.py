@@ -1,0 +1,140 @@
+"""What Prometheus may know of this process.
+
+Hot paths touch the few instruments of `Metrics`, whose children are kept; all else is read when somebody scrapes.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sized
+
+from msgspec import Struct
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from realtime.gateway.http_edge import HttpEdge
+from realtime.gateway.websocket import Counters as SocketCounters
+from realtime.hosting.service import Service
+
+LATENCIES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""Seconds."""
+CLOSE_CODES = frozenset(
+    (1000, 1001, 1002, 1003, 1005, 1006, 1007, 1009, 1011, 3001, 3005, 3008, 3012, 3013, 3500, 3501, 3503, 3504)
+)
+"""Each has a label of its own; a peer may invent others, which are counted together."""
+
+
+class Metrics:
+    """The instruments that code holds on to, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._commands = Counter(
+            "galaxy_commands", "Commands answered, by type and by `ok` or error code.", ["type", "code"],
+            registry=self.registry,
+        )  # fmt: skip
+        self._command_children: dict[tuple[str, str], Counter] = {}
+        self._closed = Counter(
+            "galaxy_websocket_closed", "WebSocket connections ended, by close code.", ["code"], registry=self.registry
+        )
+        self._commit_seconds = Histogram(
+            "galaxy_commit_seconds", "From handing a batch to the store until it is durable.",
+            buckets=LATENCIES, registry=self.registry,
+        )  # fmt: skip
+        self._events = Counter("galaxy_events_logged", "Events written to rooms' logs.", registry=self.registry)
+        self._fanout_seconds = Histogram(
+            "galaxy_fanout_seconds", "From publishing a room's first event of a tick until it is written to all.",
+            buckets=LATENCIES, registry=self.registry,
+        )  # fmt: skip
+
+    def command(self, command: str, code: str) -> None:
+        """A command was answered. `command` is a known type, or "?"; `code` is `ok` or an error code."""
+        child = self._command_children.get((command, code))
+        if child is None:
+            child = self._command_children[command, code] = self._commands.labels(command, code)
+        child.inc()
+
+    def closed(self, code: int) -> None:
+        """A WebSocket connection has ended."""
+        self._closed.labels(str(code) if code in CLOSE_CODES else "other").inc()
+
+    def committed(self, seconds: float, events: int) -> None:
+        """A batch of so many events is durable, this long after it was handed to the store."""
+        self._commit_seconds.observe(seconds)
+        self._events.inc(events)
+
+    def flushed(self, seconds: float) -> None:
+        """A room's pending events were written to its listeners, this long after the first of them was published."""
+        self._fanout_seconds.observe(seconds)
+
+    def watch(self, sources: "Sources") -> None:
+        """Shows what `sources` say, from now on."""
+        self.registry.register(_Watched(sources))
+
+
+class Sources(Struct, frozen=True):
+    """What is read at each scrape."""
+
+    service: Service
+    edge: HttpEdge
+    sockets: SocketCounters
+    connections: Mapping[str, Sized]
+    """Open connections by kind: `websocket`, `sse`."""
+    queues: Mapping[str, Callable[[], int]]
+    """Depths of queues, by name, beside the rooms' inboxes."""
+    outbox_lag_ms: Callable[[], int]
+
+
+class _Watched(Collector):
+    def __init__(self, sources: Sources):
+        self._sources = sources
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self._gauges()
+        yield from self._counters()
+        refused = CounterMetricFamily("galaxy_http_refused", "Requests refused at the edge.", labels=["reason"])
+        for reason, count in self._sources.edge.refused.items():
+            refused.add_metric([reason], count)
+        yield refused
+
+    def _gauges(self) -> Iterable[Metric]:
+        sources = self._sources
+        service = sources.service
+        connections = GaugeMetricFamily("galaxy_connections", "Open connections.", labels=["kind"])
+        for kind, those in sources.connections.items():
+            connections.add_metric([kind], len(those))
+        yield connections
+        yield _gauge("galaxy_users_online", "Users with a connection here.", len(service.users.online))
+        yield _gauge("galaxy_rooms_loaded", "Rooms held in memory.", len(service.directory.hosts))
+        yield _gauge("galaxy_rooms_listened", "Rooms that somebody here listens to.", len(service.hub.channels))
+        depths = GaugeMetricFamily("galaxy_queue_depth", "What waits in a queue.", labels=["queue"])
+        depths.add_metric(["inboxes"], sum(host.waiting for host in service.directory.hosts.values()))
+        for name, depth in sources.queues.items():
+            depths.add_metric([name], depth())
+        yield depths
+        lag = sources.outbox_lag_ms() / 1_000
+        yield _gauge("galaxy_outbox_lag_seconds", "Age of the oldest interaction record that waits.", lag)
+
+    def _counters(self) -> Iterable[Metric]:
+        hub, sockets = self._sources.service.hub.counters, self._sources.sockets
+        yield _counter("galaxy_deliveries", "Events written to listeners, one each.", hub.deliveries)
+        yield _counter("galaxy_delivered_bytes", "Bytes of those events.", hub.bytes)
+        yield _counter("galaxy_fanout_flushes", "Rooms' pending events written.", hub.flushes)
+        yield _counter("galaxy_slow_listeners", "Listeners ended as they read too slowly.", hub.slow)
+        overflows = hub.catch_up_overflows
+        yield _counter("galaxy_recovery_overflows", "Recoveries that more went past than is kept.", overflows)
+        yield _counter("galaxy_websocket_opened", "WebSocket connections opened.", sockets.opened)
+        yield _counter("galaxy_websocket_messages_received", "Messages from clients.", sockets.messages_in)
+        yield _counter("galaxy_websocket_bytes_received", "Bytes from WebSocket clients.", sockets.bytes_in)
+        yield _counter("galaxy_websocket_bytes_sent", "Bytes to WebSocket clients.", sockets.bytes_out)
+        yield _counter("galaxy_websocket_writes", "Writes to WebSocket clients.", sockets.writes)
+        yield _counter("galaxy_websocket_pongs_skipped", "Pings answered by a later pong.", sockets.pongs_skipped)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value)
