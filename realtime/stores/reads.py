@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from realtime.ports import Access, Duplicate, Found, KeyClaim, KeyReused, Loaded, Profile
 from realtime.stores import lists, rows
@@ -19,6 +19,9 @@ from rooms.settings import Settings
 RECENT_MESSAGES = 50
 ALL_PEOPLE = 200
 """How many messages a loaded room brings along. Of more people than this it brings owners and moderators only."""
+
+CLOCKS_APART_MS = 60_000
+"""How far times may run against positions, as nodes' clocks differ."""
 
 _settings = msgspec.json.Decoder(Settings).decode
 
@@ -173,9 +176,24 @@ def _invite(connection: Connection, room: str, code: str) -> Invite | None:
 
 
 def _purge(connection: Connection, num: int, user: str, since: Millis, limit: int) -> tuple[int, ...]:
+    """Reads back to the newest message that is certainly older: an index by author would cost every message sent."""
+    older = messages.alias()
+    last_older = (
+        select(older.c.pos)
+        .where(older.c.room == num, older.c.at < since - CLOCKS_APART_MS)
+        .order_by(older.c.pos.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
     query = (
         select(messages.c.pos)
-        .where(messages.c.room == num, messages.c.author == user, messages.c.at >= since, messages.c.text.is_not(None))
+        .where(
+            messages.c.room == num,
+            messages.c.pos > func.coalesce(last_older, 0),
+            messages.c.author == user,
+            messages.c.at >= since,
+            messages.c.text.is_not(None),
+        )
         .order_by(messages.c.pos.desc())
         .limit(limit)
     )

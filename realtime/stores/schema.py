@@ -91,7 +91,6 @@ messages = Table(
     Column("mentions", Text),  # JSON of user ids; NULL for none
     Column("reply_to", BigInteger),
     Column("edited_at", BigInteger),
-    Index("messages_author", "room", "author", "pos"),
     sqlite_with_rowid=False,
 )
 

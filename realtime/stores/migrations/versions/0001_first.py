@@ -125,7 +125,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("room", "pos"),
         sqlite_with_rowid=False,
     )
-    op.create_index("messages_author", "messages", ["room", "author", "pos"], unique=False)
     op.create_table(
         "originals",
         sa.Column("room", sa.BigInteger(), nullable=False),
