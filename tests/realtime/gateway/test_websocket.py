@@ -395,19 +395,19 @@ def test_whoever_we_do_not_read_from_is_not_blamed_for_missing_pongs() -> None:
 
 
 def test_pongs_that_waited_while_the_process_stalled_count() -> None:
-    acceptor = RecordingAcceptor()
-    limits = Limits(ping_seconds=0.3, pong_seconds=0.2)
+    def stall(connection: Connection, data: bytes) -> None:
+        client.send(frame(PONG))
+        time.sleep(0.5)
+
+    acceptor = RecordingAcceptor(on_message=stall)
+    limits = Limits(ping_seconds=0.5, pong_seconds=0.2)
     with server_thread(acceptor, limits, tick=0.02) as server, RawClient(server.port) as client:
         client.open()
         connection = acceptor.next().connection
-        assert client.read_frame() == (PING, b"")
-
-        def stall() -> None:
-            client.send(frame(PONG))
-            time.sleep(0.5)
-
-        server.run(stall)
-        assert client.read_frame() == (PING, b"")
+        with RawClient(server.port) as other:
+            assert client.read_frame() == (PING, b"")
+            other.open(frame(TEXT, b"stall"))
+            assert client.read_frame() == (PING, b"")
         assert server.run(lambda: connection.closing) is False
 
 
