@@ -395,14 +395,16 @@ def test_whoever_we_do_not_read_from_is_not_blamed_for_missing_pongs() -> None:
 
 
 def test_pongs_that_waited_while_the_process_stalled_count() -> None:
-    def stall(connection: Connection, data: bytes) -> None:
-        client.send(frame(PONG))
-        time.sleep(0.5)
-
-    acceptor = RecordingAcceptor(on_message=stall)
+    acceptor = RecordingAcceptor()
     limits = Limits(ping_seconds=0.5, pong_seconds=0.2)
     with server_thread(acceptor, limits, tick=0.02) as server, RawClient(server.port) as client:
         client.open()
+
+        def stall(connection: Connection, data: bytes, client: RawClient = client) -> None:
+            client.send(frame(PONG))
+            time.sleep(0.5)
+
+        acceptor.on_message = stall
         connection = acceptor.next().connection
         with RawClient(server.port) as other:
             assert client.read_frame() == (PING, b"")
