@@ -64,15 +64,17 @@ class Readers:
             raw: Any = connection.connection.driver_connection
             raw.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
             raw.execute("BEGIN")
-            result = work(connection)
-            raw.execute("COMMIT")
+            try:
+                return work(connection)
+            finally:
+                if raw.in_transaction:
+                    raw.execute("ROLLBACK")
         except Exception as error:
-            self._drop(connection)
             reason = unavailable(error)
             if reason is None:
                 raise
+            self._drop(connection)
             raise reason from error
-        return result
 
     def _connection(self) -> Connection:
         connection: Connection | None = getattr(self._mine, "connection", None)

@@ -67,7 +67,7 @@ class SQLiteStore:
         reading = engine(path, busy_ms=busy_ms, read_only=True)
         if trace is not None:
             event.listen(reading, "before_cursor_execute", lambda _c, _cursor, sql, *_: trace(sql))
-        self._writer = Writer(self._engine, waiting_writes)
+        self._writer = Writer(self._engine, waiting_writes, busy_ms)
         self._readers = Readers(reading, READ_THREADS, waiting_reads, read_timeout_ms)
 
     async def open(self) -> None:
@@ -99,7 +99,7 @@ class SQLiteStore:
         await self._writer.submit(partial(upkeep.discard_pending, pending=pending))
 
     async def mark_read(self, user: str, room: str, pos: int) -> None:
-        await self._writer.submit(partial(upkeep.mark_read, user=user, room=room, pos=pos))
+        await self._writer.submit(lambda tx: tx.mark_read(user, room, pos))
 
     async def save_profile(self, user: str, name: str, avatar: str | None) -> bool:
         return await self._writer.submit(partial(upkeep.save_profile, user=user, name=name, avatar=avatar))

@@ -3,7 +3,7 @@
 Each constant is one statement, its parameters positional: those of an insertion in the order of the table's columns.
 """
 
-from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, func, literal_column, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -75,3 +75,21 @@ ADD_WRITER = prepare(
     _person_names,
 )
 """Who has sent a message; one's own message is read."""
+
+_one: ColumnElement[int] = literal_column("1")
+_latest = select(func.max(messages.c.pos)).where(
+    messages.c.room == bindparam("of"), messages.c.pos <= bindparam("up_to")
+)
+_read = messages.alias()
+_n = select(_read.c.n).where(_read.c.room == bindparam("from_room"), _read.c.pos == _latest.scalar_subquery())
+MARK_READ = prepare(
+    update(room_users)
+    .where(
+        room_users.c.room == bindparam("in_room"),
+        room_users.c.user == bindparam("by_user"),
+        room_users.c.role >= _one,
+        room_users.c.read_pos < bindparam("below"),
+    )
+    .values(read_pos=bindparam("read_pos"), read_n=func.coalesce(_n.scalar_subquery(), literal_column("0"))),
+    "read_pos from_room of up_to in_room by_user below",
+)

@@ -54,6 +54,7 @@ class Transaction:
         self._writers: dict[tuple[int, str], tuple[Any, ...]] = {}
         self._mentions: list[tuple[int, str, int]] = []
         self._records: list[tuple[str]] = []
+        self._marks: dict[tuple[int, str], int] = {}
 
     def head(self, room: str) -> Head | None:
         if room not in self._heads:
@@ -87,6 +88,19 @@ class Transaction:
             self._words.sort()  # rows out of order make the index write a segment each
             run(sql.ADD_WORDS, self._words)
             self._words.clear()
+
+    def mark_read(self, user: str, room: str, pos: int) -> None:
+        """See `realtime.ports.Store.mark_read`; done at the end, once a member and room."""
+        head = self.head(room)
+        if head is not None:
+            self._marks[head.num, user] = max(min(pos, head.pos), self._marks.get((head.num, user), 0))
+
+    def finish(self) -> None:
+        """To be called before the commit."""
+        self.flush()
+        if self._marks:
+            marks = [(pos, num, num, pos, num, user, pos) for (num, user), pos in self._marks.items()]
+            self.raw.executemany(sql.MARK_READ, marks)
 
     # One room's batch
 

@@ -1,33 +1,12 @@
-"""Writes that are no part of a room's log: read marks, profiles, what has been dealt with. Works of the writer."""
+"""Writes that are no part of a room's log: profiles, what has been dealt with. Works of the writer."""
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, or_
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from realtime.stores.schema import keys, messages, outbox, room_users, users
+from realtime.stores.schema import keys, outbox, users
 from realtime.stores.schema import pending as pending_messages
 from realtime.stores.transaction import Transaction
-from rooms.actors import Role
 from rooms.ids import Millis
-
-
-def mark_read(tx: Transaction, *, user: str, room: str, pos: int) -> None:
-    head = tx.head(room)
-    if head is None:
-        return
-    tx.flush()
-    pos = min(pos, head.pos)
-    read = select(messages.c.n).where(messages.c.room == head.num, messages.c.pos <= pos)
-    latest = read.order_by(messages.c.pos.desc()).limit(1).scalar_subquery()
-    tx.core.execute(
-        update(room_users)
-        .where(
-            room_users.c.room == head.num,
-            room_users.c.user == user,
-            room_users.c.role >= Role.MEMBER,
-            room_users.c.read_pos < pos,
-        )
-        .values(read_pos=pos, read_n=func.coalesce(latest, 0))
-    )
 
 
 def save_profile(tx: Transaction, *, user: str, name: str, avatar: str | None) -> bool:

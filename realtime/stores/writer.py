@@ -3,6 +3,7 @@
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ Work = Callable[[Transaction], T]
 MAX_TOGETHER = 1_024
 KNOWN_USERS = 100_000
 ERASE_S = 1.0
-"""How long texts that were taken out may stay in the write-ahead log while the writer has nothing else to do."""
+"""After how long texts that were taken out are erased from the write-ahead log too; tried again as often."""
 
 
 class _Job(Struct):
@@ -40,14 +41,15 @@ class Writer:
     one starts afresh, on a new connection if need be.
     """
 
-    def __init__(self, engine: Engine, limit: int):
+    def __init__(self, engine: Engine, limit: int, busy_ms: int):
         self._engine = engine
+        self._busy_ms = busy_ms
         self._limit = limit
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._core: Connection | None = None
         self._known: set[str] = set()
-        self._erased = False
+        self._erase_at: float | None = None
         self._closed = False
         self.commits = 0
 
@@ -86,19 +88,19 @@ class Writer:
             if jobs:
                 self._commit(jobs)
                 _settle(jobs)
-            elif not last:
-                self._truncate()
             if last:
                 break
-        self._erased = True
-        self._truncate()
+            if self._erase_at is not None and time.monotonic() >= self._erase_at:
+                self._erase()
+        self._erase()
         self._drop_connection()
 
     def _take(self) -> tuple[list[_Job], bool]:
         """All that waits, and whether it is the last. Waits for the first, at most until texts are to be erased."""
         jobs: list[_Job] = []
         try:
-            job = self._queue.get(timeout=ERASE_S if self._erased else None)
+            wait = None if self._erase_at is None else max(0.0, self._erase_at - time.monotonic())
+            job = self._queue.get(timeout=wait)
             while job is not None:
                 jobs.append(job)
                 if len(jobs) == MAX_TOGETHER:
@@ -129,13 +131,14 @@ class Writer:
             tx = Transaction(core, self._known)
             for job in jobs:
                 job.result = job.work(tx)
-            tx.flush()
+            tx.finish()
             raw.execute("COMMIT")
         except Exception:
             self._roll_back()
             raise
         self.commits += 1
-        self._erased = self._erased or tx.erased
+        if tx.erased and self._erase_at is None:
+            self._erase_at = time.monotonic() + ERASE_S
         if len(self._known) > KNOWN_USERS:
             self._known.clear()
         self._known.update(tx.new_users)
@@ -162,16 +165,20 @@ class Writer:
             self._core.close()
             self._core = None
 
-    def _truncate(self) -> None:
-        """Empties the write-ahead log, where texts that were taken out still stand. Readers may delay it."""
-        if not self._erased:
-            return
+    def _erase(self) -> None:
+        """Empties the write-ahead log, where texts that were taken out still stand. Waits for no reader: where one is
+        in the way, or the disk fails, it is tried again later.
+        """
+        self._erase_at = time.monotonic() + ERASE_S
         try:
-            busy, *_ = self._connection().exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
-            self._erased = bool(busy)
-        except (Error, DBAPIError) as error:
-            if unavailable(error) is None:
-                raise
+            core = self._connection()
+            core.exec_driver_sql("PRAGMA busy_timeout=0")
+            busy, *_ = core.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+            core.exec_driver_sql(f"PRAGMA busy_timeout={self._busy_ms}")
+            if not busy:
+                self._erase_at = None
+        except (Error, DBAPIError):
+            self._drop_connection()
 
 
 def _settle(jobs: list[_Job]) -> None:
