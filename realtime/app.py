@@ -92,7 +92,7 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
             reactions_per_second=limits.reactions_per_second,
         ),
         records.notify,
-        metrics.flushed,
+        metrics,
     )
     admission = Admission(authenticator, tickets, service, clock)
     wheel = Wheel()

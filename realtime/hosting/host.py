@@ -6,6 +6,7 @@ transaction → reply → apply → publish. A batch is whatever arrived while t
 
 import asyncio
 import hashlib
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
@@ -84,6 +85,9 @@ class Surroundings(Protocol):
 
     def fresh(self) -> str:
         """A random id: 128 bits or more, letters and digits."""
+
+    def written(self, seconds: float, events: int) -> None:
+        """A batch of so many events is durable, this long after it was handed to the store."""
 
     def committed(self, host: "Host", events: Sequence[Logged], effects: Sequence[tuple[Effect, int | None]]) -> None:
         """The room has gone on: the events are in the log and applied, the replies are written. Each effect comes
@@ -296,7 +300,9 @@ class Host:
             ports.Proposal(d.events, d.effects, entry.key, d.reply, d.pos, d.timed) for entry, d in decided
         )
         batch = ports.Batch(self.room.id, self.room.pos, self.room.rules_pos, now, proposals)
+        began = time.perf_counter()
         appended = await self._around.store.append(batch)
+        self._around.written(time.perf_counter() - began, len(appended.events))
         self.room.apply_all(appended.events)
         effects: list[tuple[Effect, int | None]] = []
         again: list[Entry] = []

@@ -7,7 +7,7 @@ import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from msgspec import Struct
@@ -50,6 +50,16 @@ class Bounds(Struct, frozen=True):
     reactions_per_second: int
 
 
+class Observer(Protocol):
+    """Is told how long things take, in seconds."""
+
+    def committed(self, seconds: float, events: int) -> None:
+        """So many events are durable, this long after they were handed to the store."""
+
+    def flushed(self, seconds: float) -> None:
+        """A room's pending events were written to all its listeners, this long after they were published."""
+
+
 class Service:
     """Implements `Surroundings` for the hosts. Call `start` first and `close` last."""
 
@@ -62,18 +72,17 @@ class Service:
         limits: Limits,
         bounds: Bounds,
         recorded: Callable[[], None],
-        flushed: Callable[[float], None],
+        observer: Observer,
     ):
-        """`recorded` is called when interaction records have been put into the outbox, `flushed` with the seconds from
-        an event's commit until it was written to all its listeners.
-        """
+        """`recorded` is called when interaction records have been put into the outbox."""
         self.store = store
         self.policy = policy
         self.clock = clock
         self.limits = limits
+        self.written = observer.committed
         self.users = Users(store)
         self.presence = Presence(bounds.presence_names, self.users.name)
-        self.hub = Hub(bounds.unsent_bytes, self.presence.changed, self._emptied, flushed)
+        self.hub = Hub(bounds.unsent_bytes, self.presence.changed, self._emptied, observer.flushed)
         self.directory = Directory(self)
         self.queries = Queries(store, clock, self.directory, self.hub, self.presence)
         self.joining = Joining(self, bounds.recover_events, bounds.recover_bytes)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from realtime.brokers.memory import MemoryBroker
 from realtime.hosting.service import Bounds, Service
+from realtime.metrics import Metrics
 from realtime.stores.sqlite import SQLiteStore
 from rooms import commands as c
 from rooms.actors import Actor
@@ -141,7 +142,7 @@ async def _play(folder: Path, actions: list[tuple[str, int]], chance: random.Ran
         invite_guesses_per_minute=0,
         reactions_per_second=0,
     )
-    service = Service(delayed, MemoryBroker(), AllowAll(), clock, Limits(), bounds, lambda: None, lambda _: None)
+    service = Service(delayed, MemoryBroker(), AllowAll(), clock, Limits(), bounds, lambda: None, Metrics())
     await service.start()
     checkers = [Checker(f"u{i}") for i in range(6)]
     said: list[str] = []

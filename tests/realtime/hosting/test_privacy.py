@@ -12,6 +12,7 @@ from realtime.auth import Identity, Tickets
 from realtime.brokers.memory import MemoryBroker
 from realtime.gateway.admission import Admission
 from realtime.hosting.service import Bounds, Service
+from realtime.metrics import Metrics
 from realtime.stores.sqlite import SQLiteStore
 from rooms import commands as c
 from rooms.actors import Actor
@@ -100,7 +101,7 @@ class House:
 
     def _service(self) -> Service:
         return Service(
-            self.store, MemoryBroker(), AllowAll(), self.clock, Limits(), NOTHING_BOUND, lambda: None, lambda _: None
+            self.store, MemoryBroker(), AllowAll(), self.clock, Limits(), NOTHING_BOUND, lambda: None, Metrics()
         )
 
     async def furnish(self) -> None:
@@ -200,7 +201,7 @@ async def test_wrong_invite_codes_are_limited(house: House, tmp_path: Path) -> N
         Limits(),
         msgspec.structs.replace(NOTHING_BOUND, invite_guesses_per_minute=3),
         lambda: None,
-        lambda _: None,
+        Metrics(),
     )
     codes = []
     for guess in range(5):

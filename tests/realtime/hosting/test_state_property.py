@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from realtime.brokers.memory import MemoryBroker
 from realtime.hosting.service import Bounds, Service
+from realtime.metrics import Metrics
 from realtime.stores.sqlite import SQLiteStore
 from rooms import commands as c
 from rooms.actors import Actor
@@ -80,7 +81,7 @@ def test_fold_snapshot_and_projections_agree(
 async def _agree(folder: Path, history: list[list[tuple[int, c.Decided]]], cut: int) -> None:
     clock = itertools.count(1_700_000_000_000, 200).__next__
     store = SQLiteStore(folder / "galaxy.db", clock)
-    service = Service(store, MemoryBroker(), AllowAll(), clock, Limits(), NOTHING_BOUND, lambda: None, lambda _: None)
+    service = Service(store, MemoryBroker(), AllowAll(), clock, Limits(), NOTHING_BOUND, lambda: None, Metrics())
     await service.start()
     try:
         for actor in PEOPLE:
