@@ -15,7 +15,7 @@ def visible(event: e.Logged, viewer: Viewer) -> e.Logged | None:
     """The event as this viewer may see it, or None where it is not for them and a `room.skip` takes its place.
 
     Who muted somebody and why, and why a message was removed or a member sent away, is for moderators and the one
-    concerned.
+    concerned. Of messages below the viewer's first position no text is shown, though later events edit or quote them.
     """
     if event.pos < viewer.from_pos:
         return None
@@ -28,6 +28,13 @@ def visible(event: e.Logged, viewer: Viewer) -> e.Logged | None:
             return replace(event, reason=None)
         case e.MessageDeleted() if event.reason is not None:
             return replace(event, reason=None)
+        case e.MessageEdited() if event.target < viewer.from_pos:
+            return None
+        case e.MessageCreated() | e.MessageEdited() if event.message is not None:
+            quoted = event.message.reply_to
+            if quoted is not None and quoted.pos < viewer.from_pos:
+                return replace(event, message=replace(event.message, reply_to=e.Quote(quoted.pos)))
+            return event
         case _:
             return event
 
