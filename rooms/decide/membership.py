@@ -82,7 +82,7 @@ def keep_owner(room: Room, user: str, field: str | None = None) -> tuple[Effect,
 
 def invite(room: Room, actor: Actor, role: Role, command: c.InviteCreate, moment: Moment) -> Decision:
     public_group = room.kind == "group" and room.visibility == "public"
-    if role < Role.MODERATOR and not (public_group and not room.settings.invite_only):
+    if role < Role.MODERATOR and not public_group:
         raise Rejected("forbidden", "Only moderators may invite to this room.")
     end = moment.now + command.seconds * 1_000 if command.seconds else None
     created = Invite(moment.fresh, room.id, actor.user, command.uses, end)
