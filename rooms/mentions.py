@@ -20,7 +20,8 @@ class Named(Struct, frozen=True):
 
 
 def _tails(text: str) -> list[str]:
-    """What follows each `@` that does not stand inside a word (so no mail address mentions anybody).
+    """What follows each `@` that does not stand inside a word (so no mail address mentions anybody): MAX_NAME
+    characters, and one more that tells whether the word goes on.
 
     Only ASCII tells: before an `@` in Chinese, Japanese or Thai text there is no space.
     """
@@ -34,7 +35,7 @@ def _tails(text: str) -> list[str]:
 
 
 def _ends(tail: str) -> Iterator[int]:
-    """The lengths, longest first, at which a word ends. One character more than MAX_NAME tells whether a word goes on."""
+    """The lengths, longest first, at which a word ends."""
     for length in range(min(len(tail), MAX_NAME), 0, -1):
         if length == len(tail) or not (tail[length].isalnum() or tail[length] == "_") or not tail[length].isascii():
             yield length

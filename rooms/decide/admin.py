@@ -145,7 +145,7 @@ def report(room: Room, actor: Actor, command: c.ReportCreate, moment: Moment) ->
         check_text(command.text, "text")
     user = command.user
     if command.target is not None:
-        user = chat.message_at(room, command.target, room.viewer(actor).from_pos).by.id
+        user = chat.message_at(room, command.target, room.viewer(actor)).by.id
     created = Report(
         id=moment.fresh,
         room=room.id,

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from rooms import commands as c
 from rooms import events as e
-from rooms.actors import Actor, By, Role
+from rooms.actors import Actor, By, Role, Viewer
 from rooms.decide.decision import Decision, Moment, Outcome
 from rooms.decide.needs import Release
 from rooms.drafts import Draft, Verdict
@@ -23,7 +23,7 @@ def send(room: Room, actor: Actor, role: Role, command: c.MessageSend, moment: M
     check_message(room, role, command.text)
     effects = _check_pace(room, actor, role, command.text, moment.now)
     if command.reply_to is not None:
-        message_at(room, command.reply_to, room.viewer(actor).from_pos, field="reply_to")
+        message_at(room, command.reply_to, room.viewer(actor), field="reply_to")
     verdict = moment.verdict
     if verdict is None:
         return Draft("message", room.id, actor.user, role, command.text, room.settings.policy)
@@ -104,9 +104,11 @@ def _created(room: Room, actor: Actor, text: str, reply_to: int | None, moment: 
 
 
 def quote(room: Room, reply_to: int | None) -> e.Quote | None:
-    message = room.messages.get(reply_to) if reply_to is not None else None
-    if message is None or reply_to is None:
+    if reply_to is None:
         return None
+    message = room.messages.get(reply_to)
+    if message is None:
+        return e.Quote(reply_to)
     if message.text is None:
         return e.Quote(reply_to, deleted=True)
     return e.Quote(reply_to, message.by, preview(message.text))
@@ -121,16 +123,18 @@ def _mentions(room: Room, actor: Actor, text: str, moment: Moment) -> tuple[str,
     return users if everybody else tuple(user for user in users if user != EVERYBODY)
 
 
-def message_at(room: Room, pos: int, from_pos: int = 1, field: str = "target") -> Message:
-    """The message at `pos`. Raises Rejected(`not_found`) where there is none, or none that may be read."""
+def message_at(room: Room, pos: int, viewer: Viewer, field: str = "target") -> Message:
+    """The message at `pos`. Raises Rejected(`not_found`) where there is none, or none that this viewer may read or
+    has written.
+    """
     message = room.messages.get(pos)
-    if message is None or message.text is None or pos < from_pos:
+    if message is None or message.text is None or (pos < viewer.from_pos and message.by.id != viewer.user):
         raise Rejected("not_found", "There is no such message.", field=field)
     return message
 
 
 def edit(room: Room, actor: Actor, role: Role, command: c.MessageEdit, moment: Moment) -> Outcome:
-    message = message_at(room, command.target)
+    message = message_at(room, command.target, room.viewer(actor))
     if message.by.id != actor.user:
         raise Rejected("forbidden", "Only its author may edit a message.", field="target")
     limit = moment.limits.edit_ms
@@ -149,18 +153,20 @@ def edit(room: Room, actor: Actor, role: Role, command: c.MessageEdit, moment: M
 
 
 def delete(room: Room, actor: Actor, role: Role, command: c.MessageDelete, moment: Moment) -> Decision:
-    message = message_at(room, command.target)
+    message = message_at(room, command.target, room.viewer(actor))
     if message.by.id != actor.user and role < Role.MODERATOR:
         raise Rejected("forbidden", "Only its author or a moderator may delete a message.", field="target")
     if room.closed and role < Role.MODERATOR:
         raise Rejected("forbidden", "This room is closed.", field="closed")
+    if command.reason:
+        check_text(command.reason, "reason")
     return _one(e.MessageDeleted(**_head(room, actor, moment), target=command.target, reason=command.reason))
 
 
 def react(room: Room, actor: Actor, command: c.MessageReact | c.MessageUnreact, moment: Moment) -> Decision:
     """In live rooms reactions stand beside the log: they come by the thousand and are shown as counts."""
     check_emoji(command.emoji)
-    message = message_at(room, command.target, room.viewer(actor).from_pos)
+    message = message_at(room, command.target, room.viewer(actor))
     on = isinstance(command, c.MessageReact)
     if room.kind == "live":
         kinds = moment.limits.reaction_kinds
@@ -175,7 +181,7 @@ def react(room: Room, actor: Actor, command: c.MessageReact | c.MessageUnreact, 
 
 
 def pin(room: Room, actor: Actor, command: c.MessagePin | c.MessageUnpin, moment: Moment) -> Decision:
-    message_at(room, command.target)
+    message_at(room, command.target, room.viewer(actor))
     pinned = room.pins.get(command.target, 0) > moment.now
     if isinstance(command, c.MessageUnpin):
         if not pinned:
@@ -194,7 +200,10 @@ def approve(room: Room, actor: Actor, command: c.MessageApprove, moment: Moment)
     pending = moment.facts.pending
     if pending is None:
         raise not_found("pending message")
-    return _publish(room, pending, moment, "approved")
+    try:
+        return _publish(room, pending, moment, "approved")
+    except Rejected as refusal:
+        raise Rejected("forbidden", f"Its author may not write here now: {refusal.message}", field="pending") from None
 
 
 def deny(room: Room, actor: Actor, command: c.MessageDeny, moment: Moment) -> Decision:

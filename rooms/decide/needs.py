@@ -42,7 +42,8 @@ MAX_PURGE = 500
 def needs(room: Room, user: str, command: c.Decided | Release, now: Millis, facts: Facts | None = None) -> Needs:
     """What the store must be asked before `decide`; people and messages only where the room does not know them.
 
-    `facts` is what a first look-up found: an approval needs its message's author, once the message is known.
+    `facts` is what a first look-up found: an approval needs its message's author, once the message is known. So an
+    edit needs the message that the edited one answers: ask again where the first look-up found the edited one.
     """
     people = {user}
     messages: set[int] = set()
@@ -56,6 +57,9 @@ def needs(room: Room, user: str, command: c.Decided | Release, now: Millis, fact
             names = candidates(command.text)
         case c.MessageEdit():
             messages.add(command.target)
+            edited = room.messages.get(command.target)
+            if edited is not None and edited.reply_to is not None:
+                messages.add(edited.reply_to)
             names = candidates(command.text)
         case c.MessageDelete() | c.MessageReact() | c.MessageUnreact() | c.MessagePin() | c.MessageUnpin():
             messages.add(command.target)
