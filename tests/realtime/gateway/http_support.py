@@ -144,6 +144,9 @@ class Client:
         body = await asyncio.wait_for(self.reader.readexactly(int(headers.get("content-length", 0))), PATIENCE)
         return int(status.split()[1]), headers, body
 
+    async def exactly(self, size: int) -> bytes:
+        return await asyncio.wait_for(self.reader.readexactly(size), PATIENCE)
+
     async def rest(self) -> bytes:
         """Everything until the server closes."""
         return await asyncio.wait_for(self.reader.read(-1), PATIENCE)

@@ -15,6 +15,7 @@ from realtime.gateway.http_protocol import GatewayHttpProtocol
 from tests.fuzz import http_head
 from tests.realtime.gateway.http_support import (
     GET,
+    PATIENCE,
     UPGRADE,
     App,
     Socket,
@@ -172,7 +173,7 @@ async def test_rubbish_behind_an_open_response_gets_no_answer_that_could_be_take
 
     async with serving(App(wait=wait)) as served:
         assert await talk(served, b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n", b"rubbish\r\n\r\n") == b""
-        await asyncio.wait_for(left.wait(), 10)
+        await asyncio.wait_for(left.wait(), PATIENCE)
 
 
 # --- the size of a head
@@ -237,7 +238,7 @@ async def test_a_chunked_body_is_counted() -> None:
         for _ in range(60):
             await client.send(b"3e8\r\n" + b"x" * 1000 + b"\r\n")
         assert (await client.response())[0] == 413
-        await asyncio.wait_for(gone.wait(), 10)
+        await asyncio.wait_for(gone.wait(), PATIENCE)
 
 
 @pytest.mark.parametrize("start", [b"1;", b"1\r\nx\r\n0\r\nTrailer: "], ids=["extension", "trailer"])
@@ -312,7 +313,7 @@ async def test_an_application_waiting_for_the_body_learns_that_it_will_not_come(
     async with serving(App(upload=upload), QUICK) as served:
         answer = await talk(served, b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc")
         assert status(answer) == 408
-        await asyncio.wait_for(gone.wait(), 10)
+        await asyncio.wait_for(gone.wait(), PATIENCE)
 
 
 async def test_a_response_that_has_begun_is_not_taken_for_the_refusal() -> None:
@@ -339,11 +340,11 @@ async def test_an_application_that_answers_a_refused_request_is_not_heard() -> N
     with capture_logs() as logs:
         async with serving(App(upload=upload)) as served, connected(served) as client:
             await client.send(CHUNKED.replace(b"/ ", b"/upload "))
-            await begun.wait()
+            await asyncio.wait_for(begun.wait(), PATIENCE)
             await client.send(b"no chunk\r\n")
             assert (await client.response())[0] == 400
             refused.set()
-            await asyncio.wait_for(answered.wait(), 10)
+            await asyncio.wait_for(answered.wait(), PATIENCE)
             assert await client.rest() == b""
     assert [line for line in logs if line["log_level"] in ("warning", "error")] == []
 
@@ -391,7 +392,7 @@ async def test_a_client_that_reads_nothing_holds_neither_memory_nor_its_connecti
     async with serving(App(flood=flood), QUICK) as served, connected(served) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it is a socket's transport
         await client.send(b"GET /flood HTTP/1.1\r\nHost: a\r\n\r\n")
-        await asyncio.wait_for(ended.wait(), 30)
+        await asyncio.wait_for(ended.wait(), PATIENCE)
         assert served.edge.refused == {"stalled": 1}
         assert max(buffered) < 65_536 + 51_000
         await until(lambda: not served.connections)
@@ -504,9 +505,9 @@ async def test_bytes_that_come_with_the_handshake_are_not_lost() -> None:
     async with serving() as served, connected(served) as client:
         await client.send(UPGRADE + b"first")
         assert (await client.response())[0] == 101
-        assert await client.reader.readexactly(5) == b"first"
+        assert await client.exactly(5) == b"first"
         await client.send(b"second")
-        assert await client.reader.readexactly(6) == b"second"
+        assert await client.exactly(6) == b"second"
         assert served.sockets[0].head.lower() == UPGRADE.lower()
         assert not served.edge.connections
         assert served.connections == {served.sockets[0]}
@@ -518,7 +519,7 @@ async def test_a_handshake_byte_by_byte() -> None:
             await client.send(bytes((byte,)))
             await asyncio.sleep(0)
         assert (await client.response())[0] == 101
-        assert await client.reader.readexactly(5) == b"first"
+        assert await client.exactly(5) == b"first"
 
 
 async def test_a_connection_may_upgrade_after_requests() -> None:
@@ -538,7 +539,7 @@ async def test_an_upgraded_connection_has_no_deadline_of_ours() -> None:
         later = asyncio.get_running_loop().time() + 1.2
         await until(lambda: asyncio.get_running_loop().time() > later)
         await client.send(b"still here")
-        assert await client.reader.readexactly(10) == b"still here"
+        assert await client.exactly(10) == b"still here"
 
 
 @pytest.mark.parametrize("apart", [True, False])
@@ -554,7 +555,7 @@ async def test_no_upgrade_while_a_response_is_open(apart: bool) -> None:
         request = b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n"
         if apart:
             await client.send(request)
-            await begun.wait()
+            await asyncio.wait_for(begun.wait(), PATIENCE)
             await client.send(UPGRADE)
         else:
             await client.send(request + UPGRADE)
@@ -665,7 +666,7 @@ async def test_half_open_requests_and_endless_heads_leave_the_server_serving() -
 
 
 def test_the_fuzz_target_on_a_few_thousand_inputs() -> None:
-    rng = random.Random(20261122)  # noqa: S311 - the same inputs every time
+    rng = random.Random(20261122)
     answers: Counter[bytes] = Counter()
     sizes = []
     for _ in range(4):

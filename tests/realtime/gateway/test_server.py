@@ -237,7 +237,7 @@ async def test_a_response_in_flight_is_finished_after_the_drain() -> None:
     async with running(server_of(App(slow=slow))) as server, connection_to(server.port) as client:
         idle = asyncio.create_task(get_and_wait_for_the_end(server.port))
         await client.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
-        await begun.wait()
+        await asyncio.wait_for(begun.wait(), PATIENCE)
         server.begin_drain()
         await idle  # closed by the server: it has begun to shut down
         finish.set()
@@ -306,7 +306,7 @@ async def test_the_same_edges_over_tls(certificate: tuple[Path, Path]) -> None:
         async with connection_to(server.port, tls) as client:
             await client.send(UPGRADE + b"first")
             assert (await client.response())[0] == 101
-            assert await client.reader.readexactly(5) == b"first"
+            assert await client.exactly(5) == b"first"
             (socket,) = server.server_state.connections
             assert socket.peer.secure  # type: ignore[union-attr]  # it is ours
         async with connection_to(server.port) as client:
