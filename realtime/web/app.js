@@ -45,6 +45,7 @@ import { showUnread } from "./views/title.js";
 const root = document.getElementById("root");
 /** What became of a waiting message, where that is worth a word: an approved one just appears. */
 const OUTCOMES = new Set(["denied", "refused"]);
+const REMOVED = new Set(["kicked", "banned", "closed", "revoked"]);
 const SILENT = new Set(["disconnected", "stopped"]);
 
 class App {
@@ -125,7 +126,9 @@ class App {
       const room = await this.rooms.open(id);
       if (turn === this.#turn && this.#roomId === id) this.#show(id, new RoomView(this, room));
     } catch (error) {
-      if (turn === this.#turn && this.#roomId === id) this.#show(id, this.#notice(errorText(error)));
+      if (turn !== this.#turn || this.#roomId !== id) return;
+      if (error.code === "disconnected") await this.client.connected().then(() => this.#openRoom(id), () => {}); // stopped: nothing to open
+      else this.#show(id, this.#notice(errorText(error)));
     }
   }
 
@@ -141,7 +144,7 @@ class App {
   }
 
   #removed({ room, code, reason, until, title }) {
-    const text = t(`removed.${code}`, { room: title });
+    const text = t(REMOVED.has(code) ? `removed.${code}` : "removed.revoked", { room: title });
     const more = [reason && t("removed.reason", { reason }), until && t("removed.until", { time: fullTime(until) })].filter(Boolean);
     if (this.#roomId === room) this.#show(room, this.#notice(text, more));
     else toast([text, ...more].join(" "), { kind: "error", stay: true });

@@ -30,7 +30,8 @@ def test_markup_is_shown_as_text(page: Page) -> None:
 
 def test_names_titles_and_quotes_are_shown_as_text(page: Page) -> None:
     show(page, 1)
-    page.evaluate("""(texts) => {
+    page.evaluate(
+        """(texts) => {
       for (const [index, text] of texts.entries()) {
         const by = { id: `x${index}`, name: text, role: "owner" };
         const reply_to = { pos: 2, by, text };
@@ -39,7 +40,9 @@ def test_names_titles_and_quotes_are_shown_as_text(page: Page) -> None:
       }
       room.info.title = texts[0];
       timeline.draw();
-    }""", MARKUP)
+    }""",
+        MARKUP,
+    )
     assert page.locator(".author").all_inner_texts()[1:] == MARKUP
     assert page.locator(".rows script, .rows img, .rows style, .rows iframe, .rows a").count() == 0
     assert page.evaluate("() => window.hit") is None
@@ -60,7 +63,8 @@ def test_only_web_addresses_become_links(page: Page) -> None:
 
 def test_no_text_or_name_widens_the_page_or_covers_its_neighbours(page: Page) -> None:
     show(page, 1)
-    page.evaluate("""(texts) => {
+    page.evaluate(
+        """(texts) => {
       texts.forEach((text, index) => {
         const by = { id: `x${index}`, name: text.slice(0, 400), role: "moderator" };
         const reactions = [{ emoji: text.slice(0, 64), count: 1, mine: false }];
@@ -69,12 +73,16 @@ def test_no_text_or_name_widens_the_page_or_covers_its_neighbours(page: Page) ->
         room.window.update(10 + index, (old) => ({ ...old, reactions }));
       });
       timeline.draw();
-    }""", list(LAYOUT.values()))
+    }""",
+        list(LAYOUT.values()),
+    )
     assert page.evaluate("() => scroller.scrollWidth <= scroller.clientWidth")
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
     heights = page.evaluate("() => [...document.querySelectorAll('.rows > .message')].map((row) => row.offsetHeight)")
     assert max(heights) < 700  # the longest are folded behind a button
-    clipped = page.locator(".text").evaluate_all("(all) => all.every((text) => getComputedStyle(text).overflowY !== 'visible')")
+    clipped = page.locator(".text").evaluate_all(
+        "(all) => all.every((text) => getComputedStyle(text).overflowY !== 'visible')"
+    )
     assert clipped
     isolated = page.locator(".author, .text, .quoted").evaluate_all(
         "(all) => all.every((node) => ['isolate', 'plaintext'].includes(getComputedStyle(node).unicodeBidi))"

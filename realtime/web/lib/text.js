@@ -58,7 +58,8 @@ function withMentions(text, mentions, users, me) {
   const nodes = [];
   let plain = "";
   for (let at = 0; at < text.length; ) {
-    const rest = text[at] === "@" ? text.slice(at + 1).toLowerCase() : null;
+    const mayMention = text[at] === "@" && !/[\p{L}\p{N}]$/u.test(plain); // no part of a mail address
+    const rest = mayMention ? text.slice(at + 1).toLowerCase() : null;
     const name = rest === null ? undefined : longestFirst.find((candidate) => startsWithWord(rest, candidate));
     if (name === undefined) {
       plain += text[at++];

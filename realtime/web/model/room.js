@@ -29,6 +29,8 @@ export class RoomModel extends Emitter {
   unreadFrom = null;
   slowUntil = 0;
   following = true;
+  /** Whether somebody looks at the room now; its view knows. */
+  attended = () => false;
   loaded = false;
 
   constructor(client, id, me) {
@@ -230,6 +232,8 @@ const APPLY = {
     const message = event.message
       ? { pos: event.pos, at: event.at, by: event.by, ...event.message, reactions: [] }
       : { pos: event.pos, at: event.at, by: event.by, deleted: true, reactions: [] };
+    if (own) room.unreadFrom = null;
+    else if (room.unreadFrom === null && !room.attended()) room.unreadFrom = event.pos - 1;
     room.window.add(message, room.following || own);
     room.emit("message", message);
   },

@@ -60,7 +60,7 @@ export class Rooms extends Emitter {
     try {
       await room.open();
     } catch (error) {
-      this.#open.delete(id);
+      this.#close(id);
       throw error;
     }
     const { kind, title, visibility } = room.info;

@@ -3,6 +3,7 @@ import { avatar } from "../lib/avatar.js";
 import { h } from "../lib/dom.js";
 import { day, duration, errorText, fullTime, shortTime, t, timeOfDay } from "../lib/i18n.js";
 import { icon, roomIcon } from "../lib/icons.js";
+import { popover } from "../lib/popover.js";
 import { lengthOf, nameOf, richText } from "../lib/text.js";
 
 const LONG_LINES = 24;
@@ -69,7 +70,7 @@ function body(message, room) {
   if (/^(\p{Extended_Pictographic}|\p{Emoji_Component}|\s){1,12}$/u.test(message.text ?? "") && /\p{Extended_Pictographic}/u.test(message.text)) {
     text.classList.add("big");
   }
-  if (message.edited_at) text.append(" ", h("span.edited", { title: fullTime(message.edited_at), testid: "edited" }, t("message.edited")));
+  if (message.edited_at) text.append(" ", edited(message));
   if (lengthOf(message.text ?? "") <= LONG_TEXT && message.text.split("\n").length <= LONG_LINES) return text;
   text.classList.add("clamped");
   const more = h("button.link", { type: "button", onclick: () => {
@@ -77,6 +78,14 @@ function body(message, room) {
     more.remove();
   } }, t("message.more"));
   return [text, more];
+}
+
+/** Moderators may see what it said before. */
+function edited({ edited_at, originals }) {
+  const title = fullTime(edited_at);
+  if (!originals?.length) return h("span.edited", { title, testid: "edited" }, t("message.edited"));
+  const list = () => h("ul.originals", { role: "list" }, originals.map(({ text, at }) => h("li", null, h("time", null, fullTime(at)), h("p", { dir: "auto" }, text))));
+  return h("button.link.edited", { type: "button", title, testid: "edited", onclick: ({ currentTarget }) => popover(currentTarget, list()) }, t("message.edited"));
 }
 
 function quote({ pos, by, text, deleted }, jump) {

@@ -51,7 +51,10 @@ export class RoomView {
     this.side = h("aside.side", { hidden: true });
     this.element = h("section.room", { "aria-label": room.info.title }, h("div.room-main", null, this.head, this.timeline.element, this.composer.element), this.side);
     const focused = () => this.#mark();
+    const narrowed = () => !WIDE.matches && this.#panel && this.show(this.#panel.name, false); // it would cover the room
+    WIDE.addEventListener("change", narrowed);
     this.#offs = [
+      () => WIDE.removeEventListener("change", narrowed),
       room.on("change", () => this.#drawHead()),
       room.on("message", (message) => this.#announce(message)),
       () => document.removeEventListener("visibilitychange", focused),
@@ -59,6 +62,9 @@ export class RoomView {
     ];
     document.addEventListener("visibilitychange", focused);
     window.addEventListener("focus", focused);
+    room.attended = () => this.#looking();
+    room.following = true;
+    if (!room.window.atEnd) this.timeline.toEnd();
     this.#drawHead();
     if (WIDE.matches && localStorage.getItem("galaxy-live.members") !== "hidden") this.show("members", false);
   }
@@ -71,6 +77,8 @@ export class RoomView {
 
   destroy() {
     this.#panel?.destroy?.();
+    this.room.attended = () => false;
+    this.room.unreadFrom = null;
     this.#offs.forEach((off) => off());
     this.timeline.destroy();
     this.composer.destroy();
@@ -147,6 +155,7 @@ export class RoomView {
       { label: t("pins.title"), icon: "pin", testid: "menu-pins", run: () => this.show("pins") },
       this.#mayInvite() && { label: t("invite.title"), icon: "invite", testid: "menu-invite", run: () => inviteDialog(room) },
       null,
+      room.rank === 0 && room.info.kind === "group" && !room.settings.invite_only && { label: t("write.join"), icon: "users", testid: "menu-join", run: () => attempt(() => room.command("member.join")) },
       room.rank > 0
         ? { label: t("room.leave"), icon: "leave", testid: "menu-leave", danger: true, run: () => this.#leave() }
         : { label: t("room.stopListening"), icon: "leave", testid: "menu-unlisten", run: () => this.#gone() },
@@ -180,12 +189,15 @@ export class RoomView {
     }
   }
 
+  #looking() {
+    return document.visibilityState === "visible" && document.hasFocus() && this.element.isConnected;
+  }
+
   /** What is shown to somebody who looks is read. */
   #markRead() {
     const { room } = this;
     const last = room.window.last;
-    const looking = document.visibilityState === "visible" && document.hasFocus() && this.element.isConnected;
-    if (!looking || !room.following || !room.window.atEnd || last === null || room.rank === 0) return;
+    if (!this.#looking() || !room.following || !room.window.atEnd || last === null || room.rank === 0) return;
     if (last <= this.#marked || last <= (room.you.read_pos ?? 0)) return this.#forgetUnread();
     this.#marked = last;
     room.you.read_pos = last;

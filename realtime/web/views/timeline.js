@@ -8,6 +8,8 @@ import { rowsOf } from "./rows.js";
 const AT_BOTTOM_PX = 60;
 const LOAD_AHEAD_PX = 900;
 const LONG_PRESS_MS = 450;
+/** A finger that rests still moves this much. */
+const FINGER_PX = 10;
 
 /**
  * The messages of one room. Only the loaded window is in the document; rows are kept by key, so that drawing touches
@@ -18,6 +20,7 @@ export class Timeline {
   #host;
   #rows = new Map();
   #filling = false;
+  #dividerSeen = false;
   #draw = perFrame(() => this.draw());
   #offs;
   #resize;
@@ -119,9 +122,9 @@ export class Timeline {
 
   #anchor() {
     const top = this.scroller.getBoundingClientRect().top;
-    for (const [key, { element }] of this.#rows) {
-      const box = element.getBoundingClientRect();
-      if (box.bottom > top && key.startsWith("message-")) return { key, offset: box.top - top };
+    for (const row of this.list.children) {
+      const box = row.getBoundingClientRect();
+      if (box.bottom > top && row.dataset.pos) return { key: row.dataset.key, offset: box.top - top };
     }
     return null;
   }
@@ -147,7 +150,9 @@ export class Timeline {
     const label = window.newBelow > 0 ? t("timeline.newBelow", { count: window.newBelow }) : t("timeline.toLatest");
     if (this.pill.textContent !== label) this.pill.replaceChildren(icon("down"), label);
     const divider = this.#rows.get("unread")?.element;
-    this.unreadBar.hidden = unreadFrom === null || Boolean(divider);
+    const above = divider ? divider.getBoundingClientRect().bottom < this.scroller.getBoundingClientRect().top : true;
+    this.#dividerSeen = unreadFrom !== null && (this.#dividerSeen || !above);
+    this.unreadBar.hidden = unreadFrom === null || this.#dividerSeen;
     if (!this.unreadBar.hidden) this.unreadBar.replaceChildren(icon("up"), t("unread.jump"));
   }
 
@@ -175,8 +180,8 @@ export class Timeline {
     if (following !== this.#room.following) {
       this.#room.following = following;
       if (following) window.newBelow = 0;
-      this.#buttons();
     }
+    this.#buttons();
     this.#fill();
     this.#seen();
   }
@@ -197,15 +202,18 @@ export class Timeline {
     this.list.addEventListener("focusin", hover);
     this.list.addEventListener("keydown", (event) => this.#key(event, context()));
     let press = null;
+    let pressedAt = null;
     this.list.addEventListener("pointerdown", (event) => {
       if (event.pointerType !== "touch") return;
       const { message } = this.#messageAt(event.target);
       const point = { x: event.clientX, y: event.clientY };
+      pressedAt = point;
       if (message) press = setTimeout(() => messageMenu(point, actionsFor(message, context())), LONG_PRESS_MS);
     });
-    for (const name of ["pointerup", "pointercancel", "pointermove"]) {
-      this.list.addEventListener(name, () => clearTimeout(press));
-    }
+    for (const name of ["pointerup", "pointercancel"]) this.list.addEventListener(name, () => clearTimeout(press));
+    this.list.addEventListener("pointermove", ({ clientX, clientY }) => {
+      if (pressedAt && Math.hypot(clientX - pressedAt.x, clientY - pressedAt.y) > FINGER_PX) clearTimeout(press);
+    });
     this.list.addEventListener("contextmenu", (event) => event.pointerType === "touch" && event.preventDefault());
     this.list.addEventListener("click", (event) => {
       const { message } = this.#messageAt(event.target);
