@@ -39,7 +39,7 @@ def take(tx: "Transaction", head: Head, effect: x.Effect) -> bool:
             )
         case x.AddPending():
             return _add_pending(tx, head, effect)
-        case x.TakePending(pending_id):
+        case x.TakePending(id=pending_id):
             return _changed(
                 tx, delete(pending).where(pending.c.id == pending_id, pending.c.room == head.num), erases=True
             )

@@ -49,5 +49,6 @@ def match(query: str) -> str:
 
 
 def _phrase(word: str) -> list[str]:
+    """Signs alone are no words: the index does not hold them."""
     quoted = word.replace('"', '""')
-    return [f'"{quoted}"'] if word else []
+    return [f'"{quoted}"'] if any(map(str.isalnum, word)) else []
