@@ -1,4 +1,4 @@
-"""Which web pages may talk to this server (RFC 6454: an origin is scheme, host and port), for WebSocket and HTTP alike."""
+"""Which web pages may talk to this server: origins (RFC 6454: scheme, host and port), for WebSocket and HTTP alike."""
 
 import re
 from collections.abc import Collection
