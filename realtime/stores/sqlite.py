@@ -160,6 +160,9 @@ class SQLiteStore:
         page = partial(timeline.page, room=room, viewer=viewer, span=span, with_originals=originals, now=self._clock())
         return await self._readers.read(page)
 
+    async def reactions(self, room: str, target: int) -> dict[str, int]:
+        return await self._readers.read(partial(timeline.reaction_counts, room=room, target=target))
+
     async def search(
         self, room: str, viewer: str, query: str, *, before: int | None, limit: int, from_pos: int
     ) -> Page:

@@ -61,6 +61,12 @@ def _cut(connection: Connection, query: Select[Any], limit: int) -> tuple[list[A
     return found[:limit], len(found) > limit
 
 
+def reaction_counts(connection: Connection, room: str, target: int) -> dict[str, int]:
+    num = room_number(connection, room)
+    found = _reactions(connection, num, "", [target]) if num is not None else {}
+    return {reaction.emoji: reaction.count for reaction in found.get(target, ())}
+
+
 def search(
     connection: Connection,
     room: str,

@@ -150,6 +150,8 @@ async def test_reactions_beside_the_log(store: Store, live: Talk) -> None:
     for user, emoji in (("ann", "👍"), ("bob", "🎉"), ("bob", "👍"), ("bob", "👍")):
         assert await take(live, x.React(2, user, emoji, True, 20))
     assert await shown(store, "r1", "ann") == [("👍", 2, True), ("🎉", 1, False)]
+    assert list((await store.reactions("r1", 2)).items()) == [("👍", 2), ("🎉", 1)]
+    assert await store.reactions("r1", 1) == await store.reactions("nowhere", 2) == {}
     assert await take(live, x.React(2, "ann", "👍", False, 20))
     assert await take(live, x.React(2, "ann", "👍", False, 20))
     assert await shown(store, "r1", "ann") == [("👍", 1, False), ("🎉", 1, False)]
