@@ -28,7 +28,7 @@ from realtime.gateway.websocket import websocket_class
 from realtime.gateway.wheel import Wheel
 from realtime.hosting.service import Bounds, Service
 from realtime.http.app import make_app
-from realtime.metrics import Metrics
+from realtime.metrics import Metrics, Sources
 from realtime.sinks.drain import Drain
 from realtime.sinks.jsonl import JsonLinesSink
 from realtime.stores.sqlite import SQLiteStore
@@ -96,7 +96,7 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
     )
     admission = Admission(authenticator, tickets, service, clock)
     wheel = Wheel()
-    door = Door(service, admission, _welcome(config), wheel, clock, metrics)
+    door = Door(service, admission, _welcome(config, dev), wheel, clock, metrics)
     sockets = websocket_class(
         door,
         wheel,
@@ -118,7 +118,15 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
         ),
         parse_networks(config.server.trusted_proxies),
     )
-    app = make_app(service=service, admission=admission, config=config, clock=clock, metrics=metrics, dev=dev)
+    app = make_app(
+        service=service,
+        admission=admission,
+        config=config,
+        clock=clock,
+        metrics=metrics,
+        dev=dev,
+        unready=lambda: "draining" if server.draining else None,
+    )
     server = make_server(
         app,
         host=config.server.host,
@@ -127,6 +135,16 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
         http_class=requests,
         drain=lambda: drain(door, app.end_streams, config.server.reconnect_within_ms, config.server.drain_seconds),
         drain_seconds=config.server.drain_seconds,
+    )
+    metrics.watch(
+        Sources(
+            service=service,
+            edge=requests.edge,
+            sockets=sockets.counters,
+            connections={"websocket": door.endpoints, "sse": app.streams},
+            queues={"store_writes": lambda: store.waiting_writes, "store_reads": lambda: store.waiting_reads},
+            outbox_lag_ms=lambda: records.lag_ms,
+        )
     )
     await service.start()
     background = [asyncio.create_task(wheel.run()), asyncio.create_task(authenticator.keep_keys_fresh())]
@@ -148,7 +166,7 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
         await authenticator.close()
 
 
-def _welcome(config: Config) -> Welcome:
+def _welcome(config: Config, dev: bool) -> Welcome:
     limits = config.limits
     return Welcome(
         session=SessionLimits(
@@ -178,4 +196,5 @@ def _welcome(config: Config) -> Welcome:
         connections_per_user=limits.connections_per_user,
         anonymous=config.auth.anonymous,
         allowed_origins=config.server.allowed_origins,
+        local_only=dev,
     )

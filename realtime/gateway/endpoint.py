@@ -13,8 +13,8 @@ from realtime.auth import Identity
 from realtime.gateway.admission import ANONYMOUS, Admission, actor_of
 from realtime.gateway.codecs import BY_SUBPROTOCOL, JSON_SUBPROTOCOL, MSGPACK_SUBPROTOCOL, BadCommand, Codec
 from realtime.gateway.error_log import describe
-from realtime.gateway.handshake import Handshake
-from realtime.gateway.origins import origin_allowed
+from realtime.gateway.handshake import Handshake, Refused
+from realtime.gateway.origins import is_local, origin_allowed
 from realtime.gateway.session import Ended, Limits, Phase, Session
 from realtime.gateway.websocket import Connection
 from realtime.gateway.wheel import Wheel
@@ -43,6 +43,8 @@ class Welcome(Struct, frozen=True):
     connections_per_user: int
     anonymous: bool
     allowed_origins: tuple[str, ...]
+    local_only: bool
+    """Whether only this machine's own names are served (`--dev`): a foreign page may have its name point here."""
 
 
 class Form:
@@ -94,6 +96,8 @@ class Door:
         return origin_allowed(origin, host, self.welcome.allowed_origins)
 
     def accept(self, handshake: Handshake, connection: Connection) -> "Endpoint":
+        if self.welcome.local_only and not is_local(handshake.host):
+            raise Refused(403, "In development mode only this machine is served.\n")
         endpoint = Endpoint(self, connection, BY_SUBPROTOCOL[handshake.subprotocol])
         self.endpoints.add(endpoint)
         token = bearer(handshake.headers.get("authorization")) or next(

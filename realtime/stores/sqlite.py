@@ -70,6 +70,14 @@ class SQLiteStore:
         self._writer = Writer(self._engine, waiting_writes, busy_ms)
         self._readers = Readers(reading, READ_THREADS, waiting_reads, read_timeout_ms)
 
+    @property
+    def waiting_writes(self) -> int:
+        return self._writer.waiting
+
+    @property
+    def waiting_reads(self) -> int:
+        return self._readers.waiting
+
     async def open(self) -> None:
         try:
             await asyncio.to_thread(self._upgrade)
