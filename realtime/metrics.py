@@ -6,13 +6,15 @@ Hot paths touch the few instruments of `Metrics`, whose children are kept; all e
 from collections.abc import Callable, Iterable, Mapping, Sized
 
 from msgspec import Struct
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from realtime.gateway.http_edge import HttpEdge
 from realtime.gateway.websocket import Counters as SocketCounters
 from realtime.hosting.service import Service
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series a label set, of no use: it says when we started
 
 LATENCIES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds."""

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -67,7 +66,7 @@ def make_app(
     joins = Pace(limits.joins_per_second, limits.joins_burst)
     streams = Streams()
     terms = Terms(limits.heartbeat_ms, server.reconnect_within_ms, limits.connections_per_user)
-    commands = Commands(service, admission, credentials, pace, clock, metrics)
+    commands = Commands(service, admission, credentials, pace, clock, metrics, limits.body_bytes)
     events = Events(
         service, credentials, streams, terms, pace, joins, clock, metrics, anonymous=config.auth.anonymous
     )  # fmt: skip
@@ -84,7 +83,7 @@ def make_app(
         Mount("/web", pages.files),
     ]
     if dev:
-        routes.append(Route("/v1/dev/token", DevTokens(config.auth, clock).post, methods=["POST"]))
+        routes.append(Route("/v1/dev/token", DevTokens(config.auth, clock, limits.body_bytes).post, methods=["POST"]))
     middleware = [
         Middleware(SecureHeaders),
         Middleware(Failures),
@@ -96,7 +95,6 @@ def make_app(
             allow_headers=("Authorization", "Content-Type", "Last-Event-ID"),
             expose_headers=("Retry-After",),
         ),
-        Middleware(RequestBodyLimitMiddleware, max_body_size=limits.body_bytes),
     ]
     return App(routes, middleware, streams)
 

@@ -12,6 +12,7 @@ from realtime.gateway.admission import Admission, actor_of
 from realtime.gateway.codecs import JSON, MSGPACK, BadCommand, Codec
 from realtime.hosting.service import Service, unavailable
 from realtime.http.answers import answer, refusal
+from realtime.http.bodies import media_type, read_body
 from realtime.http.credentials import Credentials
 from realtime.http.pace import Pace
 from realtime.metrics import Metrics
@@ -37,6 +38,7 @@ class Commands:
         pace: Pace,
         clock: ports.Clock,
         metrics: Metrics,
+        body_bytes: int,
     ):
         self._service = service
         self._admission = admission
@@ -44,11 +46,12 @@ class Commands:
         self._pace = pace
         self._clock = clock
         self._metrics = metrics
+        self._body_bytes = body_bytes
 
     async def post(self, request: Request) -> Response:
         identity = await self._credentials.of_header(request)
         codec = codec_of(request)
-        body = await request.body()
+        body = await read_body(request, self._body_bytes)
         name, command_id = "?", None
         try:
             try:
@@ -80,8 +83,7 @@ class Commands:
 
 def codec_of(request: Request) -> Codec:
     """Raises HTTPException(415)."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    codec = CODECS.get(media_type)
+    codec = CODECS.get(media_type(request))
     if codec is None:
         raise HTTPException(415, "A command is application/json or application/msgpack.")
     return codec

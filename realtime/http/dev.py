@@ -12,6 +12,7 @@ from realtime import ports
 from realtime.auth import BadToken, issue
 from realtime.config import Auth
 from realtime.http.answers import answer
+from realtime.http.bodies import media_type, read_body
 from rooms.errors import Rejected
 from rooms.ids import UserId
 
@@ -24,15 +25,16 @@ class _Wanted(Struct):
 
 
 class DevTokens:
-    def __init__(self, auth: Auth, clock: ports.Clock):
+    def __init__(self, auth: Auth, clock: ports.Clock, body_bytes: int):
         self._auth = auth
         self._clock = clock
+        self._body_bytes = body_bytes
 
     async def post(self, request: Request) -> Response:
-        """Raises HTTPException(415), Rejected(`bad_request`)."""
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        """Raises HTTPException(413, 415), Rejected(`bad_request`)."""
+        if media_type(request) != "application/json":
             raise HTTPException(415, "This takes application/json.")
-        body = await request.body()
+        body = await read_body(request, self._body_bytes)
         try:
             wanted = msgspec.json.decode(body, type=_Wanted)
             token = issue(
