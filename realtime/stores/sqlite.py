@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import event
 
@@ -29,12 +30,13 @@ from realtime.stores import lists, reads, timeline, upkeep
 from realtime.stores.driver import BUSY_MS, engine, unavailable
 from realtime.stores.migrate import upgrade
 from realtime.stores.readers import Readers
-from realtime.stores.writer import Writer
+from realtime.stores.writer import Work, Writer
 from rooms.effects import Invite, Pending
 from rooms.events import Logged
 from rooms.ids import Kind, Millis
 from rooms.records import Record
 
+T = TypeVar("T")
 READ_THREADS = 3
 READ_TIMEOUT_MS = 5_000
 WAITING_READS = 1_024
@@ -100,26 +102,35 @@ class SQLiteStore:
 
     # Writing
 
+    @property
+    def commits(self) -> int:
+        """Transactions committed since opening."""
+        return self._writer.commits
+
+    async def run(self, work: Work[T]) -> T:
+        """Runs a function of a `Transaction` in the writer, durable when this returns. Raises Unavailable."""
+        return await self._writer.submit(work)
+
     async def append(self, batch: Batch) -> Appended:
-        return await self._writer.submit(lambda tx: tx.append(batch))
+        return await self.run(lambda tx: tx.append(batch))
 
     async def discard_pending(self, pending: str) -> None:
-        await self._writer.submit(partial(upkeep.discard_pending, pending=pending))
+        await self.run(partial(upkeep.discard_pending, pending=pending))
 
     async def mark_read(self, user: str, room: str, pos: int) -> None:
-        await self._writer.submit(lambda tx: tx.mark_read(user, room, pos))
+        await self.run(lambda tx: tx.mark_read(user, room, pos))
 
     async def save_profile(self, user: str, name: str, avatar: str | None) -> bool:
-        return await self._writer.submit(partial(upkeep.save_profile, user=user, name=name, avatar=avatar))
+        return await self.run(partial(upkeep.save_profile, user=user, name=name, avatar=avatar))
 
     async def log_out(self, user: str, at: Millis) -> None:
-        await self._writer.submit(partial(upkeep.log_out, user=user, at=at))
+        await self.run(partial(upkeep.log_out, user=user, at=at))
 
     async def taken(self, up_to: int) -> None:
-        await self._writer.submit(partial(upkeep.taken, up_to=up_to))
+        await self.run(partial(upkeep.taken, up_to=up_to))
 
     async def forget_keys(self, before: Millis) -> None:
-        await self._writer.submit(partial(upkeep.forget_keys, before=before))
+        await self.run(partial(upkeep.forget_keys, before=before))
 
     # Reading
 
