@@ -48,20 +48,21 @@ class Bucket:
     __slots__ = ("_at", "_left")
 
     def __init__(self, burst: int):
-        self._left = float(burst)
+        # In thousandths, of which `rate` come each millisecond: whoever waits as told finds a whole one.
+        self._left = burst * 1_000
         self._at: Millis = 0
 
     def wait_ms(self, rate: int, burst: int, now: Millis) -> int:
         """Takes one and returns 0, or takes nothing and returns the milliseconds until there is one."""
         if not rate:
             return 0
-        if now > self._at:
-            self._left = min(burst, self._left + (now - self._at) * rate / 1_000) if self._at else self._left
-            self._at = now
-        if self._left >= 1:
-            self._left -= 1
+        # A clock that was set back gives nothing, but holds nobody up until it has caught up with itself either.
+        self._left = min(burst * 1_000, self._left + max(0, now - self._at) * rate)
+        self._at = now
+        if self._left >= 1_000:
+            self._left -= 1_000
             return 0
-        return max(1, round((1 - self._left) * 1_000 / rate))
+        return -((self._left - 1_000) // rate)
 
 
 class Failures:
@@ -74,7 +75,7 @@ class Failures:
         self._count = 0
 
     def too_many(self, most: int, now: Millis) -> bool:
-        if now - self._since > 60_000:
+        if not 0 <= now - self._since <= 60_000:
             self._since, self._count = now, 0
         self._count += 1
         return bool(most) and self._count > most
@@ -115,7 +116,7 @@ class Session:
         try:
             return self._receive(data, text, now)
         except BadCommand as bad:
-            if bad.rejected.code in ("bad_request", "unknown_command"):
+            if bad.rejected.code in ("bad_request", "unknown_command", "unauthorized"):
                 if self._bad is None:
                     self._bad = Failures()
                 if self._bad.too_many(self.limits.bad_requests_per_minute, now):
@@ -135,13 +136,13 @@ class Session:
                 self.phase = Phase.CHECKING
             case Phase.NEW:
                 raise BadCommand(Rejected("unauthorized", "Say hello first."), command.id)
+            case _ if hello:
+                raise BadCommand(Rejected("bad_request", "You have said hello already."), command.id)
             case Phase.CHECKING:
                 if len(self.backlog) >= BACKLOG:
                     raise Ended(3013, "too many requests")
                 self.backlog.append(command)
                 return None
-            case Phase.READY if hello:
-                raise BadCommand(Rejected("bad_request", "You have said hello already."), command.id)
             case Phase.READY:
                 self.pace(command, now)
         return command
