@@ -11,7 +11,7 @@ export function publicRooms(client, choose) {
   const load = async (kind, cursor) => {
     const reply = await attempt(() => client.request("room.list", { kind, sort: "popular", limit: 30, cursor }));
     if (!reply) return;
-    const cards = reply.rooms.map((room) => card(room, choose));
+    const cards = reply.rooms.filter(({ visibility }) => visibility !== "private").map((room) => card(room, choose));
     if (cursor) list.append(...cards);
     else fill(list, cards.length > 0 ? cards : h("p.empty", null, t("browse.none")));
     more.hidden = !reply.cursor;

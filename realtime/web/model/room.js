@@ -27,7 +27,7 @@ export class RoomModel extends Emitter {
   /** Acknowledged messages whose event has not come in yet. */
   acknowledged = new Map();
   unreadFrom = null;
-  slowUntil = 0;
+  lastOwnAt = 0;
   following = true;
   /** Whether somebody looks at the room now; its view knows. */
   attended = () => false;
@@ -60,6 +60,11 @@ export class RoomModel extends Emitter {
   get mutedUntil() {
     const until = this.you.muted_until;
     return until !== undefined && until > Date.now() ? until : null;
+  }
+
+  /** When slow mode lets the viewer write again. */
+  get slowUntil() {
+    return this.moderates ? 0 : this.lastOwnAt + (this.settings.slow_seconds ?? 0) * 1000;
   }
 
   command(type, fields = {}) {
@@ -123,7 +128,7 @@ export class RoomModel extends Emitter {
     } else if (!this.window.find(reply.pos) && this.window.atEnd) {
       this.acknowledged.set(reply.pos, entry);
     }
-    if (this.settings.slow_seconds && !this.moderates) this.slowUntil = Date.now() + this.settings.slow_seconds * 1000;
+    this.lastOwnAt = Date.now();
     this.emit("change");
   }
 
@@ -141,6 +146,12 @@ export class RoomModel extends Emitter {
     return [...this.typing.keys()].map((id) => this.userOf(id));
   }
 
+  /** The viewer's own reaction was taken on, or back. */
+  reacted(target, emoji, mine) {
+    react(this, { target, emoji, by: this.me }, mine ? 1 : -1);
+    this.emit("change");
+  }
+
   notice(event, key, values = {}) {
     if (this.info?.kind !== "live") this.window.add({ pos: event.pos, at: event.at, notice: { key, values } }, this.following);
   }
@@ -153,7 +164,10 @@ export class RoomModel extends Emitter {
 
   async #page(range) {
     const reply = await this.command("message.list", range);
-    for (const { by } of reply.messages) if (by) this.users.set(by.id, { id: by.id, name: by.name });
+    for (const { by, at } of reply.messages) {
+      this.users.set(by.id, { id: by.id, name: by.name });
+      if (by.id === this.me.id) this.lastOwnAt = Math.max(this.lastOwnAt, at);
+    }
     return reply;
   }
 
@@ -232,6 +246,7 @@ const APPLY = {
     const message = event.message
       ? { pos: event.pos, at: event.at, by: event.by, ...event.message, reactions: [] }
       : { pos: event.pos, at: event.at, by: event.by, deleted: true, reactions: [] };
+    if (own) room.lastOwnAt = Math.max(room.lastOwnAt, event.at);
     if (own) room.unreadFrom = null;
     else if (room.unreadFrom === null && !room.attended()) room.unreadFrom = event.pos - 1;
     room.window.add(message, room.following || own);

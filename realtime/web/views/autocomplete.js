@@ -36,8 +36,9 @@ export class Autocomplete {
     this.#start = before.length - query.length;
     const starts = ({ id, name }) => [name, id, ...name.split(/\s+/)].some((word) => word.toLowerCase().startsWith(query));
     this.#matches = this.#people().filter(starts).slice(0, SHOWN);
-    const exact = this.#matches.some(({ name }) => name.toLowerCase() === query.trimEnd() && query.endsWith(" "));
-    if (this.#matches.length === 0 || exact) return this.close();
+    const [{ id, name } = {}, second] = this.#matches;
+    const complete = !second && [id, name?.toLowerCase()].includes(query.trimEnd()); // so that Enter sends
+    if (!id || complete) return this.close();
     this.#at = 0;
     return this.#show();
   }

@@ -83,9 +83,12 @@ export class Timeline {
     this.#seen();
   }
 
-  react(message, emoji) {
+  async react(message, emoji) {
+    const room = this.#room;
     const mine = message.reactions?.some((reaction) => reaction.emoji === emoji && reaction.mine);
-    return attempt(() => this.#room.command(mine ? "message.unreact" : "message.react", { target: message.pos, emoji }));
+    const done = await attempt(() => room.command(mine ? "message.unreact" : "message.react", { target: message.pos, emoji }));
+    // Live rooms tell counts only, once a second, and not whose they are.
+    if (done && room.info.kind === "live") room.reacted(message.pos, emoji, !mine);
   }
 
   /** The latest message of the viewer's own that can be edited. */
