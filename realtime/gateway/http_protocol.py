@@ -103,12 +103,6 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         self.edge.connections.discard(self)
         self._count_incomplete(False)
 
-    def shutdown(self) -> None:
-        if self._phase is Phase.REFUSED:
-            self.transport.close()
-        else:
-            super().shutdown()
-
     def check(self, now: float) -> None:
         """Once a second or so, from the edge's one timer: has this connection had its time?"""
         if self.transport.is_closing():

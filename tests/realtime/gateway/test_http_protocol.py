@@ -280,6 +280,17 @@ async def test_a_silent_connection_is_closed() -> None:
         assert served.edge.refused["silent"] == 1
 
 
+async def test_the_time_of_the_first_head_began_when_the_connection_opened() -> None:
+    async with serving() as served, connected(served) as client:
+        await until(lambda: len(served.edge.connections) == 1)
+        (connection,) = served.edge.connections
+        assert isinstance(connection, GatewayHttpProtocol)
+        deadline = connection._deadline
+        await client.send(b"G")
+        await until(lambda: bool(served.edge.incomplete))
+        assert connection._deadline == deadline
+
+
 @pytest.mark.parametrize(
     ("start", "reason"),
     [(b"", "head_timeout"), (GET, "head_timeout"), (CHUNKED, "body_timeout")],

@@ -261,6 +261,16 @@ async def test_a_signal_before_the_start_is_not_lost() -> None:
     assert not server.server_state.connections
 
 
+async def test_connections_that_do_not_end_are_cut() -> None:
+    async with running(server_of(App())) as server, connection_to(server.port) as client:
+        await client.send(UPGRADE)
+        assert (await client.response())[0] == 101
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it is a socket's transport
+        (socket,) = server.server_state.connections
+        socket.transport.write(b"x" * 30_000_000)
+    assert not server.server_state.connections
+
+
 # --- TLS
 
 
@@ -312,3 +322,12 @@ async def test_the_same_edges_over_tls(certificate: tuple[Path, Path]) -> None:
         async with connection_to(server.port) as client:
             await client.send(GET)
             assert b"HTTP/1.1 200" not in await client.rest()
+
+
+async def test_a_tls_handshake_has_its_time(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.gateway.server.TLS_HANDSHAKE_SECONDS", 0.1)
+    async with (
+        running(server_of(App(), certificate=certificate)) as server,
+        connection_to(server.port) as client,
+    ):
+        assert await client.rest() == b""
