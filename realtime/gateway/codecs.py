@@ -1,15 +1,18 @@
 """Commands in, objects out: JSON and MessagePack, one codec object each."""
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any, cast
 
+import msgpack  # type: ignore[import-untyped]  # ships no types
 import msgspec
 from msgspec import Struct
 
 from realtime.gateway.frames import binary_frame, text_frame
 from rooms.commands import AnyCommand
 from rooms.errors import Rejected
+from rooms.ids import MAX_SAFE_INTEGER
 
 JSON_SUBPROTOCOL = "galaxy.v1.json"
 MSGPACK_SUBPROTOCOL = "galaxy.v1.msgpack"
@@ -18,8 +21,13 @@ MSGPACK_SUBPROTOCOL = "galaxy.v1.msgpack"
 class _Head(Struct):
     """What an error reply needs of a command that cannot be decoded."""
 
-    id: int | None = None
-    type: str | None = None
+    id: Any = None
+    type: Any = None
+
+    @property
+    def command_id(self) -> int | None:
+        known = isinstance(self.id, int) and not isinstance(self.id, bool) and 0 < self.id <= MAX_SAFE_INTEGER
+        return self.id if known else None
 
 
 class BadCommand(Exception):
@@ -34,20 +42,23 @@ class BadCommand(Exception):
 class Codec:
     """One way of writing the protocol's objects. `text` says which kind of WebSocket message carries them."""
 
-    __slots__ = ("_decode", "_head", "encode", "frame", "name", "text")
+    __slots__ = ("_decode", "_head", "_lenient", "encode", "frame", "name", "text")
 
     def __init__(
         self,
         name: str,
         text: bool,
         decoder: Callable[[Any], Any],
+        lenient: Callable[[bytes], Any],
         encode: Callable[[Any], bytes],
         frame: Callable[[bytes], bytes],
     ):
+        """`lenient` decodes anything, with lone surrogates for what is no Unicode; raises ValueError and its like."""
         self.name = name
         self.text = text
         self._decode = decoder(AnyCommand).decode
         self._head = decoder(_Head).decode
+        self._lenient = lenient
         self.encode = encode
         self.frame = frame
 
@@ -62,24 +73,54 @@ class Codec:
         except msgspec.ValidationError as error:
             raise self._invalid(data, str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise BadCommand(Rejected("bad_request", f"This is no {self.name} object: {error}"), None) from None
+            raise self._malformed(data, error) from None
 
     def _invalid(self, data: bytes, text: str) -> BadCommand:
         try:
             head = self._head(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             head = _Head()
-        command_id = head.id if head.id is not None and 0 < head.id <= 2**53 - 1 else None
-        what, _, path = text.partition(" - at ")
-        field = path.strip("`").removeprefix("$").removeprefix(".")
-        if missing := re.search(r"missing required field `(\w+)`", what):
+        what, _, path = text.replace("`", "").partition(" - at ")
+        if path.startswith("key in "):
+            what, path = f"{what}, as a key", path.removeprefix("key in ")
+        field = path.removeprefix("$").removeprefix(".")
+        if missing := re.search(r"missing required field (\w+)", what):
             field = f"{field}.{missing[1]}".lstrip(".")
-        if field == "type" and head.type is not None:
-            shown = head.type[:64]
-            return BadCommand(Rejected("unknown_command", f"There is no command {shown!r}.", field="type"), command_id)
-        return BadCommand(Rejected("bad_request", what.replace("`", ""), field=field or None), command_id)
+        if field == "type" and isinstance(head.type, str):
+            rejected = Rejected("unknown_command", f"There is no command {head.type[:64]!r}.", field="type")
+        else:
+            rejected = Rejected("bad_request", what, field=field or None)
+        return BadCommand(rejected, head.command_id)
+
+    def _malformed(self, data: bytes, error: Exception) -> BadCommand:
+        """Half of a surrogate pair (RFC 8259 section 8.2) comes of cutting a text short: who did it is told where."""
+        try:
+            value = self._lenient(data)
+        except (ValueError, TypeError, RecursionError, msgpack.UnpackException):
+            value = None
+        if isinstance(value, dict):
+            head = _Head(id=value.get("id"))
+            for name, text in value.items():
+                if isinstance(text, str) and _SURROGATE.search(text):
+                    field = name if isinstance(name, str) and name.isidentifier() and len(name) <= 64 else None
+                    rejected = Rejected("bad_request", "This is not valid Unicode text.", field=field)
+                    return BadCommand(rejected, head.command_id)
+        return BadCommand(Rejected("bad_request", f"This is no {self.name} object: {error}"), None)
 
 
-JSON = Codec("JSON", True, msgspec.json.Decoder, msgspec.json.Encoder().encode, text_frame)
-MSGPACK = Codec("MessagePack", False, msgspec.msgpack.Decoder, msgspec.msgpack.Encoder().encode, binary_frame)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _lenient_json(data: bytes) -> Any:
+    return json.loads(data.decode(errors="surrogateescape"))
+
+
+def _lenient_msgpack(data: bytes) -> Any:
+    return msgpack.unpackb(data, unicode_errors="surrogateescape", strict_map_key=False)
+
+
+JSON = Codec("JSON", True, msgspec.json.Decoder, _lenient_json, msgspec.json.Encoder().encode, text_frame)
+MSGPACK = Codec(
+    "MessagePack", False, msgspec.msgpack.Decoder, _lenient_msgpack, msgspec.msgpack.Encoder().encode, binary_frame
+)
 BY_SUBPROTOCOL = {None: JSON, JSON_SUBPROTOCOL: JSON, MSGPACK_SUBPROTOCOL: MSGPACK}
