@@ -1,6 +1,7 @@
 import asyncio
 import logging
 
+import pytest
 from structlog.testing import capture_logs
 
 from realtime.gateway.error_log import adopt_uvicorn_log, describe, report_loop_error
@@ -32,7 +33,7 @@ def test_what_the_system_says_is_kept() -> None:
     )
 
 
-def test_uvicorns_lines_become_ours() -> None:
+def test_uvicorns_lines_become_ours_and_nobody_elses(caplog: pytest.LogCaptureFixture) -> None:
     adopt_uvicorn_log()
     with capture_logs() as logs:
         logger = logging.getLogger("uvicorn.error")
@@ -45,6 +46,7 @@ def test_uvicorns_lines_become_ours() -> None:
         ("error", "Exception in ASGI application"),
     ]
     assert logs[1]["error"] == "builtins.ValueError"
+    assert not caplog.records
     assert "s3cret" not in repr(logs)
 
 

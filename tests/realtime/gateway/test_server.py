@@ -22,7 +22,17 @@ from websockets.exceptions import ConnectionClosed
 from realtime.gateway.http_edge import HttpLimits
 from realtime.gateway.http_protocol import http_class
 from realtime.gateway.server import GalaxyServer, make_server, running
-from tests.realtime.gateway.http_support import GET, PATIENCE, UPGRADE, App, Client, Socket, nothing_to_drain, respond
+from tests.realtime.gateway.http_support import (
+    GET,
+    PATIENCE,
+    UPGRADE,
+    App,
+    Client,
+    Socket,
+    nothing_to_drain,
+    respond,
+    until,
+)
 
 
 def server_of(
@@ -268,7 +278,8 @@ async def test_connections_that_do_not_end_are_cut() -> None:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it is a socket's transport
         (socket,) = server.server_state.connections
         socket.transport.write(b"x" * 30_000_000)
-    assert not server.server_state.connections
+        server.begin_drain()
+        await until(lambda: not server.server_state.connections)
 
 
 # --- TLS
