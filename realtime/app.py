@@ -194,6 +194,7 @@ def _welcome(config: Config, dev: bool) -> Welcome:
         hello_seconds=limits.hello_seconds,
         rooms=limits.rooms_per_connection,
         connections_per_user=limits.connections_per_user,
+        unsent_bytes=limits.unsent_bytes,
         anonymous=config.auth.anonymous,
         allowed_origins=config.server.allowed_origins,
         local_only=dev,

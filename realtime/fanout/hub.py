@@ -76,8 +76,9 @@ class Channel:
         """When the first pending event came, on the loop's clock."""
         self.scheduled = False
         self.users: dict[str, set[Listener]] = {}
-        self.arrived: set[str] = set()
-        self.left: set[str] = set()
+        self.arrived: dict[str, str] = {}
+        self.left: dict[str, str] = {}
+        """User → name, of those whose listening began or ended since the last announcement."""
 
     @property
     def empty(self) -> bool:
@@ -159,10 +160,8 @@ class Hub:
         listeners.discard(listener)
         if not listeners:
             del channel.users[listener.user]
-            if listener.user in channel.arrived:
-                channel.arrived.discard(listener.user)
-            else:
-                channel.left.add(listener.user)
+            if channel.arrived.pop(listener.user, None) is None:
+                channel.left[listener.user] = listener.actor.name
             self._changed(channel)
         if channel.empty:
             del self.channels[room]
@@ -192,10 +191,8 @@ class Hub:
         listeners = channel.users.get(listener.user)
         if listeners is None:
             channel.users[listener.user] = {listener}
-            if listener.user in channel.left:
-                channel.left.discard(listener.user)
-            else:
-                channel.arrived.add(listener.user)
+            if channel.left.pop(listener.user, None) is None:
+                channel.arrived[listener.user] = listener.actor.name
             self._changed(channel)
         else:
             listeners.add(listener)

@@ -62,3 +62,9 @@ def actor_of(identity: Identity) -> Actor:
         entitlements=tuple(sorted(identity.entitlements)),
         created=identity.created_ms,
     )
+
+
+def bearer(authorization: str | None) -> str | None:
+    """The token of an `Authorization: Bearer` header (RFC 6750 section 2.1)."""
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from realtime import ports
 from realtime.auth import Identity
-from realtime.gateway.admission import ANONYMOUS, Admission, actor_of
+from realtime.gateway.admission import ANONYMOUS, Admission, actor_of, bearer
 from realtime.gateway.codecs import BY_SUBPROTOCOL, JSON_SUBPROTOCOL, MSGPACK_SUBPROTOCOL, BadCommand, Codec
 from realtime.gateway.error_log import describe
 from realtime.gateway.handshake import Handshake, Refused
@@ -41,6 +41,7 @@ class Welcome(Struct, frozen=True):
     hello_seconds: int
     rooms: int
     connections_per_user: int
+    unsent_bytes: int
     anonymous: bool
     allowed_origins: tuple[str, ...]
     local_only: bool
@@ -88,12 +89,13 @@ class Door:
 
     async def settle(self) -> None:
         """Returns when every command taken so far has been answered."""
-        while self.tasks:
-            await asyncio.wait(self.tasks)
-        await self.service.settle()
+        while self.tasks or self.service.busy:
+            if self.tasks:
+                await asyncio.wait(self.tasks)
+            await self.service.settle()
 
     def allows_origin(self, origin: str, host: str) -> bool:
-        return origin_allowed(origin, host, self.welcome.allowed_origins)
+        return origin_allowed(origin, host, () if self.welcome.local_only else self.welcome.allowed_origins)
 
     def accept(self, handshake: Handshake, connection: Connection) -> "Endpoint":
         if self.welcome.local_only and not is_local(handshake.host):
@@ -105,12 +107,6 @@ class Door:
         )
         endpoint.opened(token)
         return endpoint
-
-
-def bearer(authorization: str | None) -> str | None:
-    """The token of an `Authorization: Bearer` header (RFC 6750 section 2.1)."""
-    scheme, _, token = (authorization or "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
 
 
 class Endpoint:
@@ -206,7 +202,12 @@ class Endpoint:
         return self.connection.write(frames)
 
     def tell(self, event: dict[str, Any]) -> None:
-        self.connection.write(self.session.codec.framed(event))
+        """Writes an object of any size, unless what was written before is still too much."""
+        limit = self._door.welcome.unsent_bytes
+        if limit and self.connection.unsent > limit:
+            self.too_slow()
+        else:
+            self.connection.write(self.session.codec.framed(event))
 
     def logged_out(self) -> None:
         asyncio.get_running_loop().call_soon(self.connection.close, 3500, "logged out")

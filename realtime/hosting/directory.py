@@ -7,7 +7,7 @@ from realtime import ports
 from realtime.hosting.host import Host, Surroundings
 from rooms.actors import Actor, Role
 from rooms.errors import not_found
-from rooms.room import Room
+from rooms.room import Person, Room
 
 IDLE_MS = 60_000
 """A room without listeners or commands for this long is let go."""
@@ -30,18 +30,30 @@ class Directory:
         host = self.at_hand(room, actor)
         if host is not None:
             return host
-        now = self._around.clock()
+        known = self.hosts.get(room)
+        as_of = known.room.pos if known is not None else 0
         access = await self._around.store.access(room, actor.user)
-        if access is None or not _admitted(access, room, actor, now):
+        if access is None or not _admitted(access, room, actor, self._around.clock()):
             raise not_found()
         host = await self.host(room)
         if host is None:
             raise not_found()
-        if not host.room.knows_person(actor.user):
-            host.room.know_person(actor.user, access.person)
+        if host is known and host.room.pos == as_of:
+            self._learn(host, actor.user, access.person)
+        while not host.room.knows_person(actor.user):
+            # The room has gone on since the store was asked: only what is as of its position may be learnt.
+            as_of = host.room.pos
+            found = await self._around.store.find(room, people=(actor.user,))
+            if host.room.pos == as_of:
+                self._learn(host, actor.user, found.people.get(actor.user))
+        return host
+
+    @staticmethod
+    def _learn(host: Host, user: str, person: Person | None) -> None:
+        if not host.room.knows_person(user):
+            host.room.know_person(user, person)
             if not host.busy:
                 host.room.forget()
-        return host
 
     def at_hand(self, room: str, actor: Actor) -> Host | None:
         """The room's host, if it is loaded and knows the actor as admitted."""

@@ -1,6 +1,5 @@
 """Who is listening where, told to each room at most once a second."""
 
-from collections.abc import Callable
 from typing import Any
 
 from realtime.fanout.hub import Channel, Hub
@@ -9,9 +8,8 @@ from realtime.fanout.hub import Channel, Hub
 class Presence:
     """Distinct users who listen to a room. Names are told only up to `names` people; counts always."""
 
-    def __init__(self, names: int, name_of: Callable[[str], str]):
+    def __init__(self, names: int):
         self._names = names
-        self._name_of = name_of
         self._changed: dict[str, None] = {}
 
     def changed(self, channel: Channel) -> None:
@@ -20,11 +18,11 @@ class Presence:
     def snapshot(self, hub: Hub, room: str) -> dict[str, Any]:
         """What `presence.get` answers: `online`, and `names` where they are few enough."""
         channel = hub.channels.get(room)
-        users = sorted(user for user in channel.users if user) if channel else []
         online = self.online(hub, room)
         if online > self._names:
             return {"online": online}
-        return {"online": online, "names": [{"id": user, "name": self._name_of(user)} for user in users]}
+        names = {user: next(iter(those)).actor.name for user, those in channel.users.items()} if channel else {}
+        return {"online": online, "names": _named(names)}
 
     def online(self, hub: Hub, room: str) -> int:
         channel = hub.channels.get(room)
@@ -42,12 +40,17 @@ class Presence:
             if channel is None:
                 continue
             online = len(channel.users)
-            arrived, channel.arrived = channel.arrived, set()
-            left, channel.left = channel.left, set()
+            arrived, channel.arrived = channel.arrived, {}
+            left, channel.left = channel.left, {}
             if not arrived and not left:
                 continue
             event: dict[str, Any] = {"type": "presence", "room": room, "online": online}
             if online <= self._names:
-                event["joined"] = [{"id": user, "name": self._name_of(user)} for user in sorted(arrived) if user]
-                event["left"] = [{"id": user, "name": self._name_of(user)} for user in sorted(left) if user]
+                event["joined"] = _named(arrived)
+                event["left"] = _named(left)
             hub.publish(room, [event])
+
+
+def _named(names: dict[str, str]) -> list[dict[str, str]]:
+    """Ids and names; viewers without either are only counted."""
+    return [{"id": user, "name": names[user]} for user in sorted(names) if user]

@@ -8,6 +8,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
+from weakref import WeakSet
 
 import structlog
 from msgspec import Struct
@@ -81,7 +82,7 @@ class Service:
         self.limits = limits
         self.written = observer.committed
         self.users = Users(store)
-        self.presence = Presence(bounds.presence_names, self.users.name)
+        self.presence = Presence(bounds.presence_names)
         self.hub = Hub(bounds.unsent_bytes, self.presence.changed, self._emptied, observer.flushed)
         self.directory = Directory(self)
         self.queries = Queries(store, clock, self.directory, self.hub, self.presence)
@@ -92,6 +93,7 @@ class Service:
         self._reactions = Throttle(bounds.reactions_per_second, 1_000)
         self._typing: set[tuple[str, str]] = set()
         self._reacted: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._making: WeakSet[Host] = WeakSet()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -109,8 +111,13 @@ class Service:
 
     async def settle(self) -> None:
         """Returns when no command is under way any more."""
-        while any(host.busy for host in self.directory.hosts.values()):  # noqa: ASYNC110 - hosts come and go meanwhile
+        while self.busy:  # noqa: ASYNC110 - hosts come and go meanwhile
             await asyncio.sleep(0.005)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a command is under way in some room, or in one that is being made."""
+        return any(host.busy for hosts in (self.directory.hosts.values(), self._making) for host in hosts)
 
     def fresh(self) -> str:
         return secrets.token_urlsafe(16)
@@ -175,7 +182,9 @@ class Service:
         match command:
             case c.RoomCreate():
                 room = Room(command.room if command.room is not None and actor.admin else self.fresh())
-                return Host(ports.Loaded(room, "", 1), self)
+                host = Host(ports.Loaded(room, "", 1), self)
+                self._making.add(host)
+                return host
             case c.InviteAccept():
                 return await self._invited(actor, command)
             case _:

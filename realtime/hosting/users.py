@@ -140,8 +140,7 @@ class Users:
             author.reads[event.room] = _Read(event.pos, body.n, 0, read.stale)
         if body.mentions:
             self._mentioned(event, body.mentions, members)
-        if len(members) > 1 or author not in members:
-            self._touched.add(event.room)
+        self._touched.add(event.room)
 
     def _mentioned(self, event: MessageCreated, mentions: Iterable[str], members: set[OnlineUser]) -> None:
         for user in mentions:

@@ -3,8 +3,7 @@
 from starlette.requests import Request
 
 from realtime.auth import Identity
-from realtime.gateway.admission import Admission, actor_of
-from realtime.gateway.endpoint import bearer
+from realtime.gateway.admission import Admission, actor_of, bearer
 from realtime.hosting.service import Service
 from rooms.errors import Rejected
 
