@@ -39,5 +39,13 @@ debian:
 test: check debian  ## everything, in under 15 minutes
 	$(BIN)/pytest
 
+proof: $(VENV)/installed-dev  ## the long forms of what tests show in short; dated results in docs/proof/
+	$(BIN)/python -m tests.faults.kill --rounds 200
+
+fuzz: $(VENV)/installed-dev  ## every parser for a minute
+	$(BIN)/python -m tests.fuzz.frames --seconds 60
+	$(BIN)/python -m tests.fuzz.commands --seconds 60
+	$(BIN)/python -m tests.fuzz.http_head --seconds 60
+
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis artefacts
