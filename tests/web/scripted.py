@@ -18,11 +18,11 @@ from websockets.typing import Subprotocol
 WEB = Path(__file__).parents[2] / "realtime" / "web"
 PATIENCE = 10.0
 POLICY = "default-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:"
+STYLES = ("base", "controls", "dialogs", "pages", "panels", "layout", "timeline", "composer")
 BLANK = (
-    b"<!doctype html><html lang=en><title>blank</title><link rel=icon href='data:,'>"
-    b"<link rel=stylesheet href=/web/css/base.css><link rel=stylesheet href=/web/css/controls.css>"
-    b"<link rel=stylesheet href=/web/css/layout.css><link rel=stylesheet href=/web/css/timeline.css>"
-    b"<div id=root></div><div id=toasts></div><div id=announcer></div>"
+    "<!doctype html><html lang=en><title>blank</title><link rel=icon href='data:,'>"
+    + "".join(f"<link rel=stylesheet href=/web/css/{name}.css>" for name in STYLES)
+    + "<div id=root></div><div id=toasts></div><div id=announcer></div>"
 )
 
 
@@ -153,7 +153,7 @@ class ScriptedServer:
         if path == "/v1/socket":
             return None
         if path == "/blank":
-            return _response(BLANK, "text/html; charset=utf-8")
+            return _response(BLANK.encode(), "text/html; charset=utf-8")
         file = WEB / (path.removeprefix("/web/") if path.startswith("/web/") else "index.html")
         if not file.is_file():
             return _response(b"", "text/plain", HTTPStatus.NOT_FOUND)

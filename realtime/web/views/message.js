@@ -111,32 +111,32 @@ function reactions(message, room, react) {
 const PENDING_TEXT = { queued: "pending.queued", sending: "pending.sending", failed: "pending.failed", ask: "pending.ask" };
 
 /** A message of the outbox. */
-export function outboxRow({ entry, state, error }, room, outbox) {
+export function outboxRow({ entry, state, error }, room, outbox, grouped) {
   const stuck = state === "failed" || state === "ask";
   const reason = state === "failed" ? errorText(error) : t(PENDING_TEXT[state], { time: duration((Date.now() - entry.created) / 1000) });
   const actions = stuck && [
     h("button.link", { type: "button", testid: "pending-retry", onclick: () => outbox.retry(entry.key) }, t(state === "ask" ? "pending.sendNow" : "pending.retry")),
     h("button.link", { type: "button", testid: "pending-cancel", onclick: () => outbox.cancel(entry.key) }, t("pending.discard")),
   ];
-  return waitingRow({ room, text: entry.text, at: entry.created, state, note: [icon(stuck ? "alert" : "clock"), h("span", null, reason), actions] });
+  return waitingRow({ grouped, room, text: entry.text, at: entry.created, state, note: [icon(stuck ? "alert" : "clock"), h("span", null, reason), actions] });
 }
 
 /** A message that the server keeps for a moderator or for a time. */
-export function heldRow(item, room) {
+export function heldRow(item, room, grouped) {
   const note = t(item.kind === "held" ? "pending.held" : "pending.delayed");
-  return waitingRow({ room, text: item.text, at: item.at, state: item.kind, note: [icon("shield"), h("span", null, note)] });
+  return waitingRow({ grouped, room, text: item.text, at: item.at, state: item.kind, note: [icon("shield"), h("span", null, note)] });
 }
 
 /** Acknowledged by the server; its event is about to come in. */
-export function acknowledgedRow(entry, room) {
-  return waitingRow({ room, text: entry.text, at: entry.created, state: "sent", note: null });
+export function acknowledgedRow(entry, room, grouped) {
+  return waitingRow({ grouped, room, text: entry.text, at: entry.created, state: "sent", note: null });
 }
 
-function waitingRow({ room, text, at, state, note }) {
+function waitingRow({ grouped, room, text, at, state, note }) {
   return h(
-    `li.message.waiting.${state}`,
+    `li.message.waiting.${state}${grouped ? ".grouped" : ""}`,
     { testid: "pending-message", data: { state } },
-    h("div.gutter", null, avatar(room.me)),
-    h("div.content", null, h("div.byline", null, author(room.me), h("time", null, timeOfDay(at))), h("div.text", { dir: "auto" }, richText(text)), note && h("div.note", null, note)),
+    h("div.gutter", null, grouped ? h("time", { "aria-hidden": "true" }, timeOfDay(at)) : avatar(room.me)),
+    h("div.content", null, !grouped && h("div.byline", null, author(room.me), h("time", null, timeOfDay(at))), h("div.text", { dir: "auto" }, richText(text)), note && h("div.note", null, note)),
   );
 }

@@ -30,7 +30,7 @@ export function rowsOf(room, actions) {
     rows.push(message.notice ? noticeEntry(message) : messageEntry(room, message, Boolean(continues(before, message)), actions));
     before = message;
   }
-  return atEnd ? rows.concat(waiting(room)) : rows;
+  return atEnd ? rows.concat(waiting(room, before)) : rows;
 }
 
 const noticeEntry = (item) => ({ key: `notice-${item.pos}`, on: [item], make: () => noticeRow(item) });
@@ -41,14 +41,20 @@ const messageEntry = (room, message, grouped, actions) => ({
   make: () => messageRow({ message, room, grouped, ...actions }),
 });
 
-function waiting(room) {
+/** What is on its way, under the last message; the viewer's name stands once. */
+function waiting(room, before) {
   const { outbox } = room.client;
-  return [
-    ...[...room.acknowledged].map(([pos, entry]) => ({ key: `sent-${pos}`, on: [], make: () => acknowledgedRow(entry, room) })),
-    ...[...room.held.values()].map((item) => ({ key: `held-${item.pending}`, on: [], make: () => heldRow(item, room) })),
+  const follows = Boolean(before && !before.notice && before.by?.id === room.me.id && Date.now() - before.at < GROUP_MS);
+  const rows = [
+    ...[...room.acknowledged].map(([pos, entry]) => ({ key: `sent-${pos}`, on: [], make: (grouped) => acknowledgedRow(entry, room, grouped) })),
+    ...[...room.held.values()].map((item) => ({ key: `held-${item.pending}`, on: [], make: (grouped) => heldRow(item, room, grouped) })),
     ...outbox.list(room.id).map((entry) => {
       const { state, error } = entry;
-      return { key: `outbox-${entry.key}`, on: [state, error], make: () => outboxRow({ entry, state, error }, room, outbox) };
+      return { key: `outbox-${entry.key}`, on: [state, error], make: (grouped) => outboxRow({ entry, state, error }, room, outbox, grouped) };
     }),
   ];
+  return rows.map(({ key, on, make }, index) => {
+    const grouped = follows || index > 0;
+    return { key, on: [...on, grouped], make: () => make(grouped) };
+  });
 }
