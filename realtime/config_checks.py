@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from moderation.words import MAX_WORD, MAX_WORDS
+
 if TYPE_CHECKING:
     from realtime.config import Config
 
@@ -35,6 +37,11 @@ def _networks(value: tuple[str, ...]) -> None:
 def _words(value: tuple[str, ...]) -> None:
     if not all(word.strip() for word in value):
         raise ValueError("an empty word would match every message")
+    if len(value) > MAX_WORDS:
+        raise ValueError(f"{len(value)} words; at most {MAX_WORDS} fit")
+    long = next((word for word in value if len(word) > MAX_WORD), None)
+    if long is not None:
+        raise ValueError(f"{long[:20]!r}… is longer than {MAX_WORD} characters")
 
 
 def _jwks_url(value: str) -> None:

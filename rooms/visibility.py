@@ -65,3 +65,14 @@ def differs(event: e.Logged) -> bool:
             return event.reason is not None
         case _:
             return False
+
+
+def reach(event: e.Logged) -> int | None:
+    """The lowest earlier position of which the event shows a text, if it does."""
+    match event:
+        case e.MessageEdited():
+            return event.target
+        case e.MessageCreated() if event.message is not None and event.message.reply_to is not None:
+            return event.message.reply_to.pos
+        case _:
+            return None

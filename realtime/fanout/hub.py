@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from rooms.actors import Actor, Role, Viewer
-from rooms.events import Event
-from rooms.visibility import differs, visible
+from rooms.events import Event, Skip
+from rooms.visibility import differs, reach, visible
 
 CATCH_UP_EVENTS = 4_096
 """Events kept for a listener that is reading its past; more than that, and its recovery has failed."""
@@ -64,13 +64,27 @@ class Counters(Struct):
 class Channel:
     """The local listeners of one room."""
 
-    __slots__ = ("arrived", "catching", "epoch", "groups", "left", "pending", "room", "scheduled", "since", "users")
+    __slots__ = (
+        "arrived",
+        "catching",
+        "epoch",
+        "first",
+        "groups",
+        "left",
+        "pending",
+        "room",
+        "scheduled",
+        "since",
+        "users",
+    )
 
     def __init__(self, room: str, epoch: str):
         self.room = room
         self.epoch = epoch
         self.groups: dict[tuple[Form, bool], set[Listener]] = {}
         self.catching: dict[Listener, list[Any] | None] = {}
+        self.first: dict[Listener, int] = {}
+        """The first position whose text a listener may read, where that is not all."""
         self.pending: list[Any] = []
         self.since = 0.0
         """When the first pending event came, on the loop's clock."""
@@ -117,13 +131,11 @@ class Hub:
             channel = self.channels[room] = Channel(room, epoch)
         return channel
 
-    def add(self, channel: Channel, listener: Listener, role: Role) -> None:
-        """From the next event published on, the listener receives all of the room."""
+    def add(self, channel: Channel, listener: Listener, viewer: Viewer) -> None:
+        """From the next event published on, the listener receives all of the room that the viewer may see."""
         self.flush(channel)
         channel.catching.pop(listener, None)
-        self._leave_groups(channel, listener)
-        key = (listener.form, role >= Role.MODERATOR)
-        channel.groups.setdefault(key, set()).add(listener)
+        self._enter_group(channel, listener, viewer)
         self._arrive(channel, listener)
 
     def catch_up(self, channel: Channel, listener: Listener) -> None:
@@ -142,7 +154,7 @@ class Hub:
         if kept is None:
             return False
         self._write_own(channel, listener, kept, viewer)
-        self.add(channel, listener, viewer.role)
+        self.add(channel, listener, viewer)
         return True
 
     def catching_up(self, channel: Channel, listener: Listener) -> bool:
@@ -176,16 +188,34 @@ class Hub:
         channel = self.channels.get(room)
         return list(channel.users.get(user, ())) if channel else []
 
+    def users(self, room: str) -> Sequence[str]:
+        """Who listens to a room."""
+        channel = self.channels.get(room)
+        return list(channel.users) if channel else []
+
+    def staff(self, room: str) -> set[str]:
+        """Those of them who listen as moderators, owners or platform admins."""
+        channel = self.channels.get(room)
+        groups = channel.groups.items() if channel else ()
+        return {listener.user for (_, staff), group in groups if staff for listener in group}
+
     def rooms_of(self, user: str) -> Sequence[str]:
         return [channel.room for channel in self.channels.values() if user in channel.users]
 
-    def set_role(self, room: str, listener: Listener, role: Role) -> None:
-        """From now on the listener sees what the role lets it see."""
+    def set_viewer(self, room: str, listener: Listener, viewer: Viewer) -> None:
+        """From now on the listener sees what the viewer may see. What it has heard as a guest stays within reach."""
         channel = self.channels.get(room)
-        if channel is not None and listener not in channel.catching:
-            self.flush(channel)
-            self._leave_groups(channel, listener)
-            channel.groups.setdefault((listener.form, role >= Role.MODERATOR), set()).add(listener)
+        if channel is None or not self.listening(room, listener) or listener in channel.catching:
+            return
+        self.flush(channel)
+        first = min(viewer.from_pos, channel.first.get(listener, viewer.from_pos))
+        self._enter_group(channel, listener, Viewer(viewer.user, viewer.role, first))
+
+    def _enter_group(self, channel: Channel, listener: Listener, viewer: Viewer) -> None:
+        self._leave_groups(channel, listener)
+        channel.groups.setdefault((listener.form, viewer.staff), set()).add(listener)
+        if viewer.from_pos > 1:
+            channel.first[listener] = viewer.from_pos
 
     def _arrive(self, channel: Channel, listener: Listener) -> None:
         listeners = channel.users.get(listener.user)
@@ -198,6 +228,7 @@ class Hub:
             listeners.add(listener)
 
     def _leave_groups(self, channel: Channel, listener: Listener) -> None:
+        channel.first.pop(listener, None)
         for staff in (False, True):
             group = channel.groups.get((listener.form, staff))
             if group is not None:
@@ -257,23 +288,33 @@ class Hub:
         self._flushed(asyncio.get_running_loop().time() - channel.since)
 
     def _special(self, channel: Channel, events: list[Any]) -> dict[Listener, Viewer]:
-        """Listeners who see one of the events in another form than their group: those whom it concerns."""
+        """Listeners who see one of the events in another form than their group: whom it concerns, and whose history
+        begins above what it shows.
+        """
         special: dict[Listener, Viewer] = {}
         for event in events:
-            if isinstance(event, Event) and differs(event):  # type: ignore[arg-type]  # every Event is one of Logged
-                user = getattr(event, "user", "")
-                for listener in channel.users.get(user, ()):
+            if not isinstance(event, Event):
+                continue
+            if differs(event):  # type: ignore[arg-type]  # every Event is one of Logged
+                for listener in channel.users.get(getattr(event, "user", ""), ()):
                     if listener not in channel.catching and not channel.staff(listener):
-                        special[listener] = Viewer(user, Role.NONE)
+                        special[listener] = self._viewer(channel, listener)
+            if channel.first and (back := reach(event)) is not None:  # type: ignore[arg-type]  # as above
+                for listener, first in channel.first.items():
+                    if back < first:
+                        special[listener] = self._viewer(channel, listener)
         return special
+
+    def _viewer(self, channel: Channel, listener: Listener) -> Viewer:
+        """A listener who is no moderator, as a viewer."""
+        return Viewer(listener.user, Role.NONE, channel.first.get(listener, 1))
 
     def _encode(self, channel: Channel, form: Form, events: Iterable[Any], viewer: Viewer) -> bytes:
         epoch = channel.epoch
         frames = []
         for event in events:
             seen = visible(event, viewer) if isinstance(event, Event) else event  # type: ignore[arg-type]  # as above
-            if seen is not None:
-                frames.append(form.event(seen, epoch))
+            frames.append(form.event(Skip(event.room, event.pos, event.pos) if seen is None else seen, epoch))
         return frames[0] if len(frames) == 1 else b"".join(frames)
 
     def _write_own(self, channel: Channel, listener: Listener, events: list[Any], viewer: Viewer) -> None:

@@ -184,8 +184,9 @@ class Endpoint:
 
     def expired(self) -> None:
         """No hello in time; or the token is about to end, or has ended."""
-        if self._identity is None:
+        if self.session.phase is Phase.NEW:
             self._say_unauthorized(Rejected("unauthorized", "Say hello in time."))
+        if self._identity is None:
             return
         left = self._expires_ms - self._door.clock()
         if left <= 0:
@@ -314,7 +315,9 @@ class Endpoint:
         try:
             await self._door.service.joining.join(self.actor, command, self, partial(self._ok, command))
         except BaseException:
+            # Joining again that fails ends the subscription there was: the client knows of none.
             self.rooms.discard(command.room)
+            self._door.service.hub.remove(command.room, self)
             raise
         if self.connection.closing:
             self.rooms.discard(command.room)
@@ -338,6 +341,8 @@ class Endpoint:
                 raise Ended(3013 if rejected.code == "too_many" else 1013, rejected.message) from None
             self._say_unauthorized(rejected)
             return
+        except ports.Unavailable:
+            raise Ended(1013, "try again later") from None
         if self.connection.closing:
             if self.actor.user:
                 door.service.users.disconnect(self.actor.user, self)
@@ -347,8 +352,8 @@ class Endpoint:
         self._advance(command)
         for waiting in backlog:
             try:
-                self.session.pace(waiting, door.clock())
-                self._offer(waiting)
+                if self.session.pace(waiting, door.clock()) is not None:
+                    self._offer(waiting)
             except BadCommand as bad:
                 self._refuse(bad.id, bad.rejected, str(waiting.__struct_config__.tag))
 

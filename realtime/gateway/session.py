@@ -135,7 +135,7 @@ class Session:
             case Phase.NEW if hello:
                 self.phase = Phase.CHECKING
             case Phase.NEW:
-                raise BadCommand(Rejected("unauthorized", "Say hello first."), command.id)
+                return self._deny(command, Rejected("unauthorized", "Say hello first."))
             case _ if hello:
                 raise BadCommand(Rejected("bad_request", "You have said hello already."), command.id)
             case Phase.CHECKING:
@@ -144,11 +144,20 @@ class Session:
                 self.backlog.append(command)
                 return None
             case Phase.READY:
-                self.pace(command, now)
+                return self.pace(command, now)
         return command
 
-    def pace(self, command: c.AnyCommand, now: Millis) -> None:
-        """Raises BadCommand(`rate_limited`); Ended for a client that does not heed it."""
+    @staticmethod
+    def _deny(command: c.AnyCommand, rejected: Rejected) -> None:
+        """Raises BadCommand, unless the client has asked for no reply."""
+        if command.id is not None or not command.id_optional:
+            raise BadCommand(rejected, command.id)
+
+    def pace(self, command: c.AnyCommand, now: Millis) -> c.AnyCommand | None:
+        """The command, if it comes no faster than allowed; None for one that asked for no reply.
+
+        Raises BadCommand(`rate_limited`); Ended for a client that does not heed it.
+        """
         limits = self.limits
         if isinstance(command, c.RoomJoin):
             wait = self._joins.wait_ms(limits.joins_per_second, limits.joins_burst, now)
@@ -159,8 +168,8 @@ class Session:
                 self._limited = Failures()
             if self._limited.too_many(limits.rate_limited_per_minute, now):
                 raise Ended(3013, "too many requests")
-            rejected = Rejected("rate_limited", "Too many commands.", retry_after_ms=wait)
-            raise BadCommand(rejected, command.id if command.id is not None else None)
+            return self._deny(command, Rejected("rate_limited", "Too many commands.", retry_after_ms=wait))
+        return command
 
     def welcome(self) -> list[c.AnyCommand]:
         """The client is known. Returns what it has said meanwhile."""

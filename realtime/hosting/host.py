@@ -45,6 +45,8 @@ INBOX = 4_096
 TRIES = 5
 """How often a command is decided before others, who were quicker each time, have it refused as `unavailable`."""
 
+NO_FACTS = Facts()
+
 Answer = Callable[[dict[str, Any] | Rejected], None]
 
 
@@ -251,37 +253,36 @@ class Host:
         task.add_done_callback(self._judging.discard)
 
     async def _look_up(self, batch: list[Entry], now: Millis) -> dict[Entry, Facts]:
-        """Makes the room know what the batch needs; the rest comes back, a command each."""
-        facts: dict[Entry, Facts] = {}
-        people: set[str] = set()
-        messages: set[int] = set()
-        names: set[str] = set()
-        for entry in batch:
-            need = needs(self.room, entry.actor.user, entry.command, now)
-            if need.invite is not None or need.pending is not None or need.purge is not None:
-                found = await self._around.store.find(
-                    self.room.id,
-                    invite=need.invite,
-                    pending=need.pending,
-                    purge=need.purge,
-                    purge_limit=MAX_PURGE,
-                )
-                facts[entry] = Facts(invite=found.invite, pending=found.pending, purge=found.purge)
-                if found.pending is not None:
-                    need = needs(self.room, entry.actor.user, entry.command, now, facts[entry])
-            people |= need.people
-            messages |= need.messages
-            names |= need.names
+        """Makes the room know what the batch needs; the rest comes back, a command each. What a message quotes is
+        known only once the message is: a second round asks for that.
+        """
+        facts = {entry: await self._look_up_own(entry, now) for entry in batch}
         named = Named()
-        if people or messages or names:
+        for turn in range(2):
+            wanted = [needs(self.room, entry.actor.user, entry.command, now, facts[entry]) for entry in batch]
+            people = frozenset().union(*(need.people for need in wanted))
+            messages = frozenset().union(*(need.messages for need in wanted))
+            names = frozenset().union(*(need.names for need in wanted)) if turn == 0 else frozenset()
+            if not (people or messages or names):
+                break
             found = await self._around.store.find(self.room.id, people=people, messages=messages, names=names)
-            named = found.named
+            named = found.named if names else named
             for user, person in found.people.items():
                 self.room.know_person(user, person)
             for pos, message in found.messages.items():
                 self.room.know_message(pos, message)
         nothing = Facts(named=named)
-        return {entry: replace(facts[entry], named=named) if entry in facts else nothing for entry in batch}
+        return {entry: nothing if own is NO_FACTS else replace(own, named=named) for entry, own in facts.items()}
+
+    async def _look_up_own(self, entry: Entry, now: Millis) -> Facts:
+        """What only this command needs."""
+        need = needs(self.room, entry.actor.user, entry.command, now)
+        if need.invite is None and need.pending is None and need.purge is None:
+            return NO_FACTS
+        found = await self._around.store.find(
+            self.room.id, invite=need.invite, pending=need.pending, purge=need.purge, purge_limit=MAX_PURGE
+        )
+        return Facts(invite=found.invite, pending=found.pending, purge=found.purge)
 
     async def _first_reply(self, entry: Entry, refusal: Rejected) -> dict[str, Any] | Rejected:
         """A command that has succeeded before gets its first reply again, whatever would refuse it now."""
@@ -303,6 +304,11 @@ class Host:
         began = time.perf_counter()
         appended = await self._around.store.append(batch)
         self._around.written(time.perf_counter() - began, len(appended.events))
+        if not batch.base and not any(isinstance(result, ports.Written) for result in appended.results):
+            # A room was to be made where there is one: its log is none of this host's business.
+            for entry, _ in decided:
+                _answer(entry, await self._first_reply(entry, _unmet(None)))
+            return
         self.room.apply_all(appended.events)
         effects: list[tuple[Effect, int | None]] = []
         again: list[Entry] = []

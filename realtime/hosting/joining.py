@@ -77,7 +77,7 @@ class Joining:
         """From here on, without the past."""
         self._around.hub.flush(channel)
         reply(self._shown(host, actor, host.room.pos, None))
-        self._around.hub.add(channel, listener, host.room.role(actor))
+        self._around.hub.add(channel, listener, host.room.viewer(actor))
 
     async def _missed(self, host: Host, after: int, to: int, viewer: Viewer) -> list[Any] | None:
         """What the viewer may see of the log after one position up to another; None where it is too much."""

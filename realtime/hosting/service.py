@@ -220,8 +220,7 @@ class Service:
         host = await self.directory.enter(command.room, actor)
         authorize(host.room, actor, command, self.clock())
         await self.store.mark_read(actor.user, command.room, min(command.pos, host.room.pos))
-        state = await self.users.marked(actor.user, command.room)
-        return {"rooms": [state] if state else []}
+        return {"rooms": await self.users.marked(actor.user, command.room)}
 
     async def _log_out(self, actor: Actor, command: c.UserLogout) -> dict[str, Any]:
         user = command.user if command.user is not None else actor.user
@@ -279,9 +278,11 @@ class Service:
                 self.expel(room.id, event.user, "banned", event.reason, event.until)
             case e.MemberRoleChanged():
                 self._regroup(host, event.user)
+            case e.RoomUpdated() if event.changes.settings is not None:
+                for user in self.hub.users(room.id):
+                    self._regroup(host, user)
             case e.RoomClosed():
-                channel = self.hub.channels.get(room.id)
-                for user in list(channel.users) if channel else []:
+                for user in self.hub.users(room.id):
                     self.expel(room.id, user, "closed")
             case _:
                 pass
@@ -303,17 +304,17 @@ class Service:
         if host is None:
             return
         if host.room.admits(listener.actor, self.clock()):
-            self.hub.set_role(room, listener, host.room.role(listener.actor))
+            self.hub.set_viewer(room, listener, host.room.viewer(listener.actor))
         else:
             self.hub.remove(room, listener)
             listener.expelled(room, {"type": "room.removed", "room": room, "code": "revoked"})
 
     def _regroup(self, host: Host, user: str) -> None:
         for listener in self.hub.listeners(host.room.id, user):
-            self.hub.set_role(host.room.id, listener, host.room.role(listener.actor))
+            self.hub.set_viewer(host.room.id, listener, host.room.viewer(listener.actor))
 
     def _tell_staff(self, host: Host, event: dict[str, Any]) -> None:
-        for user in host.room.staff:
+        for user in {*host.room.staff, *self.hub.staff(host.room.id)}:
             self.users.tell(user, event)
 
     def _resolved(self, author: str, pending: str, outcome: str, pos: int | None) -> None:

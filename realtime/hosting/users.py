@@ -35,7 +35,7 @@ class _Read(Struct):
 class OnlineUser:
     """One user, from the first connection to the last."""
 
-    __slots__ = ("changed", "id", "name", "reads", "recipients")
+    __slots__ = ("changed", "id", "mentioned", "name", "reads", "recipients")
 
     def __init__(self, user: str, name: str):
         self.id = user
@@ -43,6 +43,8 @@ class OnlineUser:
         self.recipients: set[Recipient] = set()
         self.reads: dict[str, _Read] = {}
         self.changed: set[str] = set()
+        self.mentioned: dict[str, int] = {}
+        """Room → position of the latest mention, of which the user has not been told."""
 
 
 class Users:
@@ -106,6 +108,7 @@ class Users:
     def _unfollow(self, online: OnlineUser, room: str) -> None:
         online.reads.pop(room, None)
         online.changed.discard(room)
+        online.mentioned.pop(room, None)
         members = self._members.get(room)
         if members is not None:
             members.discard(online)
@@ -129,7 +132,7 @@ class Users:
             self._unfollow(online, room)
 
     def message(self, event: MessageCreated) -> None:
-        """A new message: members' unread counts rise, the mentioned are told at once."""
+        """A new message: members' unread counts rise, and the mentioned are to be told."""
         body = event.message
         members = self._members.get(event.room)
         if body is None or not members:
@@ -149,7 +152,7 @@ class Users:
                 if read is not None and online.id != event.by.id:
                     read.mentions += 1
                     online.changed.add(event.room)
-                    self.tell(online.id, {"type": "mention", "room": event.room, "pos": event.pos})
+                    online.mentioned[event.room] = event.pos
 
     def rewritten(self, event: MessageEdited | MessageDeleted) -> None:
         """A text changed or went: whom it mentioned may have one mention less."""
@@ -172,27 +175,31 @@ class Users:
         for recipient in list(online.recipients) if online else []:
             recipient.logged_out()
 
-    async def marked(self, user: str, room: str) -> dict[str, Any] | None:
-        """After a read mark: the user's state of the room as the store has it, told to all their connections."""
-        states = await self._store.read_states(user, room)
+    async def marked(self, user: str, room: str) -> list[dict[str, Any]]:
+        """After a read mark: all of the user's read states as the store has them. The room's is told to all of their
+        connections.
+        """
+        states = await self._store.read_states(user)
         online = self.online.get(user)
-        if not states:
-            return None
-        if online is not None and room in online.reads:
-            self._follow(online, states[0])
-            online.changed.add(room)
-        return shown(states[0])
+        for state in states:
+            if online is not None and state.room == room and room in online.reads:
+                self._follow(online, state)
+                online.changed.add(room)
+        return [shown(state) for state in states]
 
     # Once a second
 
     async def announce(self) -> None:
-        """Sends every user whose counts have changed one `user.changed`. Raises Unavailable."""
+        """Tells every user of mentions and, in one `user.changed`, of counts that have changed. Raises Unavailable."""
         touched, self._touched = self._touched, set()
         for room in touched:
             for online in self._members.get(room, ()):
                 online.changed.add(room)
         for online in [o for o in self.online.values() if o.changed]:
             rooms, online.changed = online.changed, set()
+            mentioned, online.mentioned = online.mentioned, {}
+            for room, pos in mentioned.items():
+                self.tell(online.id, {"type": "mention", "room": room, "pos": pos})
             rows = []
             for room in rooms:
                 read = online.reads.get(room)

@@ -138,8 +138,7 @@ def unban(room: Room, actor: Actor, command: c.MemberUnban, moment: Moment) -> D
 
 
 def report(room: Room, actor: Actor, command: c.ReportCreate, moment: Moment) -> Decision:
-    if (command.target is None) == (command.user is None):
-        raise Rejected("bad_request", "Report either a message (`target`) or a user.", field="target")
+    """Of a message, whose author it then concerns; of a user; or of the room."""
     check_text(command.reason, "reason", lines=False)
     if command.text:
         check_text(command.text, "text")

@@ -28,6 +28,8 @@ def send(room: Room, actor: Actor, role: Role, command: c.MessageSend, moment: M
     if verdict is None:
         return Draft("message", room.id, actor.user, role, command.text, room.settings.policy)
     text = _judged(verdict, command.text)
+    if text != command.text:
+        _check_repeat(room, actor, role, text, moment.now)
     held = verdict.action == "hold"
     if held or (room.settings.delay_seconds and role < Role.MODERATOR):
         release_at = None if held else moment.now + room.settings.delay_seconds * 1_000
@@ -72,14 +74,20 @@ def _check_pace(room: Room, actor: Actor, role: Role, text: str, now: int) -> tu
     gap = room.settings.slow_seconds * 1_000
     if gap and person and person.last_at + gap > now:
         raise Rejected("slow_mode", "Slow mode is on.", retry_after_ms=person.last_at + gap - now)
-    if room.settings.unique:
-        for message in reversed(room.messages.values()):
-            if message is None or message.by.id != actor.user:
-                continue
-            if message.at + UNIQUE_MS > now and message.text == text:
-                wait = message.at + UNIQUE_MS - now
-                raise Rejected("duplicate_text", "You have just said that.", field="text", retry_after_ms=wait)
+    _check_repeat(room, actor, role, text, now)
     return (SpaceMessages(actor.user, now, gap),) if gap else ()
+
+
+def _check_repeat(room: Room, actor: Actor, role: Role, text: str, now: int) -> None:
+    """Raises Rejected(`duplicate_text`) for a text that the user has published just so within UNIQUE_MS."""
+    if not room.settings.unique or role >= Role.MODERATOR:
+        return
+    for message in reversed(room.messages.values()):
+        if message is None or message.by.id != actor.user:
+            continue
+        if message.at + UNIQUE_MS > now and message.text == text:
+            wait = message.at + UNIQUE_MS - now
+            raise Rejected("duplicate_text", "You have just said that.", field="text", retry_after_ms=wait)
 
 
 def _judged(verdict: Verdict, text: str) -> str:

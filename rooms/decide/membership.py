@@ -24,6 +24,8 @@ def accept(room: Room, actor: Actor, command: c.InviteAccept, moment: Moment) ->
     if invite is None or (invite.until is not None and invite.until <= moment.now) or invite.uses == 0:
         raise not_found("invite")
     if room.banned(actor.user, moment.now):
+        if room.visibility == "private" and not actor.admin:
+            raise not_found("invite")
         person = room.people[actor.user]
         end = person.banned_until if person else 0
         raise until("banned", "You are banned from this room.", end, moment.now)
