@@ -5,39 +5,32 @@ WebSocket and HTTP both come in here, so that both run the same checks on the sa
 
 import asyncio
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 from weakref import WeakSet
 
-import structlog
 from msgspec import Struct
 
 from realtime import ports
 from realtime.fanout.hub import Hub, Listener
+from realtime.hosting.aftermath import Aftermath
 from realtime.hosting.directory import Directory
 from realtime.hosting.host import Answer, Entry, Host
 from realtime.hosting.joining import Joining
 from realtime.hosting.presence import Presence
-from realtime.hosting.queries import Queries, shown_pending
+from realtime.hosting.queries import Queries
 from realtime.hosting.throttle import Throttle
+from realtime.hosting.upkeep import Upkeep
 from realtime.hosting.users import Recipient, Users
 from rooms import commands as c
-from rooms import events as e
 from rooms.actors import Actor
-from rooms.decide import Limits, Release
-from rooms.effects import AddPending, Effect, Pending, React, TakePending
+from rooms.decide import Limits
+from rooms.effects import Effect
 from rooms.errors import Rejected, not_found
+from rooms.events import Logged
 from rooms.ids import Millis
 from rooms.permissions import authorize
-from rooms.room import FOREVER, Room
-
-log = structlog.get_logger("realtime.service")
-
-TICK_SECONDS = 1.0
-KEPT_KEYS_MS = 24 * 3_600_000
-REACTIONS_A_TICK = 100
-"""Messages whose counts of reactions are read and sent in one tick, over all live rooms; others wait for the next."""
+from rooms.room import Room
 
 
 class Bounds(Struct, frozen=True):
@@ -87,25 +80,21 @@ class Service:
         self.directory = Directory(self)
         self.queries = Queries(store, clock, self.directory, self.hub, self.presence)
         self.joining = Joining(self, bounds.recover_events, bounds.recover_bytes)
-        self._broker = broker
-        self._recorded = recorded
+        self.aftermath = Aftermath(self.hub, self.users, broker, recorded)
+        self.typing: set[tuple[str, str]] = set()
+        """Rooms and users of whom typing was told since the last tick."""
+        self._upkeep = Upkeep(self)
         self._guesses = Throttle(bounds.invite_guesses_per_minute, 60_000)
         self._reactions = Throttle(bounds.reactions_per_second, 1_000)
-        self._typing: set[tuple[str, str]] = set()
-        self._reacted: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._making: WeakSet[Host] = WeakSet()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         await self.store.open()
-        for work in (self._every_tick, self._release_due):
-            self._tasks.add(asyncio.create_task(work(), name=work.__name__))
+        self._upkeep.start()
 
     async def close(self) -> None:
         """Lets commands under way end, then the store. Nothing new may be submitted."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._upkeep.stop()
         await self.settle()
         await self.store.close()
 
@@ -210,8 +199,8 @@ class Service:
     async def _type(self, actor: Actor, command: c.Typing) -> dict[str, Any]:
         host = await self.directory.enter(command.room, actor)
         authorize(host.room, actor, command, self.clock())
-        if (command.room, actor.user) not in self._typing:
-            self._typing.add((command.room, actor.user))
+        if (command.room, actor.user) not in self.typing:
+            self.typing.add((command.room, actor.user))
             event = {"type": "typing", "room": command.room, "user": actor.user, "by": host.room.by(actor)}
             self.hub.publish(command.room, [event])
         return {}
@@ -232,71 +221,8 @@ class Service:
 
     # What follows a commit
 
-    def committed(self, host: Host, events: Sequence[e.Logged], effects: Sequence[tuple[Effect, int | None]]) -> None:
-        room = host.room
-        for event in events:
-            self.hub.publish(room.id, (event,))
-            self._follow(host, event)
-        if events:
-            self._broker.publish(room.id, events)
-        for effect, pos in effects:
-            match effect:
-                case AddPending(pending):
-                    self._tell_staff(host, {"type": "message.pending"} | shown_pending(pending))
-                case TakePending(pending_id, author, outcome):
-                    self._resolved(author, pending_id, outcome, pos)
-                case React(target):
-                    self._reacted[room.id, target] = None
-                case _:
-                    pass
-        if events or effects:
-            self._recorded()
-
-    def _follow(self, host: Host, event: e.Logged) -> None:
-        """What an event means for who listens and who is online."""
-        room = host.room
-        match event:
-            case e.MessageCreated():
-                self.users.message(event)
-            case e.MessageEdited() | e.MessageDeleted():
-                self.users.rewritten(event)
-            case e.RoomCreated():
-                self.users.joined(room.id, event.by.id)
-            case e.MemberJoined():
-                self.users.joined(room.id, event.user)
-            case e.MemberLeft():
-                self.users.parted(room.id, event.user)
-                if room.visibility == "private":
-                    self.expel(room.id, event.user, "revoked")
-                else:
-                    self._regroup(host, event.user)
-            case e.MemberKicked():
-                self.users.parted(room.id, event.user)
-                self.expel(room.id, event.user, "kicked", event.reason)
-            case e.MemberBanned():
-                self.users.parted(room.id, event.user)
-                self.expel(room.id, event.user, "banned", event.reason, event.until)
-            case e.MemberRoleChanged():
-                self._regroup(host, event.user)
-            case e.RoomUpdated() if event.changes.settings is not None:
-                for user in self.hub.users(room.id):
-                    self._regroup(host, user)
-            case e.RoomClosed():
-                for user in self.hub.users(room.id):
-                    self.expel(room.id, user, "closed")
-            case _:
-                pass
-
-    def expel(self, room: str, user: str, code: str, reason: str | None = None, until: int | None = None) -> None:
-        """Ends the user's subscriptions of the room, after all that was published before."""
-        notice: dict[str, Any] = {"type": "room.removed", "room": room, "code": code}
-        if reason is not None:
-            notice["reason"] = reason
-        if until is not None and until < FOREVER:
-            notice["until"] = until
-        for listener in self.hub.listeners(room, user):
-            self.hub.remove(room, listener)
-            listener.expelled(room, notice)
+    def committed(self, host: Host, events: Sequence[Logged], effects: Sequence[tuple[Effect, int | None]]) -> None:
+        self.aftermath.committed(host, events, effects)
 
     def recheck(self, room: str, listener: Listener) -> None:
         """The listener's actor has changed: they go on seeing what they now may see of the room."""
@@ -308,20 +234,6 @@ class Service:
         else:
             self.hub.remove(room, listener)
             listener.expelled(room, {"type": "room.removed", "room": room, "code": "revoked"})
-
-    def _regroup(self, host: Host, user: str) -> None:
-        for listener in self.hub.listeners(host.room.id, user):
-            self.hub.set_viewer(host.room.id, listener, host.room.viewer(listener.actor))
-
-    def _tell_staff(self, host: Host, event: dict[str, Any]) -> None:
-        for user in {*host.room.staff, *self.hub.staff(host.room.id)}:
-            self.users.tell(user, event)
-
-    def _resolved(self, author: str, pending: str, outcome: str, pos: int | None) -> None:
-        event: dict[str, Any] = {"type": "pending.resolved", "pending": pending, "outcome": outcome}
-        if pos is not None:
-            event["pos"] = pos
-        self.users.tell(author, event)
 
     def _emptied(self, room: str) -> None:
         host = self.directory.hosts.get(room)
@@ -355,58 +267,6 @@ class Service:
             if host is not None:
                 host.renamed(actor)
             self.hub.publish(room, [{"type": "user.updated", "room": room, "user": shown}])
-
-    # The passing of time
-
-    async def _every_tick(self) -> None:
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
-            self._typing.clear()
-            self.presence.announce(self.hub)
-            self.directory.let_go(self.hub.channels)
-            try:
-                await self.users.announce()
-                await self._announce_reactions()
-            except ports.Unavailable as error:
-                log.warning("tick_incomplete", error=str(error))
-            except Exception:
-                log.exception("tick_failed")
-
-    async def _announce_reactions(self) -> None:
-        """Live rooms: the counts that have changed, at most once a second for a message."""
-        for _ in range(min(REACTIONS_A_TICK, len(self._reacted))):
-            (room, target), _none = self._reacted.popitem(last=False)
-            if room in self.hub.channels:
-                counts = await self.store.reactions(room, target)
-                self.hub.publish(room, [{"type": "reactions", "room": room, "target": target, "counts": counts}])
-
-    async def _release_due(self) -> None:
-        """Lets delayed messages go when their time has come, and forgets old keys every hour."""
-        forgotten_at = 0
-        while True:
-            await asyncio.sleep(0.25)
-            now = self.clock()
-            try:
-                for pending in await self.store.due(now, 100):
-                    await self._release(pending)
-                if now - forgotten_at > 3_600_000:
-                    forgotten_at = now
-                    await self.store.forget_keys(now - KEPT_KEYS_MS)
-            except ports.Unavailable as error:
-                log.warning("release_waits", error=str(error))
-            except Exception:
-                log.exception("release_failed")
-
-    async def _release(self, pending: Pending) -> None:
-        host = await self.directory.host(pending.room)
-        refusal: dict[str, Any] | Rejected = not_found()
-        if host is not None:
-            done: asyncio.Future[dict[str, Any] | Rejected] = asyncio.get_running_loop().create_future()
-            host.submit(Entry(pending.actor, Release(pending), done, done.set_result))
-            refusal = await done
-        if isinstance(refusal, Rejected) and refusal.code not in ("unavailable", "internal"):
-            await self.store.discard_pending(pending.id)
-            self._resolved(pending.actor.user, pending.id, "refused", None)
 
 
 def unavailable(error: ports.Unavailable) -> Rejected:

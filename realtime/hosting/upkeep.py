@@ -1,0 +1,103 @@
+"""What happens by the clock: announcements once a second, delayed messages in their time."""
+
+import asyncio
+from typing import Any, Protocol
+
+import structlog
+
+from realtime import ports
+from realtime.fanout.hub import Hub
+from realtime.hosting.aftermath import Aftermath
+from realtime.hosting.directory import Directory
+from realtime.hosting.host import Entry
+from realtime.hosting.presence import Presence
+from realtime.hosting.users import Users
+from rooms.decide import Release
+from rooms.effects import Pending
+from rooms.errors import Rejected, not_found
+
+log = structlog.get_logger("realtime.upkeep")
+
+TICK_SECONDS = 1.0
+RELEASE_SECONDS = 0.25
+KEPT_KEYS_MS = 24 * 3_600_000
+REACTIONS_A_TICK = 100
+"""Messages whose counts of reactions are read and sent in one tick, over all live rooms; others wait for the next."""
+
+
+class Surroundings(Protocol):
+    store: ports.Store
+    clock: ports.Clock
+    directory: Directory
+    hub: Hub
+    users: Users
+    presence: Presence
+    aftermath: Aftermath
+    typing: set[tuple[str, str]]
+
+
+class Upkeep:
+    def __init__(self, around: Surroundings):
+        self._around = around
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        for work in (self._every_tick, self._release_due):
+            self._tasks.add(asyncio.create_task(work(), name=work.__name__))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _every_tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self._around.typing.clear()
+            self._around.presence.announce(self._around.hub)
+            self._around.directory.let_go(self._around.hub.channels)
+            try:
+                await self._around.users.announce()
+                await self._announce_reactions()
+            except ports.Unavailable as error:
+                log.warning("tick_incomplete", error=str(error))
+            except Exception:
+                log.exception("tick_failed")
+
+    async def _announce_reactions(self) -> None:
+        """Live rooms: the counts that have changed, at most once a second for a message."""
+        for _ in range(min(REACTIONS_A_TICK, len(self._around.aftermath.reacted))):
+            (room, target), _none = self._around.aftermath.reacted.popitem(last=False)
+            if room in self._around.hub.channels:
+                counts = await self._around.store.reactions(room, target)
+                self._around.hub.publish(
+                    room, [{"type": "reactions", "room": room, "target": target, "counts": counts}]
+                )
+
+    async def _release_due(self) -> None:
+        """Lets delayed messages go when their time has come, and forgets old keys every hour."""
+        forgotten_at = 0
+        while True:
+            await asyncio.sleep(RELEASE_SECONDS)
+            now = self._around.clock()
+            try:
+                for pending in await self._around.store.due(now, 100):
+                    await self._release(pending)
+                if now - forgotten_at > 3_600_000:
+                    forgotten_at = now
+                    await self._around.store.forget_keys(now - KEPT_KEYS_MS)
+            except ports.Unavailable as error:
+                log.warning("release_waits", error=str(error))
+            except Exception:
+                log.exception("release_failed")
+
+    async def _release(self, pending: Pending) -> None:
+        host = await self._around.directory.host(pending.room)
+        refusal: dict[str, Any] | Rejected = not_found()
+        if host is not None:
+            done: asyncio.Future[dict[str, Any] | Rejected] = asyncio.get_running_loop().create_future()
+            host.submit(Entry(pending.actor, Release(pending), done, done.set_result))
+            refusal = await done
+        if isinstance(refusal, Rejected) and refusal.code not in ("unavailable", "internal"):
+            await self._around.store.discard_pending(pending.id)
+            self._around.aftermath.resolved(pending.actor.user, pending.id, "refused", None)
