@@ -1,0 +1,223 @@
+"""The hub: who hears what, in which form, and what it costs to write."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from realtime.fanout import hub as hub_module
+from realtime.fanout.hub import Channel, Hub
+from rooms import events as e
+from rooms.actors import Actor, By, Role, Viewer
+
+ANN = By("ann", "Ann", "owner")
+
+
+class Lines:
+    """JSON, a line an object."""
+
+    def event(self, event: object, epoch: str) -> bytes:
+        return msgspec.json.encode(event) + b"\n"
+
+
+class Loud:
+    """Another way of writing."""
+
+    def event(self, event: object, epoch: str) -> bytes:
+        return msgspec.json.encode(event).upper() + b"\n"
+
+
+LINES, LOUD = Lines(), Loud()
+
+
+class Ear:
+    def __init__(self, user: str, form: Any = LINES):
+        self.user = user
+        self.actor = Actor(user=user, name=user.title())
+        self.form = form
+        self.unsent = 0
+        self.reading = True
+        self.buffers: list[bytes] = []
+        self.given_up = 0
+
+    def write(self, frames: bytes) -> bool:
+        self.buffers.append(frames)
+        return self.reading
+
+    def expelled(self, room: str, notice: dict[str, Any]) -> None:
+        raise AssertionError("the hub expels nobody by itself")
+
+    def too_slow(self) -> None:
+        self.given_up += 1
+
+    @property
+    def heard(self) -> list[dict[str, Any]]:
+        return [msgspec.json.decode(line) for line in b"".join(self.buffers).splitlines()]
+
+
+class House:
+    def __init__(self, unsent_limit: int = 1_000):
+        self.changed: list[str] = []
+        self.emptied: list[str] = []
+        self.flushed: list[float] = []
+        self.hub = Hub(
+            unsent_limit, lambda channel: self.changed.append(channel.room), self.emptied.append, self.flushed.append
+        )
+
+    @property
+    def channel(self) -> Channel:
+        return self.hub.channel("r", "epoch")
+
+    def listen(self, user: str, role: Role = Role.MEMBER, from_pos: int = 1, form: Any = LINES) -> Ear:
+        ear = Ear(user, form)
+        self.hub.add(self.channel, ear, Viewer(user, role, from_pos))
+        return ear
+
+    def say(self, *events: Any) -> None:
+        self.hub.publish("r", events)
+        self.hub.flush(self.channel)
+
+
+@pytest.fixture
+async def house() -> House:
+    return House()
+
+
+def said(pos: int, text: str = "hello", reply_to: int | None = None) -> e.MessageCreated:
+    quote = e.Quote(reply_to, ANN, "before") if reply_to else None
+    body = e.Body(text=text, n=pos, reply_to=quote, mentions=())
+    return e.MessageCreated(room="r", pos=pos, at=1, by=ANN, message=body)
+
+
+def muted(pos: int, user: str) -> e.MemberMuted:
+    return e.MemberMuted(room="r", pos=pos, at=1, by=ANN, user=user, name=user, reason="spam")
+
+
+async def test_one_buffer_for_all_of_a_form(house: House) -> None:
+    ears = [house.listen(f"u{i}") for i in range(3)]
+    loud = house.listen("loud", form=LOUD)
+    house.say(said(1), said(2))
+    assert ears[0].buffers[0] is ears[1].buffers[0] is ears[2].buffers[0]
+    assert [event["pos"] for event in ears[0].heard] == [1, 2]
+    assert len(ears[0].buffers) == 1
+    assert loud.buffers[0] == ears[0].buffers[0].upper()
+    assert house.hub.counters.deliveries == 4 * 2
+    assert len(house.flushed) == 1
+
+
+async def test_publishing_writes_within_the_turn_of_the_loop(house: House) -> None:
+
+    ear = house.listen("bob")
+    house.hub.publish("r", [said(1)])
+    house.hub.publish("r", [said(2)])
+    assert ear.buffers == []
+    await asyncio.sleep(0)
+    assert len(ear.buffers) == 1
+
+
+async def test_reasons_are_for_moderators_and_the_one_concerned(house: House) -> None:
+    moderator, target, other = house.listen("mo", Role.MODERATOR), house.listen("bob"), house.listen("cem")
+    house.say(said(1), muted(2, "bob"), said(3))
+    assert [event["pos"] for event in other.heard] == [1, 2, 3]
+    assert "reason" not in other.heard[1]
+    assert other.heard[1]["by"]["id"] == ""
+    for told in (moderator, target):
+        assert [event["pos"] for event in told.heard] == [1, 2, 3]
+        assert told.heard[1]["reason"] == "spam"
+
+
+async def test_a_role_changes_what_is_seen_from_then_on(house: House) -> None:
+    ear = house.listen("mo")
+    house.hub.publish("r", [muted(1, "bob")])
+    house.hub.set_viewer("r", ear, Viewer("mo", Role.MODERATOR))
+    house.say(muted(2, "bob"))
+    assert ["reason" in event for event in ear.heard] == [False, True]
+
+
+async def test_a_history_that_begins_with_joining_holds_live_too(house: House) -> None:
+    old, new = house.listen("old"), house.listen("new", from_pos=5)
+    edit = e.MessageEdited(
+        room="r", pos=6, at=1, by=ANN, target=2, message=e.Body(text="secret", n=2, reply_to=None, mentions=())
+    )
+    house.say(edit, said(7, reply_to=3), said(8, reply_to=6))
+    assert new.heard[0] == {"type": "room.skip", "room": "r", "from": 6, "to": 6}
+    assert new.heard[1]["message"]["reply_to"] == {"pos": 3}
+    assert new.heard[2]["message"]["reply_to"]["text"] == "before"
+    assert "secret" in str(old.heard[0])
+    assert old.heard[1]["message"]["reply_to"]["text"] == "before"
+
+
+async def test_setting_a_viewer_makes_no_listener(house: House) -> None:
+    house.listen("bob")
+    stranger = Ear("eve")
+    house.hub.set_viewer("r", stranger, Viewer("eve", Role.MODERATOR))
+    house.say(said(1))
+    assert stranger.buffers == []
+
+
+async def test_catching_up_keeps_what_comes_meanwhile(house: House) -> None:
+    ear = Ear("bob")
+    house.hub.catch_up(house.channel, ear)
+    house.say(said(1), said(2))
+    assert ear.buffers == []
+    house.hub.publish("r", [said(3)])
+    assert house.hub.caught_up(house.channel, ear, Viewer("bob", Role.NONE))
+    house.say(said(4))
+    assert [event["pos"] for event in ear.heard] == [1, 2, 3, 4]
+
+
+async def test_catching_up_is_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "CATCH_UP_EVENTS", 2)
+    ear = Ear("bob")
+    house.hub.catch_up(house.channel, ear)
+    house.say(said(1), said(2))
+    assert house.hub.catching_up(house.channel, ear)
+    house.say(said(3))
+    assert not house.hub.catching_up(house.channel, ear)
+    assert not house.hub.caught_up(house.channel, ear, Viewer("bob", Role.NONE))
+    assert house.hub.counters.catch_up_overflows == 1
+    assert ear.buffers == []
+
+
+async def test_a_slow_listener_is_given_up_and_delays_nobody(house: House) -> None:
+    slow, quick = house.listen("slow"), house.listen("quick")
+    slow.reading = False
+    slow.unsent = 1_000
+    house.say(said(1))
+    assert slow.given_up == 0
+    slow.unsent = 1_001
+    house.say(said(2))
+    assert slow.given_up == 1
+    assert quick.given_up == 0
+    assert len(quick.buffers) == 2
+    assert house.hub.counters.slow == 1
+
+
+async def test_leaving_writes_what_was_published_before(house: House) -> None:
+    ear, other = house.listen("bob"), house.listen("cem")
+    house.hub.publish("r", [said(1)])
+    assert house.hub.remove("r", ear)
+    assert not house.hub.remove("r", ear)
+    house.say(said(2))
+    assert [event["pos"] for event in ear.heard] == [1]
+    assert [event["pos"] for event in other.heard] == [1, 2]
+    assert house.emptied == []
+    house.hub.remove("r", other)
+    assert house.emptied == ["r"]
+    assert house.hub.channels == {}
+
+
+async def test_presence_counts_users_not_connections(house: House) -> None:
+    one, two = house.listen("bob"), house.listen("bob")
+    assert house.changed == ["r"]
+    assert house.channel.arrived == {"bob": "Bob"}
+    house.hub.remove("r", one)
+    assert house.changed == ["r"]
+    house.channel.arrived.clear()
+    house.listen("cem")
+    house.hub.remove("r", two)
+    assert house.channel.left == {"bob": "Bob"}
+    house.listen("bob")
+    assert house.channel.left == {}
+    assert set(house.hub.users("r")) == {"bob", "cem"}
