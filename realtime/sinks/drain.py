@@ -12,6 +12,9 @@ from rooms.records import Record
 
 BATCH = 1_000
 """Most records that are read and offered at once: what bounds the memory this takes."""
+REST = 0.25
+"""Seconds between batches that are not full: each costs the store a transaction and the sink an fsync, for which
+messages would wait."""
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 30.0
 """Seconds to wait after a first failure, doubled with each further one; up to half of it is left out at random."""
@@ -41,6 +44,7 @@ class Drain:
         clock: Clock,
         *,
         batch: int = BATCH,
+        rest: float = REST,
         first_wait: float = FIRST_WAIT,
         longest_wait: float = LONGEST_WAIT,
     ):
@@ -48,6 +52,7 @@ class Drain:
         self._sink = sink
         self._clock = clock
         self._batch = batch
+        self._rest = rest
         self._first_wait = first_wait
         self._longest_wait = longest_wait
         self._work = asyncio.Event()
@@ -91,22 +96,24 @@ class Drain:
             if self._failures:
                 _log.info("records.recovered", attempts=self._failures)
                 self._failures = 0
-            if not more and not self._closing.is_set():
+            if not more:
+                await self._closed_within(self._rest)
                 await self._work.wait()
 
     async def _move(self) -> bool:
-        """Moves one batch. Returns whether there may be more."""
+        """Moves one batch. Returns whether it was full."""
         await self._acknowledge()
         waiting = await self._store.outbox(self._batch)
-        if not waiting:
-            self._oldest_at = None
-            return False
-        self._oldest_at = waiting[0][1].at
-        await self._sink.write([record for _, record in waiting])
-        self._accepted = waiting[-1][0]
-        self.drained += len(waiting)
-        await self._acknowledge()
-        return True
+        if waiting:
+            self._oldest_at = waiting[0][1].at
+            await self._sink.write([record for _, record in waiting])
+            self._accepted = waiting[-1][0]
+            self.drained += len(waiting)
+            await self._acknowledge()
+        if len(waiting) == self._batch:
+            return True
+        self._oldest_at = None
+        return False
 
     async def _acknowledge(self) -> None:
         if self._accepted is not None:
@@ -121,7 +128,11 @@ class Drain:
         wait = min(self._longest_wait, self._first_wait * 2 ** min(self._failures, 30))
         self._failures += 1
         wait *= random.uniform(0.5, 1)  # noqa: S311 - spreads retries, guards nothing
+        await self._closed_within(wait)
+
+    async def _closed_within(self, seconds: float) -> None:
+        """Returns when that time has passed, or at once on closing."""
         try:
-            await asyncio.wait_for(self._closing.wait(), wait)
+            await asyncio.wait_for(self._closing.wait(), seconds)
         except TimeoutError:
             return

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -66,7 +67,7 @@ class ListSink:
 
 
 @asynccontextmanager
-async def draining(outbox: MemoryOutbox, sink: ListSink, **options: int) -> AsyncIterator[Drain]:
+async def draining(outbox: MemoryOutbox, sink: ListSink, **options: Any) -> AsyncIterator[Drain]:
     drain = Drain(outbox, sink, lambda: NOW, first_wait=0.001, longest_wait=0.01, **options)
     drain.start()
     yield drain
@@ -160,8 +161,27 @@ async def test_lag_is_the_age_of_the_oldest_waiting_record() -> None:
         await sink.entered.wait()
         assert drain.lag_ms == 999
         sink.gate.set()
-        await until(lambda: outbox.asked == 2)
         await until(lambda: drain.lag_ms == 0)
+
+
+async def test_full_batches_follow_each_other_at_once_and_others_after_a_rest() -> None:
+    outbox, sink = MemoryOutbox(5), ListSink()
+    async with draining(outbox, sink, batch=2, rest=3_600) as drain:
+        await until(lambda: drain.drained == 5)
+        assert sink.batches == [[1, 2], [3, 4], [5]]
+        outbox.add(1)
+        drain.notify()
+        await asyncio.sleep(0.01)
+    assert drain.drained == 5
+
+
+async def test_what_comes_during_a_rest_is_moved_after_it() -> None:
+    outbox, sink = MemoryOutbox(1), ListSink()
+    async with draining(outbox, sink, rest=0.001) as drain:
+        await until(lambda: drain.drained == 1)
+        outbox.add(1)
+        drain.notify()
+        await until(lambda: drain.drained == 2)
 
 
 async def test_closing_finishes_the_batch_in_hand_and_leaves_the_rest() -> None:
