@@ -53,7 +53,8 @@ def page(connection: Connection, room: str, viewer: str, span: Span, *, with_ori
         end = span.before if span.before is not None else MAX_SAFE_INTEGER
         found, more = _cut(connection, older.where(messages.c.pos < end), span.limit)
         found.reverse()
-    return Page(_listed(connection, num, viewer, found, with_originals=with_originals, now=now), more)
+    listed = _listed(connection, num, viewer, found, span.from_pos, with_originals=with_originals, now=now)
+    return Page(listed, more)
 
 
 def _cut(connection: Connection, query: Select[Any], limit: int) -> tuple[list[Any], bool]:
@@ -83,7 +84,8 @@ def search(
     if num is None or not expression:
         return Page((), more=False)
     index = table("search", column("rowid"))
-    last = before - 1 if before is not None else words_pos(-1)
+    # A position beyond a row's bits would reach into the rooms that follow in the index.
+    last = min(before - 1, words_pos(-1)) if before is not None else words_pos(-1)
     hits = (
         select(index.c.rowid)
         .where(
@@ -102,21 +104,24 @@ def search(
             ).order_by(messages.c.pos.desc())
         )
     )
-    return Page(_listed(connection, num, viewer, found, with_originals=False, now=now), len(positions) > limit)
+    listed = _listed(connection, num, viewer, found, from_pos, with_originals=False, now=now)
+    return Page(listed, len(positions) > limit)
 
 
 def _listed(
-    connection: Connection, num: int, viewer: str, found: list[Any], *, with_originals: bool, now: Millis
+    connection: Connection, num: int, viewer: str, found: list[Any], from_pos: int, *, with_originals: bool, now: Millis
 ) -> tuple[Listed, ...]:
     if not found:
         return ()
     positions = [row.pos for row in found if row.text is not None]
     reacted = _reactions(connection, num, viewer, positions)
     were = _originals(connection, num, positions) if with_originals else {}
-    return tuple(_message(row, reacted.get(row.pos, ()), were.get(row.pos), now) for row in found)
+    return tuple(_message(row, reacted.get(row.pos, ()), were.get(row.pos), from_pos, now) for row in found)
 
 
-def _message(row: Any, reacted: tuple[Reaction, ...], were: tuple[Original, ...] | None, now: Millis) -> Listed:
+def _message(
+    row: Any, reacted: tuple[Reaction, ...], were: tuple[Original, ...] | None, from_pos: int, now: Millis
+) -> Listed:
     writer = rows.by(row.author, row.name, row.role, row.avatar)
     if row.text is None:
         return Listed(pos=row.pos, n=row.n, at=row.at, by=writer, deleted=True)
@@ -127,7 +132,7 @@ def _message(row: Any, reacted: tuple[Reaction, ...], were: tuple[Original, ...]
         by=writer,
         text=row.text,
         mentions=rows.ids(row.mentions),
-        reply_to=_quote(row) if row.reply_to is not None else UNSET,
+        reply_to=_quote(row, from_pos) if row.reply_to is not None else UNSET,
         edited_at=row.edited_at if row.edited_at is not None else UNSET,
         pinned=row.pinned_until is not None and row.pinned_until > now,
         reactions=reacted,
@@ -135,7 +140,10 @@ def _message(row: Any, reacted: tuple[Reaction, ...], were: tuple[Original, ...]
     )
 
 
-def _quote(row: Any) -> ListedQuote:
+def _quote(row: Any, from_pos: int) -> ListedQuote:
+    """The bare position of what lies before `from_pos`, as `rooms.visibility` has it."""
+    if row.reply_to < from_pos:
+        return ListedQuote(row.reply_to)
     if row.quoted_text is None:
         return ListedQuote(row.reply_to, deleted=True)
     writer = rows.by(row.quoted_author, row.quoted_name, row.quoted_role, row.quoted_avatar)

@@ -218,3 +218,27 @@ async def test_search_finds_what_stands_now(store: Store, room: Talk) -> None:
     assert [await find(store, query) for query in ("before", "之前", "after", "以后")] == [[], [], [pos], [pos]]
     await room.do(ANN, c.MessageDelete(room="r1", target=pos))
     assert [await find(store, query) for query in ("before", "之前", "after", "以后")] == [[], [], [], []]
+
+
+async def test_a_search_from_beyond_all_positions_stays_in_its_room(store: Store, room: Talk) -> None:
+    """Positions are packed with the room's number in the index: a cursor out of range must not reach the next room."""
+    mine = await room.send(ANN, "harmless")
+    theirs = await talk(store, "r2", BOB, visibility="private")
+    assert await theirs.send(BOB, "secret") == mine
+    for before in (2**36, 2**36 + 5, 10**16 - 1, 2**53 - 1):
+        found = await store.search("r1", "ann", "secret", before=before, limit=50, from_pos=1)
+        assert (found.messages, found.more) == ((), False)
+        found = await store.search("r1", "ann", "harmless", before=before, limit=50, from_pos=1)
+        assert [listed.pos for listed in found.messages] == [mine]
+
+
+async def test_quotes_give_no_text_from_below_the_first_position(store: Store, room: Talk) -> None:
+    old = await room.send(ANN, "before you came")
+    answer = await room.send(ANN, "answer", reply_to=old)
+    span = Span(from_pos=answer)
+    (listed,) = (await store.messages("r1", "bob", span, originals=False)).messages
+    assert listed.reply_to == ListedQuote(old)
+    (found,) = (await store.search("r1", "bob", "answer", before=None, limit=5, from_pos=answer)).messages
+    assert found.reply_to == ListedQuote(old)
+    (read,) = (await store.search("r1", "ann", "answer", before=None, limit=5, from_pos=old)).messages
+    assert read.reply_to == ListedQuote(old, By("ann", "Ann", "owner"), "before you came")
