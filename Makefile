@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
-APT := chromium fonts-noto-cjk fonts-noto-color-emoji
+APT := curl chromium fonts-noto-cjk fonts-noto-color-emoji
 
 .PHONY: run test check format proof bench fuzz debian clean
 .DEFAULT_GOAL := run

@@ -76,6 +76,7 @@ export class RoomView {
   }
 
   destroy() {
+    this.#markRead(); // what the throttle still holds back
     this.#panel?.destroy?.();
     this.room.attended = () => false;
     this.room.unreadFrom = null;
