@@ -14,7 +14,8 @@ from tests.support.server import ServerProcess
 from tests.web.conftest import ARGUMENTS
 
 ARTEFACTS = Path(__file__).parents[2] / "artefacts"
-PATIENCE_MS = 20_000
+PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
