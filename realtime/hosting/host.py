@@ -43,7 +43,8 @@ BATCH = 256
 INBOX = 4_096
 """Commands that may wait in one room; above, `unavailable`."""
 TRIES = 5
-"""How often a command is decided before others, who were quicker each time, have it refused as `unavailable`."""
+"""How often a command is decided before others, on other nodes, who were quicker each time, have it refused as
+`unavailable`."""
 
 NO_FACTS = Facts()
 
@@ -53,10 +54,11 @@ Answer = Callable[[dict[str, Any] | Rejected], None]
 class Entry:
     """A command in a room's inbox. `answer` is called exactly once: with what the `ok` reply adds, or a refusal.
 
-    `lane` is the connection: commands of one lane take effect in the order in which they came.
+    `lane` is the connection: commands of one lane take effect in the order in which they came. `kept` ones are not done
+    with in their batch: they wait for a verdict, or are to be decided `again`.
     """
 
-    __slots__ = ("actor", "answer", "command", "key", "lane", "tries", "verdict")
+    __slots__ = ("actor", "again", "answer", "command", "kept", "key", "lane", "tries", "verdict")
 
     def __init__(self, actor: Actor, command: c.Decided | Release, lane: object, answer: Answer):
         self.actor = actor
@@ -64,6 +66,8 @@ class Entry:
         self.lane = lane
         self.answer = answer
         self.verdict: Verdict | None = None
+        self.kept = False
+        self.again = False
         self.tries = 0
         self.key: ports.KeyClaim | None = None
         if not isinstance(command, Release) and command.key is not None:
@@ -149,6 +153,8 @@ class Host:
         try:
             while self._inbox:
                 batch = [self._inbox.popleft() for _ in range(min(BATCH, len(self._inbox)))]
+                for entry in batch:
+                    entry.kept = False
                 try:
                     await self._process(batch)
                 except ports.Unavailable as error:
@@ -164,24 +170,30 @@ class Host:
 
     @staticmethod
     def _answer_all(batch: list[Entry], refusal: Rejected) -> None:
-        """For those of a batch that have had no answer yet: an answered entry has given its `answer` away."""
+        """For those of a batch that have had no answer yet, and will have no other: an answered entry has given its
+        `answer` away.
+        """
         for entry in batch:
-            _answer(entry, refusal)
+            if not entry.kept:
+                _answer(entry, refusal)
 
     # One batch
 
     async def _process(self, batch: list[Entry]) -> None:
         await self._refresh()
+        batch = [entry for entry in batch if not (entry.again and await self._repeated(entry))]
         now = self._around.clock()
         self.room.forget()
         facts = await self._look_up(batch, now)
         ahead = self.room.copy() if len(batch) > 1 else self.room
         decided: list[tuple[Entry, Decision]] = []
         refused: list[tuple[Entry, dict[str, Any] | Rejected]] = []
-        blocked: set[object] = set()
         for entry in batch:
-            if entry.lane in blocked:
-                self._parked[entry.lane].append(entry)
+            behind = self._parked.get(entry.lane)
+            # What is decided again came before all that was parked since.
+            if behind is not None and not entry.again:
+                entry.kept = True
+                behind.append(entry)
                 continue
             try:
                 outcome = self._decide(ahead, entry, Moment(
@@ -200,13 +212,28 @@ class Host:
                     ahead.apply_all(outcome.events)
                     _note_pace(ahead, outcome.effects)
             else:
-                blocked.add(entry.lane)
-                self._parked[entry.lane] = deque()
+                entry.kept = True
+                self._parked.setdefault(entry.lane, deque())
                 self._await_verdict(entry, outcome)
         if decided:
-            await self._write(decided, now)
+            unwritten, again = await self._write(decided, now)
+            if unwritten is not None:
+                # Whoever was refused after that was refused on what is not so.
+                first = batch.index(unwritten)
+                again += [entry for entry, _ in refused if batch.index(entry) > first]
+                refused = [(entry, answer) for entry, answer in refused if batch.index(entry) < first]
+                self._decide_again(sorted(again, key=batch.index), stalled=unwritten in again)
         for entry, answer in refused:
             _answer(entry, answer)
+
+    def _decide_again(self, entries: list[Entry], *, stalled: bool) -> None:
+        """Before all that has come since. `stalled`: the first of them was not settled, as others were quicker."""
+        for entry in entries:
+            entry.tries += stalled
+            entry.again = entry.kept = entry.tries < TRIES
+            if not entry.kept:
+                _answer(entry, Rejected("unavailable", "This room is busy.", retry_after_ms=200))
+        self._inbox.extendleft(reversed([entry for entry in entries if entry.kept]))
 
     async def _refresh(self) -> None:
         """After a failure only the log knows what is in it."""
@@ -245,7 +272,7 @@ class Host:
             except Exception:
                 log.exception("policy_failed", room=self.room.id)
                 entry.verdict = Verdict("hold", policy="", rule="policy_failed", reason="This could not be checked.")
-            behind = self._parked.pop(entry.lane)
+            behind = self._parked.pop(entry.lane, ())
             self._inbox.extendleft(reversed([entry, *behind]))
             self._wake()
 
@@ -286,17 +313,20 @@ class Host:
 
     async def _first_reply(self, entry: Entry, refusal: Rejected) -> dict[str, Any] | Rejected:
         """A command that has succeeded before gets its first reply again, whatever would refuse it now."""
-        if entry.key is None:
-            return refusal
-        match await self._around.store.duplicate(entry.key):
-            case ports.Duplicate(reply):
-                return reply | {"duplicate": True}
-            case ports.KeyReused():
-                return _key_reused()
-            case None:
-                return refusal
+        found = await self._around.store.duplicate(entry.key) if entry.key is not None else None
+        return refusal if found is None else _repeat(found)
 
-    async def _write(self, decided: list[tuple[Entry, Decision]], now: Millis) -> None:
+    async def _repeated(self, entry: Entry) -> bool:
+        """Whether the command has succeeded before. Then it is answered: of many that are repeated together, as by a
+        client that has come back, not each need end a batch.
+        """
+        found = await self._around.store.duplicate(entry.key) if entry.key is not None else None
+        if found is not None:
+            _answer(entry, _repeat(found))
+        return found is not None
+
+    async def _write(self, decided: list[tuple[Entry, Decision]], now: Millis) -> tuple[Entry | None, list[Entry]]:
+        """Returns the first that was not written, and those that were not even tried: they are to be decided again."""
         proposals = tuple(
             ports.Proposal(d.events, d.effects, entry.key, d.reply, d.pos, d.timed) for entry, d in decided
         )
@@ -308,32 +338,29 @@ class Host:
             # A room was to be made where there is one: its log is none of this host's business.
             for entry, _ in decided:
                 _answer(entry, await self._first_reply(entry, _unmet(None)))
-            return
+            return None, []
         self.room.apply_all(appended.events)
         effects: list[tuple[Effect, int | None]] = []
+        unwritten: Entry | None = None
         again: list[Entry] = []
         for (entry, decision), result in zip(decided, appended.results, strict=True):
+            if unwritten is None and not isinstance(result, ports.Written):
+                unwritten = entry
             match result:
                 case ports.Written(reply):
                     effects.extend((effect, reply.get("pos")) for effect in decision.effects)
                     _answer(entry, reply)
-                case ports.Duplicate(reply):
-                    _answer(entry, reply | {"duplicate": True})
-                case ports.KeyReused():
-                    _answer(entry, _key_reused())
+                case ports.Duplicate() | ports.KeyReused():
+                    _answer(entry, _repeat(result))
                 case ports.Refused(effect):
                     if isinstance(effect, SpaceMessages):
                         self.room.people.pop(effect.user, None)
                     _answer(entry, _unmet(effect))
                 case ports.NotTried():
-                    entry.tries += 1
-                    if entry.tries < TRIES:
-                        again.append(entry)
-                    else:
-                        _answer(entry, Rejected("unavailable", "This room is busy.", retry_after_ms=200))
+                    again.append(entry)
         _note_pace(self.room, [effect for effect, _ in effects])
-        self._inbox.extendleft(reversed(again))
         self._around.committed(self, appended.events, effects)
+        return unwritten, again
 
 
 def _answer(entry: Entry, reply: dict[str, Any] | Rejected) -> None:
@@ -353,7 +380,10 @@ def _note_pace(room: Room, effects: Sequence[Effect]) -> None:
             room.know_person(effect.user, replace(person, last_at=max(person.last_at, effect.at)))
 
 
-def _key_reused() -> Rejected:
+def _repeat(found: ports.Duplicate | ports.KeyReused) -> dict[str, Any] | Rejected:
+    """The answer to a command whose key was used before."""
+    if isinstance(found, ports.Duplicate):
+        return found.reply | {"duplicate": True}
     return Rejected("key_reused", "This key was used for another command.", field="key")
 
 

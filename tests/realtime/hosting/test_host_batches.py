@@ -1,0 +1,152 @@
+"""Commands that are decided and written together: order, verdicts that are awaited, repeats, failing writes."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from realtime import ports
+from realtime.brokers.memory import MemoryBroker
+from realtime.hosting.service import Bounds, Service
+from realtime.metrics import Metrics
+from realtime.stores.sqlite import SQLiteStore
+from rooms import commands as c
+from rooms.actors import Actor
+from rooms.decide import Limits
+from rooms.drafts import Draft, Verdict
+from rooms.errors import Rejected
+
+ROOM = "r"
+ANN, BOB = Actor(user="ann", name="Ann", admin=True), Actor(user="bob", name="Bob")
+BOUNDS = Bounds(
+    recover_events=1_000,
+    recover_bytes=1_000_000,
+    presence_names=200,
+    unsent_bytes=0,
+    invite_guesses_per_minute=0,
+    reactions_per_second=0,
+)
+
+
+class SlowPolicy:
+    """Texts with `slow` in them are judged when `opinion` is given."""
+
+    def __init__(self) -> None:
+        self.opinion = asyncio.Event()
+        self.asked = asyncio.Event()
+
+    def judge(self, draft: Draft) -> Verdict | Awaitable[Verdict]:
+        if "slow" not in draft.text:
+            return Verdict("allow", "test")
+        self.asked.set()
+        return self._think()
+
+    async def _think(self) -> Verdict:
+        await self.opinion.wait()
+        return Verdict("allow", "test")
+
+
+class Failing:
+    """A store whose next `failures` appends fail, before anything is written."""
+
+    def __init__(self, store: SQLiteStore):
+        self._store = store
+        self.failures = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def append(self, batch: ports.Batch) -> ports.Appended:
+        if self.failures:
+            self.failures -= 1
+            raise ports.Unavailable("the disk is full")
+        return await self._store.append(batch)
+
+
+class House:
+    def __init__(self, folder: Path):
+        self.policy = SlowPolicy()
+        clock = itertools.count(1_700_000_000_000).__next__
+        self.store = Failing(SQLiteStore(folder / "galaxy.db", clock))
+        store: Any = self.store
+        self.service = Service(store, MemoryBroker(), self.policy, clock, Limits(), BOUNDS, lambda: None, Metrics())
+
+    async def furnish(self) -> None:
+        await self.store.open()
+        await self.do(ANN, c.RoomCreate(kind="group", title="Room", visibility="public", room=ROOM))
+        await self.do(BOB, c.MemberJoin(room=ROOM))
+
+    async def do(self, actor: Actor, command: c.Decided) -> dict[str, Any]:
+        return await self.service.answer(actor, command)
+
+    def submit(self, actor: Actor, command: c.Decided, lane: object) -> list[Any]:
+        """What the command is answered, in time."""
+        answers: list[Any] = []
+        assert self.service.submit_at_hand(actor, command, lane, answers.append)
+        return answers
+
+    async def texts(self) -> list[str]:
+        events = await self.store.events(ROOM, after=0, to=1_000, limit=1_000)
+        return [event.message.text for event in events if hasattr(event, "message") and event.message]
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    house = House(tmp_path)
+    await house.furnish()
+    yield house
+    house.policy.opinion.set()
+    await house.service.close()
+
+
+async def test_one_lane_keeps_its_order_however_slow_a_verdict_is(house: House) -> None:
+    first = house.submit(BOB, c.MessageSend(room=ROOM, text="slow @ann"), "lane")
+    await asyncio.sleep(0)  # the host looks the name up
+    second = house.submit(BOB, c.MessageSend(room=ROOM, text="quick"), "lane")
+    other = house.submit(ANN, c.MessageSend(room=ROOM, text="another's"), "other lane")
+    await house.policy.asked.wait()
+    await house.do(ANN, c.MessageSend(room=ROOM, text="later"))
+    assert (first, second, len(other)) == ([], [], 1)
+    house.policy.opinion.set()
+    await house.service.settle()
+    assert await house.texts() == ["another's", "later", "slow @ann", "quick"]
+    assert len(first) == len(second) == 1
+
+
+async def test_a_failed_write_leaves_those_alone_whose_verdict_is_awaited(house: House) -> None:
+    house.store.failures = 1
+    quick = asyncio.create_task(house.do(ANN, c.MessageSend(room=ROOM, text="quick")))
+    judged = house.submit(BOB, c.MessageSend(room=ROOM, text="slow"), "bob")
+    behind = house.submit(BOB, c.MessageSend(room=ROOM, text="behind"), "bob")
+    with pytest.raises(Rejected) as failed:
+        await quick
+    assert failed.value.code == "unavailable"
+    assert house.policy.asked.is_set()
+    assert judged == behind == []
+    house.policy.opinion.set()
+    await house.service.settle()
+    assert [type(answer) for answer in (*judged, *behind)] == [dict, dict]
+    assert await house.texts() == ["slow", "behind"]
+
+
+async def test_all_that_was_sent_before_is_answered_again_at_once(house: House) -> None:
+    """A client that comes back repeats all that it has had no reply to."""
+    sent = [c.MessageSend(room=ROOM, text=f"text {i}", key=f"key {i}") for i in range(20)]
+    first = [await house.do(BOB, command) for command in sent]
+    new = c.MessageSend(room=ROOM, text="new", key="new")
+    *again, last = await asyncio.gather(*(house.do(BOB, command) for command in (*sent, new)))
+    assert again == [reply | {"duplicate": True} for reply in first]
+    assert "duplicate" not in last
+    assert await house.texts() == [*(command.text for command in sent), "new"]
+
+
+async def test_nobody_is_refused_for_what_was_never_written(house: House) -> None:
+    mute = c.MemberMute(room=ROOM, user="bob", key="mute")
+    await house.do(ANN, mute)
+    await house.do(ANN, c.MemberUnmute(room=ROOM, user="bob"))
+    repeated, _ = await asyncio.gather(house.do(ANN, mute), house.do(BOB, c.MessageSend(room=ROOM, text="not muted")))
+    assert repeated["duplicate"]
+    assert await house.texts() == ["not muted"]
