@@ -27,7 +27,7 @@ from rooms.actors import Actor
 from rooms.decide import Limits
 from rooms.effects import Effect
 from rooms.errors import Rejected, not_found
-from rooms.events import Logged
+from rooms.events import Logged, MessageCreated
 from rooms.ids import Millis
 from rooms.permissions import authorize
 from rooms.room import Room
@@ -82,7 +82,7 @@ class Service:
         self.joining = Joining(self, bounds.recover_events, bounds.recover_bytes)
         self.aftermath = Aftermath(self.hub, self.users, broker, recorded)
         self.typing: set[tuple[str, str]] = set()
-        """Rooms and users of whom typing was told since the last tick."""
+        """Rooms and users of whom typing was told since the last tick, or since they last sent what they typed."""
         self._upkeep = Upkeep(self)
         self._guesses = Throttle(bounds.invite_guesses_per_minute, 60_000)
         self._reactions = Throttle(bounds.reactions_per_second, 1_000)
@@ -222,6 +222,9 @@ class Service:
     # What follows a commit
 
     def committed(self, host: Host, events: Sequence[Logged], effects: Sequence[tuple[Effect, int | None]]) -> None:
+        for event in events:
+            if isinstance(event, MessageCreated):
+                self.typing.discard((event.room, event.by.id))
         self.aftermath.committed(host, events, effects)
 
     def recheck(self, room: str, listener: Listener) -> None:
