@@ -4,17 +4,15 @@ An input is read as a script: a command of some type, its fields given values of
 MessagePack, perhaps spoilt. Decoding must end in a command or in a BadCommand, whose reply can be written.
 """
 
-import argparse
-import sys
-import tempfile
 from typing import Any, get_args
 
 import msgspec
 
-from realtime.gateway.codecs import JSON, MSGPACK, BadCommand
+from realtime.gateway.codecs import JSON, MSGPACK, BadCommand, Codec
 from rooms.commands import AnyCommand, Command
 from rooms.errors import CODES
 from tests.fuzz.frames import Script
+from tests.fuzz.guided import run
 
 KINDS: tuple[Any, ...] = get_args(AnyCommand)
 WORDS = ("r", "g.lobby", "ann", "", "0", "é你🙂", "\u202e", "\x00", "a" * 70, "a" * 70_000, "public", "group", "member")
@@ -71,23 +69,5 @@ def target(data: bytes) -> None:
         assert command.id is None or 1 <= command.id <= 2**53 - 1
 
 
-def main() -> None:
-    import atheris  # type: ignore[import-untyped]  # noqa: PLC0415 - untyped; the tests import only `target`
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=60)
-    seconds = parser.parse_args().seconds
-    for function in (target, written, value, type(JSON).decode, type(JSON)._invalid):
-        atheris.instrument_func(function)
-    options = [
-        f"-max_total_time={seconds}",
-        f"-artifact_prefix={tempfile.gettempdir()}/",
-        "-max_len=1024",
-        "-rss_limit_mb=1024",
-    ]
-    atheris.Setup([sys.argv[0], *options], target)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    run(target, [(Codec, "decode"), (Codec, "_invalid")], __doc__)

@@ -4,12 +4,11 @@ An input is read as a script: valid frames, spoilt frames and raw bytes, cut int
 end in messages or in a Violation, say the same however the bytes are cut, and hold no more than its bound.
 """
 
-import argparse
 import sys
-import tempfile
 
 from realtime.gateway import frames
-from realtime.gateway.frames import BINARY, CLOSE, TEXT, FrameParser, Violation, read_close
+from realtime.gateway.frames import BINARY, CLOSE, TEXT, FrameParser, Violation
+from tests.fuzz.guided import run
 
 MAX_MESSAGE = 2048
 # What a parser may hold beyond its fragments: one frame's header, and bytearray's slack of an eighth.
@@ -96,33 +95,15 @@ def target(data: bytes) -> None:
             payload.decode()
 
 
-def main() -> None:
-    import atheris  # type: ignore[import-untyped]  # noqa: PLC0415 - untyped; the tests import only `target`
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=60)
-    seconds = parser.parse_args().seconds
-    atheris.instrument_func(target)
-    for method in (
-        FrameParser.feed,
-        FrameParser._read_header,
-        frames._Partial.add,
-        frames._read_extended_length,
-        read_close,
-    ):
-        atheris.instrument_func(method)
-    atheris.Setup(
-        [
-            sys.argv[0],
-            f"-max_total_time={seconds}",
-            f"-artifact_prefix={tempfile.gettempdir()}/",
-            "-max_len=4096",
-            "-rss_limit_mb=1024",
-        ],
-        target,
-    )
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    run(
+        target,
+        [
+            (FrameParser, "feed"),
+            (FrameParser, "_read_header"),
+            (frames._Partial, "add"),
+            (frames, "_read_extended_length"),
+            (frames, "read_close"),
+        ],
+        __doc__,
+    )

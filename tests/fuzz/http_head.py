@@ -5,11 +5,8 @@ to the protocol on a transport that only records. Nothing may be raised or logge
 one of the few there are, and what the protocol holds stays within its bounds.
 """
 
-import argparse
 import asyncio
 import re
-import sys
-import tempfile
 from typing import Any, cast
 
 from starlette.types import Receive, Scope, Send
@@ -21,6 +18,7 @@ from realtime.gateway import addresses
 from realtime.gateway.addresses import parse_networks
 from realtime.gateway.http_edge import HttpLimits
 from realtime.gateway.http_protocol import GatewayHttpProtocol, http_class
+from tests.fuzz import guided
 from tests.fuzz.frames import Script
 
 LIMITS = HttpLimits(head_bytes=512, body_bytes=2048, pipelined=4)
@@ -214,35 +212,14 @@ def target(data: bytes) -> None:
     run(data)
 
 
-def main() -> None:
-    import atheris  # type: ignore[import-untyped]  # noqa: PLC0415 - untyped; the tests import only `target`
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=60)
-    seconds = parser.parse_args().seconds
-    for owner, name in (
-        *(
-            (GatewayHttpProtocol, name)
-            for name in vars(GatewayHttpProtocol)
-            if callable(getattr(GatewayHttpProtocol, name))
-        ),
+def methods() -> list[tuple[Any, str]]:
+    own = [name for name, value in vars(GatewayHttpProtocol).items() if callable(value) and not name.startswith("__")]
+    return [
+        *((GatewayHttpProtocol, name) for name in own),
         (addresses, "client_address"),
         (addresses, "parse_address"),
-    ):
-        if not name.startswith("__"):
-            setattr(owner, name, atheris.instrument_func(getattr(owner, name)))
-    atheris.Setup(
-        [
-            sys.argv[0],
-            f"-max_total_time={seconds}",
-            f"-artifact_prefix={tempfile.gettempdir()}/",
-            "-max_len=4096",
-            "-rss_limit_mb=1024",
-        ],
-        target,
-    )
-    atheris.Fuzz()
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    guided.run(target, methods(), __doc__)
