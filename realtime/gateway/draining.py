@@ -18,8 +18,7 @@ async def drain(door: Door, end_streams: Callable[[], None], within_ms: int, dra
     for endpoint in list(door.endpoints):
         endpoint.tell({"type": "reconnect", "within_ms": within_ms})
     await _until_empty(door.endpoints, within_ms / 1_000)
-    for endpoint in list(door.endpoints):
-        endpoint.connection.pause_reading()
+    door.leave()
     await door.settle()
     end_streams()
     for endpoint in list(door.endpoints):

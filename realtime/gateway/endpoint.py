@@ -1,6 +1,7 @@
 """One WebSocket client: its session driven by what arrives, its rooms heard, its deadlines kept."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
@@ -15,6 +16,7 @@ from realtime.gateway.codecs import BY_SUBPROTOCOL, JSON_SUBPROTOCOL, MSGPACK_SU
 from realtime.gateway.error_log import describe
 from realtime.gateway.handshake import Handshake, Refused
 from realtime.gateway.origins import is_local, origin_allowed
+from realtime.gateway.pacing import Pacing
 from realtime.gateway.session import Ended, Limits, Phase, Session
 from realtime.gateway.websocket import Connection
 from realtime.gateway.wheel import Wheel
@@ -87,6 +89,11 @@ class Door:
         self.endpoints: set[Endpoint] = set()
         self.tasks: set[asyncio.Task[None]] = set()
 
+    def leave(self) -> None:
+        """Takes nothing more from any client."""
+        for endpoint in self.endpoints:
+            endpoint.leave()
+
     async def settle(self) -> None:
         """Returns when every command taken so far has been answered."""
         while self.tasks or self.service.busy:
@@ -116,6 +123,7 @@ class Endpoint:
         "_door",
         "_expires_ms",
         "_identity",
+        "_pacing",
         "_warned",
         "actor",
         "connection",
@@ -136,6 +144,7 @@ class Endpoint:
         self._identity: Identity | None = None
         self._expires_ms = 0
         self._warned = False
+        self._pacing: Pacing | None = None
 
     @property
     def user(self) -> str:
@@ -143,7 +152,8 @@ class Endpoint:
 
     @property
     def unsent(self) -> int:
-        return self.connection.unsent
+        """Bytes that wait for a slow client, without the reply that it is to take next."""
+        return self.connection.unsent - (self._pacing.unsent if self._pacing is not None else 0)
 
     @property
     def identity(self) -> Identity | None:
@@ -169,7 +179,13 @@ class Endpoint:
             self.connection.close(ended.code, ended.reason)
 
     def writable(self) -> None:
-        """The hub looks at `unsent` itself."""
+        if self._pacing is not None:
+            self._pacing.drained()
+
+    def leave(self) -> None:
+        self.connection.pause_reading()
+        if self._pacing is not None:
+            self._pacing.leave()
 
     def closed(self, code: int, reason: str) -> None:
         door = self._door
@@ -178,6 +194,8 @@ class Endpoint:
         for room in self.rooms:
             door.service.hub.remove(room, self)
         self.rooms.clear()
+        if self._pacing is not None:
+            self._pacing.drained()
         if self.actor.user:
             door.service.users.disconnect(self.actor.user, self)
         door.metrics.closed(code)
@@ -202,13 +220,15 @@ class Endpoint:
     def write(self, frames: bytes) -> bool:
         return self.connection.write(frames)
 
-    def tell(self, event: dict[str, Any]) -> None:
-        """Writes an object of any size, unless what was written before is still too much."""
+    def tell(self, event: dict[str, Any], *, asked: bool = False) -> None:
+        """Writes an object of any size, unless what was written before, beside what was `asked`, is too much yet."""
         limit = self._door.welcome.unsent_bytes
-        if limit and self.connection.unsent > limit:
+        if limit and self.unsent > limit:
             self.too_slow()
-        else:
-            self.connection.write(self.session.codec.framed(event))
+            return
+        frame = self.session.codec.framed(event)
+        if not self.connection.write(frame) and asked and self._pacing is not None:
+            self._pacing.filled(len(frame))
 
     def logged_out(self) -> None:
         asyncio.get_running_loop().call_soon(self.connection.close, 3500, "logged out")
@@ -223,7 +243,9 @@ class Endpoint:
     def _ok(self, command: c.AnyCommand, reply: dict[str, Any]) -> None:
         self._door.metrics.command(str(command.__struct_config__.tag), "ok")
         if command.id is not None:
-            self.tell({"type": "ok", "id": command.id, **reply})
+            self.tell(
+                {"type": "ok", "id": command.id, **reply}, asked=isinstance(command, c.Query | c.RoomJoin | c.ReadMark)
+            )
 
     def _refuse(self, command_id: int | None, rejected: Rejected, name: str) -> None:
         self._door.metrics.command(name, rejected.code)
@@ -287,7 +309,7 @@ class Endpoint:
             case c.Ping():
                 self._answered(command, {"server_time": self._door.clock()})
             case c.RoomJoin():
-                await self._join(command)
+                await self._paced(command, self._join)
             case c.RoomLeave():
                 self.rooms.discard(command.room)
                 self._door.service.hub.remove(command.room, self)
@@ -300,7 +322,15 @@ class Endpoint:
                 self._answered(command, {"ticket": ticket})
             case _:
                 self._anybody(command)
-                self._answered(command, await self._door.service.answer(self.actor, command))
+                await self._paced(command, self._ask)
+
+    async def _paced(self, command: c.AnyCommand, answer: Callable[[Any], Awaitable[None]]) -> None:
+        if self._pacing is None:
+            self._pacing = Pacing()
+        await self._pacing.answer(command, answer)
+
+    async def _ask(self, command: c.AnyCommand) -> None:
+        self._answered(command, await self._door.service.answer(self.actor, command))
 
     def _anybody(self, command: c.AnyCommand) -> None:
         """Raises Rejected for a viewer without a name, who may only listen."""
@@ -322,6 +352,9 @@ class Endpoint:
         if self.connection.closing:
             self.rooms.discard(command.room)
             self._door.service.hub.remove(command.room, self)
+        else:
+            # Who was sent away while the past was read, and may come back at once, has just done so.
+            self.rooms.add(command.room)
         self._advance(command)
 
     def _advance(self, command: c.AnyCommand) -> None:
@@ -341,7 +374,8 @@ class Endpoint:
                 raise Ended(3013 if rejected.code == "too_many" else 1013, rejected.message) from None
             self._say_unauthorized(rejected)
             return
-        except ports.Unavailable:
+        except ports.Unavailable as error:
+            self.tell(unavailable(error).reply(None))
             raise Ended(1013, "try again later") from None
         if self.connection.closing:
             if self.actor.user:
@@ -400,9 +434,11 @@ class Endpoint:
         self._expires_ms, self._warned = identity.expires_ms, False
         self._await_expiry()
         for room in list(self.rooms):
-            door.service.recheck(room, self)
+            await door.service.recheck(room, self)
         self._answered(command, {})
 
     def _await_expiry(self) -> None:
+        if self.connection.closing:
+            return  # `closed` may have been called already, and nothing else would take it off the wheel.
         left = self._expires_ms - self._door.clock()
         self._door.wheel.after(self, max(0, left if self._warned else left - EXPIRING_MS) / 1_000)
