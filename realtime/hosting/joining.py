@@ -51,18 +51,21 @@ class Joining:
         pos, viewer = host.room.pos, host.room.viewer(actor)
         try:
             missed = await self._missed(host, command.since.pos, pos, viewer)
+            # While the past was read, the actor may have been sent away, and the listener with them; or have shown
+            # another token; or the room was loaded anew, and knows only some of its people.
+            actor = listener.actor
+            host = await around.directory.enter(command.room, actor)
+            authorize(host.room, actor, command, around.clock())
         except BaseException:
             around.hub.remove(command.room, listener)
             raise
-        # While the past was read, the actor may have been sent away, and the listener with them.
-        authorize(host.room, actor, command, around.clock())
+        around.hub.flush(channel)
         if not around.hub.listening(command.room, listener):
             channel = around.hub.channel(command.room, host.epoch)
             missed = None
         if missed is None or not around.hub.catching_up(channel, listener):
             self._start(host, channel, actor, listener, reply)
             return
-        around.hub.flush(channel)
         reply(self._shown(host, actor, pos, missed))
         around.hub.caught_up(channel, listener, replace(viewer, role=host.room.role(actor)))
 

@@ -227,16 +227,15 @@ class Service:
                 self.typing.discard((event.room, event.by.id))
         self.aftermath.committed(host, events, effects)
 
-    def recheck(self, room: str, listener: Listener) -> None:
-        """The listener's actor has changed: they go on seeing what they now may see of the room."""
-        host = self.directory.hosts.get(room)
-        if host is None:
-            return
-        if host.room.admits(listener.actor, self.clock()):
-            self.hub.set_viewer(room, listener, host.room.viewer(listener.actor))
+    async def recheck(self, room: str, listener: Listener) -> None:
+        """The listener's actor has changed: they go on seeing what they now may see of the room. Raises Unavailable."""
+        try:
+            host = await self.directory.enter(room, listener.actor)
+        except Rejected:
+            if self.hub.remove(room, listener):
+                listener.expelled(room, {"type": "room.removed", "room": room, "code": "revoked"})
         else:
-            self.hub.remove(room, listener)
-            listener.expelled(room, {"type": "room.removed", "room": room, "code": "revoked"})
+            self.hub.set_viewer(room, listener, host.room.viewer(listener.actor))
 
     def _emptied(self, room: str) -> None:
         host = self.directory.hosts.get(room)

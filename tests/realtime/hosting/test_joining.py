@@ -1,0 +1,175 @@
+"""What may happen to a room, and to who joins it, while the joining reads the past."""
+
+import itertools
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from realtime.brokers.memory import MemoryBroker
+from realtime.fanout import hub
+from realtime.hosting.service import Bounds, Service
+from realtime.metrics import Metrics
+from realtime.stores import reads
+from realtime.stores.sqlite import SQLiteStore
+from rooms import commands as c
+from rooms.actors import Actor
+from rooms.decide import Limits
+from rooms.drafts import Draft, Verdict
+from rooms.errors import Rejected
+from rooms.events import Logged
+
+OWNER, BOB = Actor(user="owner", name="Owner"), Actor(user="bob", name="Bob")
+BOUNDS = Bounds(
+    recover_events=1_000,
+    recover_bytes=1_000_000,
+    presence_names=200,
+    unsent_bytes=0,
+    invite_guesses_per_minute=0,
+    reactions_per_second=0,
+)
+
+
+class AllowAll:
+    def judge(self, draft: Draft) -> Verdict:
+        return Verdict("allow", "test")
+
+
+class Meanwhile:
+    """A store that does something between reading events and giving them."""
+
+    def __init__(self, store: SQLiteStore):
+        self._store = store
+        self.act: Callable[[], Any] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def events(self, room: str, *, after: int, to: int, limit: int) -> list[Logged]:
+        found = await self._store.events(room, after=after, to=to, limit=limit)
+        act, self.act = self.act, None
+        if act is not None and (waiting := act()) is not None:
+            await waiting
+        return found
+
+
+class Ear:
+    """A listener; what it heard is in `heard`."""
+
+    unsent = 0
+
+    def __init__(self, actor: Actor):
+        self.actor = actor
+        self.user = actor.user
+        self.form = self
+        self.heard: list[dict[str, Any]] = []
+
+    def event(self, event: object, epoch: str) -> bytes:
+        return msgspec.json.encode(event) + b"\n"
+
+    def write(self, frames: bytes) -> bool:
+        self.heard += map(msgspec.json.decode, frames.splitlines())
+        return True
+
+    def expelled(self, room: str, notice: dict[str, Any]) -> None:
+        self.heard.append(notice)
+
+    def too_slow(self) -> None:
+        raise AssertionError("nothing is slow here")
+
+
+class House:
+    """A private room of two, as after a start that brings along no people but owners and moderators."""
+
+    def __init__(self, folder: Path):
+        clock = itertools.count(1_700_000_000_000).__next__
+        self.store = Meanwhile(SQLiteStore(folder / "galaxy.db", clock))
+        store: Any = self.store
+        self.service = Service(store, MemoryBroker(), AllowAll(), clock, Limits(), BOUNDS, lambda: None, Metrics())
+        self.room = ""
+        self.bob = Ear(BOB)
+
+    async def furnish(self) -> None:
+        await self.store.open()
+        answer = self.service.answer
+        made = await answer(OWNER, c.RoomCreate(kind="group", title="Room", visibility="private"))
+        self.room = made["room"].id
+        code = (await answer(OWNER, c.InviteCreate(room=self.room)))["code"]
+        await answer(BOB, c.InviteAccept(code=code))
+        await self.say("hello")
+
+    async def say(self, text: str) -> None:
+        await self.service.answer(OWNER, c.MessageSend(room=self.room, text=text))
+
+    async def join(self, ear: Ear, since: int | None = None) -> dict[str, Any]:
+        replies: list[dict[str, Any]] = []
+        epoch = self.service.directory.hosts[self.room].epoch
+        command = c.RoomJoin(room=self.room, since=None if since is None else c.Since(epoch, since))
+        await self.service.joining.join(ear.actor, command, ear, replies.append)
+        (reply,) = replies
+        return reply
+
+    async def reload(self) -> None:
+        """As after a failed write."""
+        loaded = await self.store.load(self.room)
+        self.service.directory.hosts[self.room].room = loaded.room
+
+
+@pytest.fixture
+async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    monkeypatch.setattr(reads, "ALL_PEOPLE", 0)
+    house = House(tmp_path)
+    await house.furnish()
+    yield house
+    await house.service.close()
+
+
+async def test_too_much_at_the_last_moment_is_no_recovery(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "CATCH_UP_EVENTS", 2)
+    house.store.act = lambda: house.service.hub.publish(house.room, [{"type": "typing"}] * 3)
+    reply = await house.join(house.bob, since=1)
+    assert (reply["recovered"], reply["events"]) == (False, [])
+    await house.say("after")
+    await house.service.answer(BOB, c.MessageSend(room=house.room, text="to come behind it"))
+    assert [event["pos"] for event in house.bob.heard if "pos" in event][:1] == [reply["pos"] + 1]
+
+
+async def test_a_room_that_is_loaded_anew_meanwhile_still_knows_its_members(house: House) -> None:
+    house.store.act = house.reload
+    reply = await house.join(house.bob, since=1)
+    assert reply["recovered"]
+    assert reply["you"]["role"] == "member"
+
+
+async def test_a_new_token_keeps_a_member_of_a_room_that_was_loaded_anew(house: House) -> None:
+    await house.join(house.bob)
+    await house.reload()
+    await house.service.recheck(house.room, house.bob)
+    assert house.service.hub.listening(house.room, house.bob)
+    assert house.bob.heard == []
+
+
+async def test_rights_that_a_new_token_no_longer_grants_end_with_it(house: House) -> None:
+    ear = Ear(Actor(user="guest", name="Guest", granted={house.room: "moderator"}))
+    await house.join(ear)
+    ear.actor = Actor(user="guest", name="Guest")
+    await house.service.recheck(house.room, ear)
+    assert not house.service.hub.listening(house.room, ear)
+    assert [event["code"] for event in ear.heard if event["type"] == "room.removed"] == ["revoked"]
+
+
+async def test_a_token_that_changes_while_the_past_is_read_counts(house: House) -> None:
+    ear = Ear(Actor(user="guest", name="Guest", granted={house.room: "moderator"}))
+    await house.join(ear)
+
+    def refresh() -> Any:
+        ear.actor = Actor(user="guest", name="Guest")
+        return house.service.recheck(house.room, ear)
+
+    house.store.act = refresh
+    with pytest.raises(Rejected) as refused:
+        await house.join(ear, since=1)
+    assert refused.value.code == "not_found"
+    assert not house.service.hub.listening(house.room, ear)
