@@ -35,10 +35,15 @@ def browser() -> Iterator[Browser]:
 class Window:
     """One person's browser window. What the page's scripts throw, or its policy blocks, is kept in `faults`."""
 
-    def __init__(self, browser: Browser, url: str, name: str, *, width: int = 1280, height: int = 800):
+    def __init__(
+        self, browser: Browser, url: str, name: str, *, width: int = 1280, height: int = 800, dark: bool = False
+    ):
         self.name = name
         self.context: BrowserContext = browser.new_context(
-            viewport={"width": width, "height": height}, locale="en-GB", permissions=["clipboard-read"]
+            viewport={"width": width, "height": height},
+            locale="en-GB",
+            color_scheme="dark" if dark else "light",
+            permissions=["clipboard-read"],
         )
         self.context.set_default_timeout(PATIENCE_MS)
         self.page: Page = self.context.new_page()
@@ -178,8 +183,7 @@ def test_two_people_talk_in_a_private_room(browser: Browser, server: ServerProce
 
 
 def test_the_lobby_on_a_phone_in_the_dark(browser: Browser, server: ServerProcess) -> None:
-    cem = Window(browser, server.url, "Cem", width=390, height=844)
-    cem.page.emulate_media(color_scheme="dark")
+    cem = Window(browser, server.url, "Cem", width=390, height=844, dark=True)
     cem.picture("phone-rooms")
     cem.page.goto(f"{server.url}/#/room/g.lobby")
     expect(cem.at("room-title")).to_have_text("Lobby")
