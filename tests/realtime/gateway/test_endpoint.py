@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from realtime.gateway.endpoint import Endpoint
 from realtime.stores.sqlite import SQLiteStore
@@ -16,9 +17,12 @@ from tests.support.server import NO_LIMITS, serving, token
 GROUP = {"kind": "group", "title": "Group", "visibility": "public"}
 
 
-@pytest.fixture
-async def url(tmp_path: Path) -> AsyncIterator[str]:
-    async with serving(tmp_path, NO_LIMITS) as server:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    async with serving(tmp_path_factory.mktemp("identity"), NO_LIMITS) as server:
         yield server.url
 
 
