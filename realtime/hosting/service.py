@@ -246,8 +246,16 @@ class Service:
 
     async def arrive(self, actor: Actor, issued: Millis | None, recipient: Recipient) -> None:
         """Counts a connection of the user in. Raises Rejected(`unauthorized`), Unavailable."""
+        ends = self.users.ends
         await self.check_profile(actor, issued)
         await self.users.connect(actor.user, actor.name, recipient)
+        if self.users.ends != ends:
+            # Somebody has logged out meanwhile: perhaps this user, before the connection counted as theirs.
+            try:
+                await self.check_profile(actor, issued)
+            except BaseException:
+                self.users.disconnect(actor.user, recipient)
+                raise
 
     async def check_profile(self, actor: Actor, issued: Millis | None) -> None:
         """Carries a changed name or avatar to those who see it.

@@ -24,18 +24,21 @@ class Recipient(Protocol):
 
 
 class _Read(Struct):
-    """A member's read state, kept up while the user is online. `stale`: only the store knows."""
+    """A member's read state, kept up while the user is online. `stale`: only the store knows. `seen` counts the
+    messages that the store had when it was read.
+    """
 
     pos: int
     n: int
     mentions: int
     stale: bool = False
+    seen: int = 0
 
 
 class OnlineUser:
     """One user, from the first connection to the last."""
 
-    __slots__ = ("changed", "id", "mentioned", "name", "reads", "recipients")
+    __slots__ = ("changed", "id", "mentioned", "moved", "name", "reads", "recipients")
 
     def __init__(self, user: str, name: str):
         self.id = user
@@ -45,6 +48,12 @@ class OnlineUser:
         self.changed: set[str] = set()
         self.mentioned: dict[str, int] = {}
         """Room → position of the latest mention, of which the user has not been told."""
+        self.moved: set[str] | None = None
+        """While the memberships are being read: the rooms that the user has joined or left meanwhile."""
+
+    def note(self, room: str) -> None:
+        if self.moved is not None:
+            self.moved.add(room)
 
 
 class Users:
@@ -52,6 +61,8 @@ class Users:
 
     def __init__(self, store: ports.Store):
         self._store = store
+        self.ends = 0
+        """How often users have logged out everywhere."""
         self.online: dict[str, OnlineUser] = {}
         self._members: dict[str, set[OnlineUser]] = {}
         self._totals: dict[str, int] = {}
@@ -78,13 +89,16 @@ class Users:
         if online is None:
             online = self.online[user] = OnlineUser(user, name)
             online.recipients.add(recipient)
+            moved = online.moved = set()
             try:
                 states = await self._store.read_states(user)
             except ports.Unavailable:
                 self.disconnect(user, recipient)
                 raise
             for state in states:
-                self._follow(online, state)
+                if state.room not in moved:
+                    self._follow(online, state)
+            online.moved = None
         online.name = name
         online.recipients.add(recipient)
 
@@ -101,7 +115,11 @@ class Users:
     def _follow(self, online: OnlineUser, state: ports.ReadState) -> None:
         if self.online.get(online.id) is not online:
             return
-        online.reads[state.room] = _Read(state.pos, state.n, state.mentions)
+        # What has happened since the store was asked is not in its answer.
+        stale = state.total < self._totals.get(state.room, 0)
+        online.reads[state.room] = _Read(state.pos, state.n, state.mentions, stale, state.total)
+        if stale:
+            online.changed.add(state.room)
         self._members.setdefault(state.room, set()).add(online)
         self._totals[state.room] = max(self._totals.get(state.room, 0), state.total)
 
@@ -122,6 +140,7 @@ class Users:
         """The user has become a member: their connections learn of it within a second."""
         online = self.online.get(user)
         if online is not None:
+            online.note(room)
             online.reads[room] = _Read(0, 0, 0, stale=True)
             online.changed.add(room)
             self._members.setdefault(room, set()).add(online)
@@ -129,6 +148,7 @@ class Users:
     def parted(self, room: str, user: str) -> None:
         online = self.online.get(user)
         if online is not None:
+            online.note(room)
             self._unfollow(online, room)
 
     def message(self, event: MessageCreated) -> None:
@@ -139,26 +159,29 @@ class Users:
             return
         self._totals[event.room] = body.n
         author = self.online.get(event.by.id)
-        if author is not None and (read := author.reads.get(event.room)) is not None:
-            author.reads[event.room] = _Read(event.pos, body.n, 0, read.stale)
+        if author is not None and (read := author.reads.get(event.room)) is not None and read.pos < event.pos:
+            author.reads[event.room] = _Read(event.pos, body.n, 0, read.stale, read.seen)
         if body.mentions:
             self._mentioned(event, body.mentions, members)
         self._touched.add(event.room)
 
     def _mentioned(self, event: MessageCreated, mentions: Iterable[str], members: set[OnlineUser]) -> None:
-        for user in mentions:
-            for online in members if user == EVERYBODY else filter(None, [self.online.get(user)]):
-                read = online.reads.get(event.room)
-                if read is not None and online.id != event.by.id:
+        meant = members if EVERYBODY in mentions else {self.online[user] for user in mentions if user in self.online}
+        for online in meant:
+            read = online.reads.get(event.room)
+            if read is not None and online.id != event.by.id:
+                if event.message is not None and event.message.n > read.seen:
                     read.mentions += 1
-                    online.changed.add(event.room)
-                    online.mentioned[event.room] = event.pos
+                online.changed.add(event.room)
+                online.mentioned[event.room] = event.pos
 
     def rewritten(self, event: MessageEdited | MessageDeleted) -> None:
-        """A text changed or went: whom it mentioned may have one mention less."""
+        """A text changed or went: whom it mentioned may have one mention less, whom it mentions now one more."""
+        body = event.message if isinstance(event, MessageEdited) else None
+        mentions = body.mentions if body is not None else ()
         for online in self._members.get(event.room, ()):
             read = online.reads.get(event.room)
-            if read is not None and (read.mentions or isinstance(event, MessageEdited)):
+            if read is not None and (read.mentions or online.id in mentions or EVERYBODY in mentions):
                 read.stale = True
                 online.changed.add(event.room)
 
@@ -171,6 +194,7 @@ class Users:
 
     def end(self, user: str) -> None:
         """Ends all connections of a user who has logged out everywhere."""
+        self.ends += 1
         online = self.online.get(user)
         for recipient in list(online.recipients) if online else []:
             recipient.logged_out()
@@ -204,18 +228,27 @@ class Users:
             for room in rooms:
                 read = online.reads.get(room)
                 if read is not None and read.stale:
-                    await self._reread(online, room)
+                    await self._reread(online, room, read)
                     read = online.reads.get(room)
                 if read is not None:
                     rows.append(self._row(room, read))
             if rows:
                 self.tell(online.id, {"type": "user.changed", "rooms": rows})
 
-    async def _reread(self, online: OnlineUser, room: str) -> None:
-        states = await self._store.read_states(online.id, room)
-        if states and room in online.reads:
+    async def _reread(self, online: OnlineUser, room: str, before: _Read) -> None:
+        before.stale = False
+        try:
+            states = await self._store.read_states(online.id, room)
+        except ports.Unavailable:
+            before.stale = True
+            raise
+        read = online.reads.get(room)
+        if states and read is not None:
             self._follow(online, states[0])
-        elif not states:
+            if read.stale:  # again, meanwhile
+                online.reads[room].stale = True
+                online.changed.add(room)
+        elif not states and read is before:
             self._unfollow(online, room)
 
     def _row(self, room: str, read: _Read) -> dict[str, Any]:
