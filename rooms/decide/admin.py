@@ -97,6 +97,9 @@ def mute(room: Room, actor: Actor, role: Role, command: c.MemberMute, moment: Mo
 
 def unmute(room: Room, actor: Actor, role: Role, command: c.MemberUnmute, moment: Moment) -> Decision:
     check_below(room, role, command.user)
+    if command.user == actor.user and not actor.admin:
+        # Whose role the token grants does not rank below it as a member.
+        raise Rejected("forbidden", "Nobody can unmute themselves.", field="user")
     if not room.muted(command.user, moment.now):
         return Decision(reply={"duplicate": True})
     return _one(e.MemberUnmuted(**_about(room, actor, command.user, moment)))
@@ -128,7 +131,9 @@ def ban(room: Room, actor: Actor, role: Role, command: c.MemberBan, moment: Mome
         reason=command.reason,
         was_member=person is not None and person.member,
     )
-    return Decision(events=(banned, *chat.purge(room, room.by(actor), room.pos + 2, moment)), effects=effects)
+    seconds = command.purge_seconds
+    gone = chat.purge(room, room.by(actor), command.user, seconds, room.pos + 2, moment) if seconds else []
+    return Decision(events=(banned, *gone), effects=effects)
 
 
 def unban(room: Room, actor: Actor, command: c.MemberUnban, moment: Moment) -> Decision:

@@ -6,7 +6,7 @@ from rooms import commands as c
 from rooms import events as e
 from rooms.actors import Actor, By, Role, Viewer
 from rooms.decide.decision import Decision, Moment, Outcome
-from rooms.decide.needs import Release
+from rooms.decide.needs import MAX_PURGE, Release
 from rooms.drafts import Draft, Verdict
 from rooms.effects import AddPending, Effect, Pending, React, SpaceMessages, TakePending
 from rooms.errors import Rejected, not_found
@@ -237,11 +237,18 @@ def _publish(room: Room, pending: Pending, moment: Moment, outcome: Literal["app
     return Decision(events=(event,), effects=(TakePending(pending.id, author.user, outcome),), timed=True)
 
 
-def purge(room: Room, by: By, first_pos: int, moment: Moment) -> list[e.Logged]:
-    """The deletions that go with a ban, from position `first_pos` on."""
+def purge(room: Room, by: By, user: str, seconds: int, first_pos: int, moment: Moment) -> list[e.Logged]:
+    """The deletions that go with a ban, from position `first_pos` on: of what was looked up, and of what the room knows
+    better, as messages that are written together with the ban.
+    """
+    since = moment.now - seconds * 1_000
+    targets = set(moment.facts.purge)
+    for pos, message in room.messages.items():
+        if message is not None and message.by.id == user and message.at >= since:
+            (targets.discard if message.text is None else targets.add)(pos)
     return [
         e.MessageDeleted(room=room.id, pos=first_pos + i, at=moment.now, by=by, target=target)
-        for i, target in enumerate(moment.facts.purge)
+        for i, target in enumerate(sorted(targets, reverse=True)[:MAX_PURGE])
     ]
 
 

@@ -151,3 +151,17 @@ async def test_nobody_is_refused_for_what_was_never_written(house: House) -> Non
     answers = await asyncio.gather(house.do(ANN, mute), house.do(BOB, said))
     assert answers[0]["duplicate"]
     assert await house.texts() == ["not muted"]
+
+
+async def test_a_ban_takes_along_what_was_sent_in_the_same_batch(house: House) -> None:
+    await house.do(BOB, c.MessageSend(room=ROOM, text="before"))
+    deleted = await house.do(BOB, c.MessageSend(room=ROOM, text="deleted"))
+    await asyncio.gather(
+        house.do(BOB, c.MessageSend(room=ROOM, text="spam")),
+        house.do(BOB, c.MessageDelete(room=ROOM, target=deleted["pos"])),
+        house.do(ANN, c.MemberBan(room=ROOM, user="bob", purge_seconds=60)),
+    )
+    assert await house.texts() == []
+    events = await house.store.events(ROOM, after=0, to=1_000, limit=1_000)
+    targets = [event.target for event in events if event.__struct_config__.tag == "message.deleted"]
+    assert sorted(targets) == [3, 4, 5]

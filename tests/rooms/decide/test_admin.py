@@ -170,6 +170,15 @@ def test_nobody_bans_themselves() -> None:
         assert (refusal.code, refusal.field) == ("forbidden", "user")
 
 
+def test_nobody_unmutes_themselves() -> None:
+    stage = Stage()
+    granted = user("greta", granted={"r1": "moderator"})
+    stage.do(OLGA, c.MemberMute(room="r1", user="greta"))
+    refusal = stage.refusal(granted, c.MemberUnmute(room="r1", user="greta"))
+    assert (refusal.code, refusal.field) == ("forbidden", "user")
+    assert stage.refusal(granted, c.MessageSend(room="r1", text="hello")).code == "muted"
+
+
 def test_nobody_is_kicked_who_was_never_there(stage: Stage) -> None:
     refusal = stage.refusal(MOD, c.MemberKick(room="r1", user="bob"))
     assert (refusal.code, refusal.field) == ("not_found", "user")
