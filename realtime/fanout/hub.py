@@ -1,12 +1,15 @@
 """One message to many sockets: each room's events of a tick, encoded once per form and written to all who listen.
 
 All frames of a room that arise within one turn of the event loop are joined into one buffer per *form* (codec, and
-whether the viewer is staff), and that same buffer is written to every listener of the form. A listener that is still
-reading its past gets its own bounded queue until it has caught up.
+whether the viewer is staff), and that same buffer is written to every listener of the form. Then the room rests for a
+multiple of what that took, and what arises meanwhile is joined as well: however busy a room is, most of the loop's
+time is left to take and acknowledge commands. A listener that is still reading its past gets its own bounded queue
+until it has caught up.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from time import perf_counter
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -17,6 +20,9 @@ from rooms.visibility import differs, reach, visible
 
 CATCH_UP_EVENTS = 4_096
 """Events kept for a listener that is reading its past; more than that, and its recovery has failed."""
+
+REST = 2
+"""How long a room rests after a flush, as a multiple of what the flush took (docs/performance.md)."""
 
 
 class Form(Protocol):
@@ -72,6 +78,7 @@ class Channel:
         "groups",
         "left",
         "pending",
+        "rests_until",
         "room",
         "scheduled",
         "since",
@@ -87,8 +94,10 @@ class Channel:
         """The first position whose text a listener may read, where that is not all."""
         self.pending: list[Any] = []
         self.since = 0.0
-        """When the first pending event came, on the loop's clock."""
-        self.scheduled = False
+        """When the first pending event came, on `time.perf_counter`."""
+        self.rests_until = 0.0
+        """When what is published may be written, on the same clock."""
+        self.scheduled: asyncio.Handle | None = None
         self.users: dict[str, set[Listener]] = {}
         self.arrived: dict[str, str] = {}
         self.left: dict[str, str] = {}
@@ -121,7 +130,6 @@ class Hub:
         self._unsent_limit = unsent_limit
         self._changed = changed
         self._emptied = emptied
-        self._dirty: list[Channel] = []
 
     # Who listens
 
@@ -244,26 +252,24 @@ class Hub:
         if channel is None:
             return
         channel.pending.extend(events)
-        if not channel.scheduled and channel.pending:
-            channel.scheduled = True
+        if channel.scheduled is None and channel.pending:
+            channel.since = perf_counter()
             loop = asyncio.get_running_loop()
-            channel.since = loop.time()
-            if not self._dirty:
-                loop.call_soon(self._flush_dirty)
-            self._dirty.append(channel)
-
-    def _flush_dirty(self) -> None:
-        dirty, self._dirty = self._dirty, []
-        for channel in dirty:
-            self.flush(channel)
+            if channel.rests_until > channel.since:
+                channel.scheduled = loop.call_later(channel.rests_until - channel.since, self.flush, channel)
+            else:
+                channel.scheduled = loop.call_soon(self.flush, channel)
 
     def flush(self, channel: Channel) -> None:
         """Writes what is pending in the channel now."""
-        channel.scheduled = False
+        if channel.scheduled is not None:
+            channel.scheduled.cancel()
+            channel.scheduled = None
         events = channel.pending
         if not events:
             return
         channel.pending = []
+        began = perf_counter()
         self.counters.flushes += 1
         special = self._special(channel, events)
         slow: list[Listener] = []
@@ -285,7 +291,9 @@ class Hub:
         for listener in slow:
             self.counters.slow += 1
             listener.too_slow()
-        self._flushed(asyncio.get_running_loop().time() - channel.since)
+        now = perf_counter()
+        channel.rests_until = now + REST * (now - began)
+        self._flushed(now - channel.since)
 
     def _special(self, channel: Channel, events: list[Any]) -> dict[Listener, Viewer]:
         """Listeners who see one of the events in another form than their group: whom it concerns, and whose history

@@ -107,13 +107,80 @@ async def test_one_buffer_for_all_of_a_form(house: House) -> None:
 
 
 async def test_publishing_writes_within_the_turn_of_the_loop(house: House) -> None:
-
     ear = house.listen("bob")
     house.hub.publish("r", [said(1)])
     house.hub.publish("r", [said(2)])
     assert ear.buffers == []
     await asyncio.sleep(0)
     assert len(ear.buffers) == 1
+
+
+class Clock:
+    """Stands still but for those who move it."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class SlowEar(Ear):
+    """Writing to it takes `seconds` of the clock."""
+
+    def __init__(self, clock: Clock, seconds: float):
+        super().__init__("slow")
+        self.clock = clock
+        self.seconds = seconds
+
+    def write(self, frames: bytes) -> bool:
+        self.clock.now += self.seconds
+        return super().write(frames)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(hub_module, "perf_counter", clock)
+    return clock
+
+
+async def test_a_room_rests_after_writing_and_joins_what_comes_meanwhile(house: House, clock: Clock) -> None:
+    ear = SlowEar(clock, 0.005)
+    house.hub.add(house.channel, ear, Viewer("slow", Role.MEMBER, 1))
+    house.say(said(1))
+    house.hub.publish("r", [said(2)])
+    await asyncio.sleep(0)
+    house.hub.publish("r", [said(3)])
+    assert len(ear.buffers) == 1
+    async with asyncio.timeout(10):
+        while len(ear.buffers) == 1:  # noqa: ASYNC110 - the ear tells nobody
+            await asyncio.sleep(0.001)
+    assert [event["pos"] for event in ear.heard] == [1, 2, 3]
+    assert len(ear.buffers) == 2
+
+
+async def test_a_rest_ends_when_somebody_comes_or_goes(house: House, clock: Clock) -> None:
+    ear = SlowEar(clock, 1_000.0)
+    house.hub.add(house.channel, ear, Viewer("slow", Role.MEMBER, 1))
+    house.say(said(1))
+    house.hub.publish("r", [said(2)])
+    bob = house.listen("bob")
+    assert [event["pos"] for event in ear.heard] == [1, 2]
+    house.hub.publish("r", [said(3)])
+    house.hub.remove("r", bob)
+    assert [event["pos"] for event in bob.heard] == [3]
+
+
+async def test_a_room_that_has_rested_writes_at_once(house: House, clock: Clock) -> None:
+    ear = SlowEar(clock, 10.0)
+    house.hub.add(house.channel, ear, Viewer("slow", Role.MEMBER, 1))
+    house.say(said(1))
+    clock.now += hub_module.REST * 10.0
+    house.hub.publish("r", [said(2)])
+    await asyncio.sleep(0)
+    assert [event["pos"] for event in ear.heard] == [1, 2]
+    assert house.flushed[-1] == 10.0
 
 
 async def test_reasons_are_for_moderators_and_the_one_concerned(house: House) -> None:
