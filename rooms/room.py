@@ -123,6 +123,11 @@ class Room:
             for pos in list(self.messages)[:messages]:
                 del self.messages[pos]
 
+    def forget_person(self, user: str) -> None:
+        """What was known of them is not so any more: look them up again."""
+        self.whole = False
+        self.people.pop(user, None)
+
     def knows_person(self, user: str) -> bool:
         return self.whole or user in self.people
 

@@ -354,7 +354,7 @@ class Host:
                     _answer(entry, _repeat(result))
                 case ports.Refused(effect):
                     if isinstance(effect, SpaceMessages):
-                        self.room.people.pop(effect.user, None)
+                        self.room.forget_person(effect.user)
                     _answer(entry, _unmet(effect))
                 case ports.NotTried():
                     again.append(entry)

@@ -18,6 +18,7 @@ from rooms.actors import Actor
 from rooms.decide import Limits
 from rooms.drafts import Draft, Verdict
 from rooms.errors import Rejected
+from rooms.settings import SettingsPatch
 
 ROOM = "r"
 ANN, BOB = Actor(user="ann", name="Ann", admin=True), Actor(user="bob", name="Bob")
@@ -73,6 +74,12 @@ class House:
         self.store = Failing(SQLiteStore(folder / "galaxy.db", clock))
         store: Any = self.store
         self.service = Service(store, MemoryBroker(), self.policy, clock, Limits(), BOUNDS, lambda: None, Metrics())
+
+    def another_node(self) -> Service:
+        store: Any = self.store
+        return Service(
+            store, MemoryBroker(), self.policy, self.service.clock, Limits(), BOUNDS, lambda: None, Metrics()
+        )
 
     async def furnish(self) -> None:
         await self.store.open()
@@ -165,3 +172,14 @@ async def test_a_ban_takes_along_what_was_sent_in_the_same_batch(house: House) -
     events = await house.store.events(ROOM, after=0, to=1_000, limit=1_000)
     targets = [event.target for event in events if event.__struct_config__.tag == "message.deleted"]
     assert sorted(targets) == [3, 4, 5]
+
+
+async def test_slow_mode_that_another_node_knows_of_costs_no_membership(house: House) -> None:
+    await house.do(ANN, c.RoomUpdate(room=ROOM, settings=SettingsPatch(slow_seconds=600)))
+    other = house.another_node()
+    await other.directory.host(ROOM)
+    await house.do(BOB, c.MessageSend(room=ROOM, text="here"))
+    for _ in range(2):
+        with pytest.raises(Rejected) as refused:
+            await other.answer(BOB, c.MessageSend(room=ROOM, text="there"))
+        assert refused.value.code == "slow_mode"
