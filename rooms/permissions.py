@@ -58,8 +58,8 @@ TABLE: dict[type[c.Command], Who] = {
 OWNERS_SETTINGS = frozenset({"write", "policy", "entitlement"})
 """Settings that moderators may not change; `policy` may be `none` only by a platform admin's choice."""
 
-OPEN_WHEN_CLOSED = (c.MessageDelete, c.ReportCreate, c.MemberLeave)
-"""What still works in a closed room: reading, taking a text away, reporting one, leaving."""
+OPEN_WHEN_CLOSED = (c.MessageDelete, c.MessageDeny, c.ReportCreate, c.MemberLeave)
+"""What still works in a closed room: reading, taking a text away, denying or reporting one, leaving."""
 
 
 def authorize(room: Room, actor: Actor, command: c.Command, now: Millis) -> Role:

@@ -14,6 +14,10 @@ from rooms.effects import AddPending, Effect, React, TakePending
 from rooms.room import FOREVER
 
 
+REACTED = 10_000
+"""Messages whose counts of reactions wait to be told; of more, the oldest is told with its next reaction."""
+
+
 class Aftermath:
     """Called with every commit, in the order of each room's log."""
 
@@ -41,6 +45,8 @@ class Aftermath:
                     self.resolved(author, pending_id, outcome, pos)
                 case React(target):
                     self.reacted[room.id, target] = None
+                    if len(self.reacted) > REACTED:
+                        self.reacted.popitem(last=False)
                 case _:
                     pass
         if events or effects:

@@ -9,7 +9,7 @@ from realtime import ports
 from realtime.fanout.hub import Hub
 from realtime.hosting.aftermath import Aftermath
 from realtime.hosting.directory import Directory
-from realtime.hosting.host import Entry
+from realtime.hosting.host import Entry, Host
 from realtime.hosting.presence import Presence
 from realtime.hosting.users import Users
 from rooms.decide import Release
@@ -20,6 +20,8 @@ log = structlog.get_logger("realtime.upkeep")
 
 TICK_SECONDS = 1.0
 RELEASE_SECONDS = 0.25
+RELEASED_TOGETHER = 256
+FAILED_SECONDS = 10.0
 KEPT_KEYS_MS = 24 * 3_600_000
 REACTIONS_A_TICK = 100
 """Messages whose counts of reactions are read and sent in one tick, over all live rooms; others wait for the next."""
@@ -81,8 +83,9 @@ class Upkeep:
             await asyncio.sleep(RELEASE_SECONDS)
             now = self._around.clock()
             try:
-                for pending in await self._around.store.due(now, 100):
-                    await self._release(pending)
+                due = await self._around.store.due(now, RELEASED_TOGETHER)
+                # Together: those of one room are decided in one batch, in their order.
+                await asyncio.gather(*(self._release(pending) for pending in due))
                 if now - forgotten_at > 3_600_000:
                     forgotten_at = now
                     await self._around.store.forget_keys(now - KEPT_KEYS_MS)
@@ -90,14 +93,33 @@ class Upkeep:
                 log.warning("release_waits", error=str(error))
             except Exception:
                 log.exception("release_failed")
+                await asyncio.sleep(FAILED_SECONDS)
 
     async def _release(self, pending: Pending) -> None:
+        """Publishes a message whose time has come, or drops it where its author has lost the right to it. One that
+        cannot be written now stays due.
+        """
         host = await self._around.directory.host(pending.room)
-        refusal: dict[str, Any] | Rejected = not_found()
-        if host is not None:
-            done: asyncio.Future[dict[str, Any] | Rejected] = asyncio.get_running_loop().create_future()
-            host.submit(Entry(pending.actor, Release(pending), done, done.set_result))
-            refusal = await done
-        if isinstance(refusal, Rejected) and refusal.code not in ("unavailable", "internal"):
-            await self._around.store.discard_pending(pending.id)
-            self._around.aftermath.resolved(pending.actor.user, pending.id, "refused", None)
+        refusal = not_found() if host is None else await _released(host, pending)
+        if refusal is None or refusal.code == "unavailable":
+            return
+        if refusal.code == "internal":
+            raise RuntimeError(f"pending message {pending.id} cannot be released")
+        await self._around.store.discard_pending(pending.id)
+        self._around.aftermath.resolved(pending.actor.user, pending.id, "refused", None)
+
+
+async def _released(host: Host, pending: Pending) -> Rejected | None:
+    """Why the message was not released; None where it was."""
+    done: asyncio.Future[dict[str, Any] | Rejected] = asyncio.get_running_loop().create_future()
+
+    def answer(reply: dict[str, Any] | Rejected) -> None:
+        if not done.done():
+            done.set_result(reply)
+
+    try:
+        host.submit(Entry(pending.actor, Release(pending), done, answer))
+    except Rejected as full:
+        return full
+    reply = await done
+    return reply if isinstance(reply, Rejected) else None

@@ -148,6 +148,9 @@ def edit(room: Room, actor: Actor, role: Role, command: c.MessageEdit, moment: M
     limit = moment.limits.edit_ms
     if limit and message.at + limit < moment.now:
         raise Rejected("forbidden", "This message is too old to be edited.", field="edit_seconds")
+    if room.settings.delay_seconds and role < Role.MODERATOR:
+        # Or a text would be seen at once that moderators were to see first.
+        raise Rejected("forbidden", "While messages are delayed, none can be edited.", field="delay_seconds")
     check_message(room, role, command.text)
     if moment.verdict is None:
         return Draft("edit", room.id, actor.user, role, command.text, room.settings.policy)

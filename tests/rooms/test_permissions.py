@@ -252,7 +252,7 @@ def test_locked(kind: str, visibility: str, role: str) -> None:
 def test_closed(kind: str, visibility: str, role: str) -> None:
     at = scene(kind, visibility, role)
     at.stage.do(user("olga"), c.RoomClose(room="r1"))
-    open_still = READS | {"report.create", "member.leave"}
+    open_still = READS | {"report.create", "member.leave", "message.deny"}
     expected = {name: base(name, role, kind, visibility) if name in open_still else "forbidden/closed" for name in ROWS}
     if role in ("moderator", "owner", "admin"):
         expected |= {"delete.own": ".", "delete.other": "."}

@@ -318,6 +318,14 @@ def test_late_edits(stage: Stage) -> None:
     assert (refusal.code, refusal.field) == ("forbidden", "edit_seconds")
 
 
+def test_no_edit_slips_past_the_moderators_of_a_delayed_room(stage: Stage) -> None:
+    pos, own = stage.send(ANN), stage.send(OLGA)
+    stage.do(OLGA, c.RoomUpdate(room="r1", settings=SettingsPatch(delay_seconds=5)))
+    refusal = stage.refusal(ANN, edit(pos))
+    assert (refusal.code, refusal.field) == ("forbidden", "delay_seconds")
+    stage.do(OLGA, edit(own))
+
+
 def test_deletions(stage: Stage) -> None:
     mine, theirs, other = stage.send(ANN), stage.send(BOB), stage.send(OLGA)
     refusal = stage.refusal(ANN, c.MessageDelete(room="r1", target=theirs))
