@@ -160,7 +160,7 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
-        await door.settle()
+        await door.abandon()
         await records.close()
         await service.close()
         await authenticator.close()

@@ -101,6 +101,12 @@ class Door:
                 await asyncio.wait(self.tasks)
             await self.service.settle()
 
+    async def abandon(self) -> None:
+        """Gives up what is still under way: nobody is left to hear of it."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
     def allows_origin(self, origin: str, host: str) -> bool:
         return origin_allowed(origin, host, () if self.welcome.local_only else self.welcome.allowed_origins)
 

@@ -177,6 +177,11 @@ class Host:
             if not entry.kept:
                 _answer(entry, refusal)
 
+    def abandon(self) -> None:
+        """Waits for verdicts no more: what is being judged stays unsaid, and without an answer."""
+        for judging in self._judging:
+            judging.cancel()
+
     # One batch
 
     async def _process(self, batch: list[Entry]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 from weakref import WeakSet
 
+import structlog
 from msgspec import Struct
 
 from realtime import ports
@@ -31,6 +32,11 @@ from rooms.events import Logged, MessageCreated
 from rooms.ids import Millis
 from rooms.permissions import authorize
 from rooms.room import Room
+
+log = structlog.get_logger("realtime.service")
+
+CLOSE_SECONDS = 1.0
+"""For commands under way to end when the server has gone; what takes longer waits for something outside."""
 
 
 class Bounds(Struct, frozen=True):
@@ -93,9 +99,15 @@ class Service:
         self._upkeep.start()
 
     async def close(self) -> None:
-        """Lets commands under way end, then the store. Nothing new may be submitted."""
+        """Lets commands under way end, within CLOSE_SECONDS, then the store. Nothing new may be submitted."""
         await self._upkeep.stop()
-        await self.settle()
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.settle()
+        except TimeoutError:
+            log.warning("commands_abandoned")
+            for host in [*self.directory.hosts.values(), *self._making]:
+                host.abandon()
         await self.store.close()
 
     async def settle(self) -> None:
