@@ -17,8 +17,9 @@ from realtime.config import Config
 from realtime.demo import make_demo_rooms
 from realtime.gateway.addresses import parse_networks
 from realtime.gateway.admission import Admission
+from realtime.gateway.door import Door
 from realtime.gateway.draining import drain
-from realtime.gateway.endpoint import Door, Welcome
+from realtime.gateway.endpoint import Welcome
 from realtime.gateway.http_edge import HttpLimits
 from realtime.gateway.http_protocol import http_class
 from realtime.gateway.server import GalaxyServer, make_server

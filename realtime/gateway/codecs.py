@@ -66,6 +66,10 @@ class Codec:
         """The object as a whole WebSocket frame, to be written to any number of connections."""
         return self.frame(self.encode(message))
 
+    def event(self, event: object, epoch: str) -> bytes:
+        """The codec as the hub's way of writing events; only server-sent events need the epoch in each."""
+        return self.framed(event)
+
     def decode(self, data: bytes) -> AnyCommand:
         """Raises BadCommand for what is no object, names no known command, or has a field of the wrong type."""
         try:

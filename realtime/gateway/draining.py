@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection
 
-from realtime.gateway.endpoint import Door
+from realtime.gateway.door import Door
 
 SHUTTING_DOWN = 3001
 LEAVE_MS = 1_000

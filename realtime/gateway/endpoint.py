@@ -3,19 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
-from urllib.parse import parse_qs
+from typing import Any, Protocol
 
 import structlog
 from msgspec import Struct
 
 from realtime import ports
 from realtime.auth import Identity
-from realtime.gateway.admission import ANONYMOUS, Admission, actor_of, bearer
-from realtime.gateway.codecs import BY_SUBPROTOCOL, JSON_SUBPROTOCOL, MSGPACK_SUBPROTOCOL, BadCommand, Codec
+from realtime.gateway.admission import ANONYMOUS, Admission, actor_of
+from realtime.gateway.codecs import BadCommand, Codec
 from realtime.gateway.error_log import describe
-from realtime.gateway.handshake import Handshake, Refused
-from realtime.gateway.origins import is_local, origin_allowed
 from realtime.gateway.pacing import Pacing
 from realtime.gateway.session import Ended, Limits, Phase, Session
 from realtime.gateway.websocket import Connection
@@ -28,7 +25,6 @@ from rooms.errors import Rejected
 
 log = structlog.get_logger("realtime.gateway")
 
-SOCKET_PATH = "/v1/socket"
 EXPIRING_MS = 60_000
 """How long before its end a token is said to be ending."""
 
@@ -50,76 +46,17 @@ class Welcome(Struct, frozen=True):
     """Whether only this machine's own names are served (`--dev`): a foreign page may have its name point here."""
 
 
-class Form:
-    """A codec as the hub's way of writing events."""
+class Surroundings(Protocol):
+    """What the endpoints of a process share."""
 
-    __slots__ = ("codec",)
-
-    def __init__(self, codec: Codec):
-        self.codec = codec
-
-    def event(self, event: object, epoch: str) -> bytes:
-        return self.codec.framed(event)
-
-
-FORMS = {codec: Form(codec) for codec in BY_SUBPROTOCOL.values()}
-
-
-class Door:
-    """Lets WebSocket clients in (`websocket.Acceptor`)."""
-
-    paths = (SOCKET_PATH,)
-    subprotocols = (JSON_SUBPROTOCOL, MSGPACK_SUBPROTOCOL)
-
-    def __init__(
-        self,
-        service: Service,
-        admission: Admission,
-        welcome: Welcome,
-        wheel: Wheel,
-        clock: ports.Clock,
-        metrics: Metrics,
-    ):
-        self.service = service
-        self.admission = admission
-        self.welcome = welcome
-        self.wheel = wheel
-        self.clock = clock
-        self.metrics = metrics
-        self.endpoints: set[Endpoint] = set()
-        self.tasks: set[asyncio.Task[None]] = set()
-
-    def leave(self) -> None:
-        """Takes nothing more from any client."""
-        for endpoint in self.endpoints:
-            endpoint.leave()
-
-    async def settle(self) -> None:
-        """Returns when every command taken so far has been answered."""
-        while self.tasks or self.service.busy:
-            if self.tasks:
-                await asyncio.wait(self.tasks)
-            await self.service.settle()
-
-    async def abandon(self) -> None:
-        """Gives up what is still under way: nobody is left to hear of it."""
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
-
-    def allows_origin(self, origin: str, host: str) -> bool:
-        return origin_allowed(origin, host, () if self.welcome.local_only else self.welcome.allowed_origins)
-
-    def accept(self, handshake: Handshake, connection: Connection) -> "Endpoint":
-        if self.welcome.local_only and not is_local(handshake.host):
-            raise Refused(403, "In development mode only this machine is served.\n")
-        endpoint = Endpoint(self, connection, BY_SUBPROTOCOL[handshake.subprotocol])
-        self.endpoints.add(endpoint)
-        token = bearer(handshake.headers.get("authorization")) or next(
-            iter(parse_qs(handshake.query).get("token", ())), None
-        )
-        endpoint.opened(token)
-        return endpoint
+    service: Service
+    admission: Admission
+    welcome: Welcome
+    wheel: Wheel
+    clock: ports.Clock
+    metrics: Metrics
+    endpoints: "set[Endpoint]"
+    tasks: set[asyncio.Task[None]]
 
 
 class Endpoint:
@@ -134,16 +71,14 @@ class Endpoint:
         "actor",
         "connection",
         "due",
-        "form",
         "rooms",
         "session",
     )
 
-    def __init__(self, door: Door, connection: Connection, codec: Codec):
+    def __init__(self, door: Surroundings, connection: Connection, codec: Codec):
         self._door = door
         self.connection = connection
         self.session = Session(codec, door.welcome.session)
-        self.form = FORMS[codec]
         self.actor: Actor = ANONYMOUS
         self.rooms: set[str] = set()
         self.due = 0
@@ -155,6 +90,10 @@ class Endpoint:
     @property
     def user(self) -> str:
         return self.actor.user
+
+    @property
+    def form(self) -> Codec:
+        return self.session.codec
 
     @property
     def unsent(self) -> int:

@@ -13,7 +13,6 @@ from rooms import events as e
 from rooms.effects import AddPending, Effect, React, TakePending
 from rooms.room import FOREVER
 
-
 REACTED = 10_000
 """Messages whose counts of reactions wait to be told; of more, the oldest is told with its next reaction."""
 

@@ -5,32 +5,21 @@ transaction → reply → apply → publish. A batch is whatever arrived while t
 """
 
 import asyncio
-import hashlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol
 
-import msgspec
 import structlog
 from msgspec.structs import replace
 
 from realtime import ports
-from rooms import commands as c
+from realtime.hosting.entry import Entry, repeat, unmet
 from rooms.actors import Actor
-from rooms.decide import MAX_PURGE, Decision, Facts, Limits, Moment, Release, decide, needs
+from rooms.decide import MAX_PURGE, Decision, Facts, Limits, Moment, decide, needs
 from rooms.drafts import Draft, Verdict
-from rooms.effects import (
-    AddPending,
-    Effect,
-    KeepOwner,
-    React,
-    RevokeInvite,
-    SpaceMessages,
-    TakePending,
-    UseInvite,
-)
-from rooms.errors import Rejected, not_found
+from rooms.effects import Effect, SpaceMessages
+from rooms.errors import Rejected
 from rooms.events import Logged
 from rooms.ids import Millis
 from rooms.mentions import Named
@@ -47,38 +36,6 @@ TRIES = 5
 `unavailable`."""
 
 NO_FACTS = Facts()
-
-Answer = Callable[[dict[str, Any] | Rejected], None]
-
-
-class Entry:
-    """A command in a room's inbox. `answer` is called exactly once: with what the `ok` reply adds, or a refusal.
-
-    `lane` is the connection: commands of one lane take effect in the order in which they came. `kept` ones are not done
-    with in their batch: they wait for a verdict, or are to be decided `again`.
-    """
-
-    __slots__ = ("actor", "again", "answer", "command", "kept", "key", "lane", "tries", "verdict")
-
-    def __init__(self, actor: Actor, command: c.Decided | Release, lane: object, answer: Answer):
-        self.actor = actor
-        self.command = command
-        self.lane = lane
-        self.answer = answer
-        self.verdict: Verdict | None = None
-        self.kept = False
-        self.again = False
-        self.tries = 0
-        self.key: ports.KeyClaim | None = None
-        if not isinstance(command, Release) and command.key is not None:
-            scope = "" if isinstance(command, c.RoomCreate | c.InviteAccept) else command.room
-            self.key = ports.KeyClaim(actor.user, scope, command.key, digest(command))
-
-
-def digest(command: c.Change) -> bytes:
-    """What tells one command's body from another's: everything but `id` and `key`."""
-    body = msgspec.msgpack.encode(replace(command, id=None, key=None))
-    return hashlib.blake2b(body, digest_size=16).digest()
 
 
 class Surroundings(Protocol):
@@ -175,7 +132,7 @@ class Host:
         """
         for entry in batch:
             if not entry.kept:
-                _answer(entry, refusal)
+                entry.done(refusal)
 
     def abandon(self) -> None:
         """Waits for verdicts no more: what is being judged stays unsaid, and without an answer."""
@@ -229,7 +186,7 @@ class Host:
                 refused = [(entry, answer) for entry, answer in refused if batch.index(entry) < first]
                 self._decide_again(sorted(again, key=batch.index), stalled=unwritten in again)
         for entry, answer in refused:
-            _answer(entry, answer)
+            entry.done(answer)
 
     def _decide_again(self, entries: list[Entry], *, stalled: bool) -> None:
         """Before all that has come since. `stalled`: the first of them was not settled, as others were quicker."""
@@ -237,7 +194,7 @@ class Host:
             entry.tries += stalled
             entry.again = entry.kept = entry.tries < TRIES
             if not entry.kept:
-                _answer(entry, Rejected("unavailable", "This room is busy.", retry_after_ms=200))
+                entry.done(Rejected("unavailable", "This room is busy.", retry_after_ms=200))
         self._inbox.extendleft(reversed([entry for entry in entries if entry.kept]))
 
     async def _refresh(self) -> None:
@@ -319,7 +276,7 @@ class Host:
     async def _first_reply(self, entry: Entry, refusal: Rejected) -> dict[str, Any] | Rejected:
         """A command that has succeeded before gets its first reply again, whatever would refuse it now."""
         found = await self._around.store.duplicate(entry.key) if entry.key is not None else None
-        return refusal if found is None else _repeat(found)
+        return refusal if found is None else repeat(found)
 
     async def _repeated(self, entry: Entry) -> bool:
         """Whether the command has succeeded before. Then it is answered: of many that are repeated together, as by a
@@ -327,7 +284,7 @@ class Host:
         """
         found = await self._around.store.duplicate(entry.key) if entry.key is not None else None
         if found is not None:
-            _answer(entry, _repeat(found))
+            entry.done(repeat(found))
         return found is not None
 
     async def _write(self, decided: list[tuple[Entry, Decision]], now: Millis) -> tuple[Entry | None, list[Entry]]:
@@ -342,7 +299,7 @@ class Host:
         if not batch.base and not any(isinstance(result, ports.Written) for result in appended.results):
             # A room was to be made where there is one: its log is none of this host's business.
             for entry, _ in decided:
-                _answer(entry, await self._first_reply(entry, _unmet(None)))
+                entry.done(await self._first_reply(entry, unmet(None)))
             return None, []
         self.room.apply_all(appended.events)
         effects: list[tuple[Effect, int | None]] = []
@@ -354,27 +311,18 @@ class Host:
             match result:
                 case ports.Written(reply):
                     effects.extend((effect, reply.get("pos")) for effect in decision.effects)
-                    _answer(entry, reply)
+                    entry.done(reply)
                 case ports.Duplicate() | ports.KeyReused():
-                    _answer(entry, _repeat(result))
+                    entry.done(repeat(result))
                 case ports.Refused(effect):
                     if isinstance(effect, SpaceMessages):
                         self.room.forget_person(effect.user)
-                    _answer(entry, _unmet(effect))
+                    entry.done(unmet(effect))
                 case ports.NotTried():
                     again.append(entry)
         _note_pace(self.room, [effect for effect, _ in effects])
         self._around.committed(self, appended.events, effects)
         return unwritten, again
-
-
-def _answer(entry: Entry, reply: dict[str, Any] | Rejected) -> None:
-    answer, entry.answer = entry.answer, _answered
-    answer(reply)
-
-
-def _answered(reply: dict[str, Any] | Rejected) -> None:
-    """Stands in an entry that has had its answer."""
 
 
 def _note_pace(room: Room, effects: Sequence[Effect]) -> None:
@@ -383,31 +331,3 @@ def _note_pace(room: Room, effects: Sequence[Effect]) -> None:
         if isinstance(effect, SpaceMessages):
             person = room.people.get(effect.user) or Person(user=effect.user, name=effect.user)
             room.know_person(effect.user, replace(person, last_at=max(person.last_at, effect.at)))
-
-
-def _repeat(found: ports.Duplicate | ports.KeyReused) -> dict[str, Any] | Rejected:
-    """The answer to a command whose key was used before."""
-    if isinstance(found, ports.Duplicate):
-        return found.reply | {"duplicate": True}
-    return Rejected("key_reused", "This key was used for another command.", field="key")
-
-
-def _unmet(effect: Effect | None) -> Rejected:
-    """The refusal for a condition that no longer held when the command was to be written."""
-    match effect:
-        case None:
-            return Rejected("exists", "There is a room of this id.", field="room")
-        case UseInvite() | RevokeInvite():
-            return not_found("invite")
-        case TakePending():
-            return not_found("pending message")
-        case AddPending():
-            return Rejected("too_many", "Too many messages wait in this room.", retry_after_ms=10_000)
-        case React():
-            return Rejected("too_many", "This message bears as many kinds of reaction as it can.", field="emoji")
-        case SpaceMessages(gap_ms=gap):
-            return Rejected("slow_mode", "Slow mode is on.", retry_after_ms=gap)
-        case KeepOwner():
-            return Rejected("forbidden", "A room keeps at least one owner.", field="role")
-        case _:
-            return Rejected("internal", "Something went wrong here.")

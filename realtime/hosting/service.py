@@ -16,7 +16,8 @@ from realtime import ports
 from realtime.fanout.hub import Hub, Listener
 from realtime.hosting.aftermath import Aftermath
 from realtime.hosting.directory import Directory
-from realtime.hosting.host import Answer, Entry, Host
+from realtime.hosting.entry import Answer, Entry
+from realtime.hosting.host import Host
 from realtime.hosting.joining import Joining
 from realtime.hosting.presence import Presence
 from realtime.hosting.queries import Queries

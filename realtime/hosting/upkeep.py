@@ -9,7 +9,8 @@ from realtime import ports
 from realtime.fanout.hub import Hub
 from realtime.hosting.aftermath import Aftermath
 from realtime.hosting.directory import Directory
-from realtime.hosting.host import Entry, Host
+from realtime.hosting.entry import Entry
+from realtime.hosting.host import Host
 from realtime.hosting.presence import Presence
 from realtime.hosting.users import Users
 from rooms.decide import Release
