@@ -9,27 +9,17 @@ from typing import Any
 import pytest
 
 from realtime import ports
-from realtime.brokers.memory import MemoryBroker
-from realtime.hosting.service import Bounds, Service
-from realtime.metrics import Metrics
+from realtime.hosting.service import Service
 from realtime.stores.sqlite import SQLiteStore
 from rooms import commands as c
 from rooms.actors import Actor
-from rooms.decide import Limits
 from rooms.drafts import Draft, Verdict
 from rooms.errors import Rejected
 from rooms.settings import SettingsPatch
+from tests.support.service import make_service
 
 ROOM = "r"
 ANN, BOB = Actor(user="ann", name="Ann", admin=True), Actor(user="bob", name="Bob")
-BOUNDS = Bounds(
-    recover_events=1_000,
-    recover_bytes=1_000_000,
-    presence_names=200,
-    unsent_bytes=0,
-    invite_guesses_per_minute=0,
-    reactions_per_second=0,
-)
 
 
 class SlowPolicy:
@@ -73,13 +63,11 @@ class House:
         clock = itertools.count(1_700_000_000_000).__next__
         self.store = Failing(SQLiteStore(folder / "galaxy.db", clock))
         store: Any = self.store
-        self.service = Service(store, MemoryBroker(), self.policy, clock, Limits(), BOUNDS, lambda: None, Metrics())
+        self.service = make_service(store, clock, policy=self.policy)
 
     def another_node(self) -> Service:
         store: Any = self.store
-        return Service(
-            store, MemoryBroker(), self.policy, self.service.clock, Limits(), BOUNDS, lambda: None, Metrics()
-        )
+        return make_service(store, self.service.clock, policy=self.policy)
 
     async def furnish(self) -> None:
         await self.store.open()

@@ -10,15 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from realtime.brokers.memory import MemoryBroker
-from realtime.hosting.service import Bounds, Service
-from realtime.metrics import Metrics
 from realtime.stores.sqlite import SQLiteStore
 from rooms import commands as c
 from rooms.actors import Actor
-from rooms.decide import Limits
-from rooms.drafts import Draft, Verdict
 from rooms.errors import Rejected
+from tests.support.service import NOTHING_BOUND, make_service
 
 ROOM = "r"
 OWNER = Actor(user="owner", name="Owner", admin=True)
@@ -107,11 +103,6 @@ class Delayed:
         return delayed
 
 
-class AllowAll:
-    def judge(self, draft: Draft) -> Verdict:
-        return Verdict("allow", "test")
-
-
 ACTIONS = st.lists(
     st.tuples(
         st.sampled_from(["say", "say", "say", "join", "recover", "recover", "leave", "kick", "ban", "wait"]),
@@ -134,15 +125,8 @@ async def _play(folder: Path, actions: list[tuple[str, int]], chance: random.Ran
     clock = iter(range(1_700_000_000_000, 1_800_000_000_000)).__next__
     store = SQLiteStore(folder / "galaxy.db", clock)
     delayed: Any = Delayed(store, chance)
-    bounds = Bounds(
-        recover_events=recover_events,
-        recover_bytes=1_000_000,
-        presence_names=200,
-        unsent_bytes=0,
-        invite_guesses_per_minute=0,
-        reactions_per_second=0,
-    )
-    service = Service(delayed, MemoryBroker(), AllowAll(), clock, Limits(), bounds, lambda: None, Metrics())
+    bounds = msgspec.structs.replace(NOTHING_BOUND, recover_events=recover_events)
+    service = make_service(delayed, clock, bounds=bounds)
     await service.start()
     checkers = [Checker(f"u{i}") for i in range(6)]
     said: list[str] = []

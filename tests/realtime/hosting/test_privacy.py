@@ -9,25 +9,14 @@ import msgspec
 import pytest
 
 from realtime.auth import Identity, Tickets
-from realtime.brokers.memory import MemoryBroker
 from realtime.gateway.admission import Admission
-from realtime.hosting.service import Bounds, Service
-from realtime.metrics import Metrics
+from realtime.hosting.service import Service
 from realtime.stores.sqlite import SQLiteStore
 from rooms import commands as c
 from rooms.actors import Actor
-from rooms.decide import Limits
-from rooms.drafts import Draft, Verdict
 from rooms.errors import Rejected
+from tests.support.service import NOTHING_BOUND, make_service
 
-NOTHING_BOUND = Bounds(
-    recover_events=1_000,
-    recover_bytes=1_000_000,
-    presence_names=200,
-    unsent_bytes=0,
-    invite_guesses_per_minute=0,
-    reactions_per_second=0,
-)
 OWNER = Actor(user="owner", name="Owner")
 STRANGERS = {
     "a stranger": Actor(user="stranger", name="Stranger"),
@@ -54,11 +43,6 @@ COMMANDS = [
     for command in get_args(c.AnyCommand)
     if "room" in command.__struct_fields__ and command not in (c.RoomCreate, c.RoomLeave, c.RoomJoin)
 ]
-
-
-class AllowAll:
-    def judge(self, draft: Draft) -> Verdict:
-        return Verdict("allow", "test")
 
 
 class Listening:
@@ -100,9 +84,7 @@ class House:
         self.room = ""
 
     def _service(self) -> Service:
-        return Service(
-            self.store, MemoryBroker(), AllowAll(), self.clock, Limits(), NOTHING_BOUND, lambda: None, Metrics()
-        )
+        return make_service(self.store, self.clock)
 
     async def furnish(self) -> None:
         # Not `service.start`: what it does by the clock would stand among the queries.
@@ -189,15 +171,8 @@ async def test_lists_and_counts_tell_strangers_nothing(house: House) -> None:
 
 async def test_wrong_invite_codes_are_limited(house: House, tmp_path: Path) -> None:
     actor = STRANGERS["a stranger"]
-    guarded = Service(
-        house.store,
-        MemoryBroker(),
-        AllowAll(),
-        house.clock,
-        Limits(),
-        msgspec.structs.replace(NOTHING_BOUND, invite_guesses_per_minute=3),
-        lambda: None,
-        Metrics(),
+    guarded = make_service(
+        house.store, house.clock, bounds=msgspec.structs.replace(NOTHING_BOUND, invite_guesses_per_minute=3)
     )
     codes = []
     for guess in range(5):

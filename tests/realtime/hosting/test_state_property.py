@@ -9,33 +9,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from realtime.brokers.memory import MemoryBroker
-from realtime.hosting.service import Bounds, Service
-from realtime.metrics import Metrics
 from realtime.stores.sqlite import SQLiteStore
 from rooms import commands as c
 from rooms.actors import Actor
-from rooms.decide import Limits
-from rooms.drafts import Draft, Verdict
 from rooms.errors import Rejected
 from rooms.room import Message, Room
 from rooms.settings import SettingsPatch
+from tests.support.service import make_service
 
 ROOM = "r"
 PEOPLE = [Actor(user=name, name=name.title()) for name in ("ann", "bob", "cem", "dee")]
-NOTHING_BOUND = Bounds(
-    recover_events=1_000,
-    recover_bytes=1_000_000,
-    presence_names=200,
-    unsent_bytes=0,
-    invite_guesses_per_minute=0,
-    reactions_per_second=0,
-)
-
-
-class AllowAll:
-    def judge(self, draft: Draft) -> Verdict:
-        return Verdict("allow", "test")
 
 
 positions = st.integers(1, 25)
@@ -81,7 +64,7 @@ def test_fold_snapshot_and_projections_agree(
 async def _agree(folder: Path, history: list[list[tuple[int, c.Decided]]], cut: int) -> None:
     clock = itertools.count(1_700_000_000_000, 200).__next__
     store = SQLiteStore(folder / "galaxy.db", clock)
-    service = Service(store, MemoryBroker(), AllowAll(), clock, Limits(), NOTHING_BOUND, lambda: None, Metrics())
+    service = make_service(store, clock)
     await service.start()
     try:
         for actor in PEOPLE:

@@ -8,30 +8,13 @@ from typing import Any
 import pytest
 
 from realtime import ports
-from realtime.brokers.memory import MemoryBroker
-from realtime.hosting.service import Bounds, Service
-from realtime.metrics import Metrics
 from realtime.stores.sqlite import SQLiteStore
 from rooms import commands as c
 from rooms.actors import Actor
-from rooms.decide import Limits
-from rooms.drafts import Draft, Verdict
 from rooms.errors import Rejected
+from tests.support.service import make_service
 
 OWNER, BOB, CAT = (Actor(user=user, name=user.capitalize()) for user in ("owner", "bob", "cat"))
-BOUNDS = Bounds(
-    recover_events=1_000,
-    recover_bytes=1_000_000,
-    presence_names=200,
-    unsent_bytes=0,
-    invite_guesses_per_minute=0,
-    reactions_per_second=0,
-)
-
-
-class AllowAll:
-    def judge(self, draft: Draft) -> Verdict:
-        return Verdict("allow", "test")
 
 
 class Meanwhile:
@@ -87,7 +70,7 @@ class House:
         self.clock = itertools.count(1_700_000_000_000).__next__
         self.store = Meanwhile(SQLiteStore(folder / "galaxy.db", self.clock))
         store: Any = self.store
-        self.service = Service(store, MemoryBroker(), AllowAll(), self.clock, Limits(), BOUNDS, lambda: None, Metrics())
+        self.service = make_service(store, self.clock)
         self.room = ""
         self.screen = Screen()
 

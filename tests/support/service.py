@@ -1,0 +1,28 @@
+"""A service without its edges: real rooms on whatever store a test brings, nothing bounded, everything allowed."""
+
+from realtime import ports
+from realtime.brokers.memory import MemoryBroker
+from realtime.hosting.service import Bounds, Service
+from realtime.metrics import Metrics
+from rooms.decide import Limits
+from rooms.drafts import Draft, Verdict
+
+NOTHING_BOUND = Bounds(
+    recover_events=1_000,
+    recover_bytes=1_000_000,
+    presence_names=200,
+    unsent_bytes=0,
+    invite_guesses_per_minute=0,
+    reactions_per_second=0,
+)
+
+
+class AllowAll:
+    def judge(self, draft: Draft) -> Verdict:
+        return Verdict("allow", "test")
+
+
+def make_service(
+    store: ports.Store, clock: ports.Clock, *, bounds: Bounds = NOTHING_BOUND, policy: ports.Policy | None = None
+) -> Service:
+    return Service(store, MemoryBroker(), policy or AllowAll(), clock, Limits(), bounds, lambda: None, Metrics())
