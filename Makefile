@@ -42,6 +42,9 @@ test: check debian  ## everything, in under 15 minutes
 proof: $(VENV)/installed-dev  ## the long forms of what tests show in short; dated results in docs/proof/
 	$(BIN)/python -m tests.faults.kill --rounds 200
 
+bench: $(VENV)/installed-dev  ## how soon messages are acknowledged while a whole room receives all of them
+	$(BIN)/python -m loadtest acknowledge
+
 fuzz: $(VENV)/installed-dev  ## every parser for a minute
 	$(BIN)/python -m tests.fuzz.frames --seconds 60
 	$(BIN)/python -m tests.fuzz.commands --seconds 60
