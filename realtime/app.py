@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -37,6 +38,11 @@ from rooms.decide import Limits
 
 log = structlog.get_logger("realtime")
 
+SWITCH_SECONDS = 0.0002
+"""How long a thread that needs the interpreter waits for the event loop to let go of it. The store's writer needs it
+several times a commit: at Python's 5 ms, a commit during a fan-out took longer than the fan-out (docs/decisions/0003).
+"""
+
 
 def wall_clock() -> int:
     """Milliseconds since the Unix epoch."""
@@ -46,6 +52,7 @@ def wall_clock() -> int:
 def run(config: Config, *, dev: bool) -> int:
     """Serves until SIGTERM or SIGINT has been obeyed. Returns the process's exit code."""
     logs.setup(config.log)
+    sys.setswitchinterval(SWITCH_SECONDS)
     return uvloop.run(_serve(config, dev))
 
 

@@ -46,7 +46,13 @@ def engine(path: Path, *, busy_ms: int = BUSY_MS, read_only: bool = False) -> En
     """An engine without a pool: each thread keeps a connection of its own and begins transactions by hand."""
 
     def connect() -> Driver:
-        driver = pysqlite3.connect(path, timeout=busy_ms / 1_000, isolation_level=None, check_same_thread=False)
+        driver = pysqlite3.connect(
+            path,
+            timeout=busy_ms / 1_000,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,  # the writer's, for every number of rows
+        )
         try:
             for pragma in _PRAGMAS:
                 driver.execute(pragma)

@@ -1,7 +1,15 @@
 """The SQL of the writer's hot path: composed once with SQLAlchemy, run on the bare driver (docs/decisions/0003).
 
 Each constant is one statement, its parameters positional: those of an insertion in the order of the table's columns.
+The driver lets go of the interpreter at each step of a statement, and a busy event loop keeps the writer waiting for it
+each time: so many rows go into one statement.
 """
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import Any
 
 from sqlalchemy import ColumnElement, Table, bindparam, func, literal_column, select, update
 from sqlalchemy.dialects import sqlite
@@ -93,3 +101,32 @@ MARK_READ = prepare(
     .values(read_pos=bindparam("read_pos"), read_n=func.coalesce(_n.scalar_subquery(), literal_column("0"))),
     "read_pos from_room of up_to in_room by_user below",
 )
+
+CLAIMED = 'SELECT user, scope, "key" FROM keys WHERE (user, scope, "key") IN (VALUES (?, ?, ?))'
+"""Which of many keys are claimed: written out, as SQLAlchemy has no parameters for rows."""
+
+TOGETHER = 32
+"""Most rows that go into one statement: the driver keeps a prepared one for each number of them."""
+
+
+def insert_all(driver: Any, statement: str, values: Sequence[tuple[Any, ...]]) -> None:
+    """Runs an insertion of one row for all of them, in order."""
+    for sql, parameters in _together(statement, values):
+        driver.execute(sql, parameters)
+
+
+def select_all(driver: Any, statement: str, values: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The rows that a selection by one row of values finds for all of them."""
+    return [row for sql, parameters in _together(statement, values) for row in driver.execute(sql, parameters)]
+
+
+def _together(statement: str, values: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, list[Any]]]:
+    for start in range(0, len(values), TOGETHER):
+        some = values[start : start + TOGETHER]
+        yield _of_rows(statement, len(some)), list(chain.from_iterable(some))
+
+
+@lru_cache(maxsize=512)
+def _of_rows(statement: str, count: int) -> str:
+    """The statement with its one row of parameters repeated."""
+    return re.sub(r"VALUES (\([?, ]+\))", lambda match: "VALUES " + ", ".join([match[1]] * count), statement)

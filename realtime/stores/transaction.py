@@ -25,6 +25,7 @@ from realtime.ports import (
 )
 from realtime.stores import effects, projections, reads, rows, words
 from realtime.stores import statements as sql
+from realtime.stores.claims import Claims
 from realtime.stores.head import Head, words_id
 from rooms import events as e
 from rooms.records import of_event
@@ -45,6 +46,7 @@ class Transaction:
         self.known = known
         self.new_users: dict[str, tuple[str, str, str, str | None]] = {}
         self.erased = False
+        self.claims = Claims(self.raw)
         self._heads: dict[str, Head | None] = {}
         self._changed: dict[int, Head] = {}
         self._users: list[tuple[str, str, str, str | None]] = []
@@ -67,9 +69,9 @@ class Transaction:
 
     def flush(self) -> None:
         """Writes all that was gathered."""
-        run = self.raw.executemany
+        self.claims.flush()
         if self._changed:
-            run(sql.SAVE_ROOM, [head.saved() for head in self._changed.values()])
+            self.raw.executemany(sql.SAVE_ROOM, [head.saved() for head in self._changed.values()])
             self._changed.clear()
         for statement, gathered in (
             (sql.ADD_USER, self._users),
@@ -79,14 +81,14 @@ class Transaction:
             (sql.ADD_RECORD, self._records),
         ):
             if gathered:
-                run(statement, gathered)
+                sql.insert_all(self.raw, statement, gathered)
                 gathered.clear()
         if self._writers:
-            run(sql.ADD_WRITER, self._writers.values())
+            sql.insert_all(self.raw, sql.ADD_WRITER, list(self._writers.values()))
             self._writers.clear()
         if self._words:
             self._words.sort()  # rows out of order make the index write a segment each
-            run(sql.ADD_WORDS, self._words)
+            sql.insert_all(self.raw, sql.ADD_WORDS, self._words)
             self._words.clear()
 
     def mark_read(self, user: str, room: str, pos: int) -> None:
@@ -112,6 +114,7 @@ class Transaction:
         own: list[e.Logged] = []
         decided_in_vain = head is not None and head.rules_pos > max(batch.rules_pos, batch.base)
         if not decided_in_vain and start >= batch.base:
+            self.claims.expect(p.key for p in batch.proposals if p.key is not None)
             for proposal in batch.proposals:
                 results.append(self._propose(batch, proposal, own, moved=start != batch.base))
                 if not isinstance(results[-1], Written):
@@ -142,7 +145,11 @@ class Transaction:
         if proposal.effects:
             self.flush()
             self.raw.execute("SAVEPOINT proposal")
-        refusal = self._claim(proposal.key, reply, batch) if proposal.key else None
+        refusal: Result | None = None
+        if proposal.key and not self.claims.take(
+            proposal.key, _encode(reply).decode(), batch.at, gather=not proposal.effects
+        ):
+            refusal = self._claimed(proposal.key)
         if refusal is None and head is not None:
             refusal = next((Refused(x) for x in proposal.effects if not effects.take(self, head, x)), None)
         if refusal is not None:
@@ -158,11 +165,8 @@ class Transaction:
 
     # Keys
 
-    def _claim(self, key: KeyClaim, reply: dict[str, Any], batch: Batch) -> Result | None:
-        claim = (key.user, key.scope, key.key, key.body, _encode(reply).decode(), batch.at)
-        return None if self.raw.execute(sql.CLAIM_KEY, claim).rowcount else self._claimed(key)
-
     def _claimed(self, key: KeyClaim) -> Duplicate | KeyReused | None:
+        self.claims.flush()
         return reads.duplicate(self.core, key)
 
     # Events

@@ -4,6 +4,7 @@ import asyncio
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from realtime.ports import (
     Batch,
@@ -171,6 +172,42 @@ async def test_a_key_with_another_body_is_reused(store: Store, room: Talk) -> No
     assert again.results == (KeyReused(),)
     assert await store.duplicate(claim("k", b"other")) == KeyReused()
     assert await store.duplicate(claim("new")) is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 31, 32, 33, 100])
+async def test_a_batch_of_any_size_is_written_whole(store: Store, room: Talk, count: int) -> None:
+    said = [f"text {i}" for i in range(count)]
+    batch = Batch("r1", 1, 0, NOW, tuple(sent(2 + i, text, key=claim(text), n=1 + i) for i, text in enumerate(said)))
+    appended = await store.append(batch)
+    assert appended.results == tuple(Written({"pos": 2 + i, "at": NOW}) for i in range(count))
+    assert await texts(store) == said
+    assert [await store.duplicate(claim(text)) for text in said] == [
+        Duplicate({"pos": 2 + i, "at": NOW}) for i in range(count)
+    ]
+
+
+async def test_a_key_acts_once_within_a_batch(store: Store, room: Talk) -> None:
+    proposals = (sent(2, "a", key=claim("k")), sent(3, "b", key=claim("l")), sent(4, "c", key=claim("k")))
+    appended = await store.append(Batch("r1", 1, 0, NOW, proposals))
+    assert appended.results == (*(Written({"pos": pos, "at": NOW}) for pos in (2, 3)), Duplicate({"pos": 2, "at": NOW}))
+    assert await texts(store) == ["a", "b"]
+
+
+async def test_a_key_acts_once_in_a_batch_with_conditions(store: Store, room: Talk) -> None:
+    """Some commands of a batch have effects that may be refused, others none; they may name the same key."""
+    spaced = replace(sent(3, "b", key=claim("k")), effects=(SpaceMessages("ann", NOW, 0),))
+    batch = Batch("r1", 1, 0, NOW, (spaced, sent(3, "c", key=claim("l")), sent(4, "d", key=claim("k"))))
+    appended = await store.append(batch)
+    assert [type(result) for result in appended.results] == [Written, Written, Duplicate]
+    assert await texts(store) == ["b", "c"]
+
+
+async def test_claimed_and_free_keys_share_a_batch(store: Store, room: Talk) -> None:
+    await store.append(Batch("r1", 1, 0, NOW, (sent(2, "a", key=claim("k")),)))
+    proposals = (sent(3, "b", key=claim("l")), sent(4, "c", key=claim("k", b"other")), sent(5, "d", key=claim("m")))
+    appended = await store.append(Batch("r1", 2, 0, NOW, proposals))
+    assert appended.results == (Written({"pos": 3, "at": NOW}), KeyReused(), NotTried())
+    assert await store.duplicate(claim("m")) is None
 
 
 async def test_keys_race_and_one_wins(open_store: OpenStore) -> None:
