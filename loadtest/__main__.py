@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     one.add_argument("--senders", type=int, default=100, help="how many of them send (100)")
     one.add_argument("--rate", type=float, default=2_200, help="messages a second, of all senders together (2200)")
     one.add_argument("--duration", type=float, default=20, help="seconds (20)")
-    one.add_argument("--warm-up", type=float, default=3, help="seconds before that, not counted (3)")
+    one.add_argument("--warm-up", type=float, default=5, help="seconds before that, not counted (5)")
     one.add_argument("--text", type=int, default=120, help="characters of a message (120)")
     one.add_argument(
         "--folder", type=Path, default=Path("artefacts"), help="where the data is kept meanwhile (artefacts)"

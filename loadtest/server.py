@@ -44,6 +44,9 @@ class Server:
         raise RuntimeError(f"the server ended with {self._process.wait()} before it listened")
 
     def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def kill(self) -> None:
         if self._process is not None:
             with self._process as process:
                 process.kill()
