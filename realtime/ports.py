@@ -4,14 +4,14 @@ Every adapter passes the contract suite of its port (tests/contracts).
 """
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from msgspec import UNSET, Struct, UnsetType
 
 from rooms.actors import By
 from rooms.drafts import Draft, Verdict
 from rooms.effects import Effect, Invite, Pending
-from rooms.events import Logged
+from rooms.events import Logged, Quote
 from rooms.ids import Kind, Millis, Visibility
 from rooms.mentions import Named
 from rooms.records import Record
@@ -146,13 +146,6 @@ class Original(Struct, frozen=True):
     at: Millis
 
 
-class ListedQuote(Struct, frozen=True, omit_defaults=True):
-    pos: int
-    by: By | None = None
-    text: str | None = None
-    deleted: bool = False
-
-
 class Listed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A message as `message.list` shows it."""
 
@@ -162,7 +155,7 @@ class Listed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     by: By
     text: str | UnsetType = UNSET
     mentions: tuple[str, ...] | UnsetType = UNSET
-    reply_to: ListedQuote | UnsetType = UNSET
+    reply_to: Quote | UnsetType = UNSET
     edited_at: Millis | UnsetType = UNSET
     deleted: bool = False
     pinned: bool = False
@@ -409,6 +402,3 @@ class Clock(Protocol):
     """Time, passed in so that tests can turn it."""
 
     def __call__(self) -> Millis: ...
-
-
-Health = Literal["ok", "degraded"]

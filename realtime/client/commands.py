@@ -4,6 +4,7 @@ What changes something gets a random `key` unless one is given, so it is sent ag
 and takes effect once.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol, TypeVar
 from uuid import uuid4
@@ -101,11 +102,11 @@ def read_reply(reply: Mapping[str, Any], shape: type[T]) -> T:
         raise ProtocolViolation(f"reply as {shape.__name__}: {error}") from error
 
 
-class UserCommands:
+class UserCommands(ABC):
     """Commands that concern no one room, or a room one is not in yet."""
 
-    async def command(self, type: str, /, *, key: str | None = None, **fields: Any) -> dict[str, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    async def command(self, type: str, /, *, key: str | None = None, **fields: Any) -> dict[str, Any]: ...
 
     async def create_room(
         self,

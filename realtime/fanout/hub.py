@@ -260,6 +260,11 @@ class Hub:
             else:
                 channel.scheduled = loop.call_soon(self.flush, channel)
 
+    def flush_all(self) -> None:
+        """Writes what rooms that rest still hold: their listeners are about to be closed."""
+        for channel in list(self.channels.values()):
+            self.flush(channel)
+
     def flush(self, channel: Channel) -> None:
         """Writes what is pending in the channel now."""
         if channel.scheduled is not None:

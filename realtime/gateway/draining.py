@@ -20,6 +20,7 @@ async def drain(door: Door, end_streams: Callable[[], None], within_ms: int, dra
     await _until_empty(door.endpoints, within_ms / 1_000)
     door.leave()
     await door.settle()
+    door.service.hub.flush_all()
     end_streams()
     for endpoint in list(door.endpoints):
         endpoint.connection.close(SHUTTING_DOWN, "shutting down")

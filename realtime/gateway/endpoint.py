@@ -17,6 +17,7 @@ from realtime.gateway.pacing import Pacing
 from realtime.gateway.session import Ended, Limits, Phase, Session
 from realtime.gateway.websocket import Connection
 from realtime.gateway.wheel import Wheel
+from realtime.hosting.host import Host
 from realtime.hosting.service import Service, unavailable
 from realtime.metrics import Metrics
 from rooms import commands as c
@@ -199,18 +200,20 @@ class Endpoint:
     # Commands
 
     def _offer(self, command: c.AnyCommand) -> None:
-        alone = not (isinstance(command, c.Decided) and self._door.service.at_hand(self.actor, command))
-        if self.session.may_start(command, alone):
-            self._start(command)
+        host = self._at_hand(command)
+        if self.session.may_start(command, alone=host is None):
+            self._start(command, host)
 
-    def _start(self, command: c.AnyCommand) -> None:
-        try:
-            if isinstance(command, c.Decided) and self._door.service.submit_at_hand(
-                self.actor, command, self, partial(self._answered, command)
-            ):
-                return
-        except Rejected as rejected:
-            self._answered(command, rejected)
+    def _at_hand(self, command: c.AnyCommand) -> Host | None:
+        """The host that takes the command without any waiting, if there is one."""
+        return self._door.service.at_hand(self.actor, command) if isinstance(command, c.Decided) else None
+
+    def _start(self, command: c.AnyCommand, host: Host | None) -> None:
+        if host is not None and isinstance(command, c.Decided):
+            try:
+                self._door.service.submit_to(host, self.actor, command, self, partial(self._answered, command))
+            except Rejected as rejected:
+                self._answered(command, rejected)
             return
         task = asyncio.get_running_loop().create_task(self._run(command))
         self._door.tasks.add(task)
@@ -224,8 +227,7 @@ class Endpoint:
             self._door.metrics.command(str(command.__struct_config__.tag), reply.code)
         else:
             self._refuse(command.id, reply, str(command.__struct_config__.tag))
-        for following in self.session.done(command):
-            self._start(following)
+        self._advance(command)
 
     async def _run(self, command: c.AnyCommand) -> None:
         try:
@@ -303,8 +305,9 @@ class Endpoint:
         self._advance(command)
 
     def _advance(self, command: c.AnyCommand) -> None:
-        for following in self.session.done(command):
-            self._start(following)
+        self.session.done(command)
+        while (following := self.session.following(command, lambda one: self._at_hand(one) is None)) is not None:
+            self._start(following, self._at_hand(following))
 
     # Who it is
 

@@ -1,6 +1,7 @@
 """One connection's state machine, without I/O: what may be said when, how fast, and in which order it takes effect."""
 
 from collections import deque
+from collections.abc import Callable
 from enum import Enum
 
 from msgspec import Struct
@@ -89,7 +90,7 @@ class Lane:
     def __init__(self) -> None:
         self.running = 0
         self.alone = False
-        self.waiting: deque[tuple[c.AnyCommand, bool]] = deque()
+        self.waiting: deque[c.AnyCommand] = deque()
 
 
 class Session:
@@ -180,7 +181,7 @@ class Session:
     # Order
 
     def may_start(self, command: c.AnyCommand, alone: bool) -> bool:
-        """Whether the command may start now; otherwise it is kept, and `done` gives it back in its turn.
+        """Whether the command may start now; otherwise it is kept, and `following` gives it back in its turn.
 
         Commands of one room start in order. One that is to run `alone` waits for all before it and holds up all after
         it; the others follow each other at once. Raises BadCommand where too many wait.
@@ -192,30 +193,32 @@ class Session:
             if len(lane.waiting) >= LANE:
                 rejected = Rejected("unavailable", "Too many commands wait for an earlier one.", retry_after_ms=1_000)
                 raise BadCommand(rejected, command.id)
-            lane.waiting.append((command, alone))
+            lane.waiting.append(command)
             return False
         lane.running += 1
         lane.alone = alone
         return True
 
-    def done(self, command: c.AnyCommand) -> list[c.AnyCommand]:
-        """The command has had its effect. Returns those of its room that waited and start now."""
+    def done(self, command: c.AnyCommand) -> None:
+        """The command has had its effect: ask for those `following` it."""
         name = lane_of(command)
         lane = self._lanes[name]
         lane.running -= 1
         lane.alone = lane.alone and lane.running > 0
-        starting: list[c.AnyCommand] = []
-        while lane.waiting and not lane.alone:
-            following, alone = lane.waiting[0]
-            if alone and lane.running:
-                break
-            lane.waiting.popleft()
-            lane.running += 1
-            lane.alone = alone
-            starting.append(following)
-        if not lane.running:
+        if not lane.running and not lane.waiting:
             del self._lanes[name]
-        return starting
+
+    def following(self, command: c.AnyCommand, alone: Callable[[c.AnyCommand], bool]) -> c.AnyCommand | None:
+        """The next of the command's room that has waited and starts now. `alone` says, as of now, whether it is to."""
+        lane = self._lanes.get(lane_of(command))
+        if lane is None or lane.alone or not lane.waiting:
+            return None
+        alone_now = alone(lane.waiting[0])
+        if alone_now and lane.running:
+            return None
+        lane.running += 1
+        lane.alone = alone_now
+        return lane.waiting.popleft()
 
 
 def lane_of(command: c.AnyCommand) -> str:

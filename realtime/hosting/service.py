@@ -152,22 +152,16 @@ class Service:
         except ports.Unavailable as error:
             raise unavailable(error) from error
 
-    def at_hand(self, actor: Actor, command: c.Decided) -> bool:
-        """Whether `submit_at_hand` would take the command."""
+    def at_hand(self, actor: Actor, command: c.Decided) -> Host | None:
+        """The host to `submit_to` without waiting: its room is loaded, and the actor known there."""
         if isinstance(command, c.RoomCreate | c.InviteAccept):
-            return False
-        return self.directory.at_hand(command.room, actor) is not None
+            return None
+        return self.directory.at_hand(command.room, actor)
 
-    def submit_at_hand(self, actor: Actor, command: c.Decided, lane: object, answer: Answer) -> bool:
-        """`submit`, if it can be done without waiting: the room is at hand and the actor known there."""
-        if isinstance(command, c.RoomCreate | c.InviteAccept):
-            return False
-        host = self.directory.at_hand(command.room, actor)
-        if host is None:
-            return False
+    def submit_to(self, host: Host, actor: Actor, command: c.Decided, lane: object, answer: Answer) -> None:
+        """As `submit`, for a host that is at hand."""
         self._check_pace(actor, command)
         host.submit(Entry(actor, command, lane, answer))
-        return True
 
     async def submit(self, actor: Actor, command: c.Decided, lane: object, answer: Answer) -> None:
         """Hands a command to its room. `answer` is called exactly once, after the commit and before any event of the

@@ -5,11 +5,12 @@ from typing import Any
 from msgspec import UNSET
 from sqlalchemy import Connection, Select, column, func, select, table, text
 
-from realtime.ports import Listed, ListedQuote, Original, Page, Reaction, Span
+from realtime.ports import Listed, Original, Page, Reaction, Span
 from realtime.stores import rows, words
 from realtime.stores.head import words_id, words_pos
 from realtime.stores.reads import room_number
 from realtime.stores.schema import messages, originals, pins, reactions, users
+from rooms.events import Quote
 from rooms.ids import MAX_SAFE_INTEGER, Millis
 from rooms.text import preview
 
@@ -140,14 +141,14 @@ def _message(
     )
 
 
-def _quote(row: Any, from_pos: int) -> ListedQuote:
+def _quote(row: Any, from_pos: int) -> Quote:
     """The bare position of what lies before `from_pos`, as `rooms.visibility` has it."""
     if row.reply_to < from_pos:
-        return ListedQuote(row.reply_to)
+        return Quote(row.reply_to)
     if row.quoted_text is None:
-        return ListedQuote(row.reply_to, deleted=True)
+        return Quote(row.reply_to, deleted=True)
     writer = rows.by(row.quoted_author, row.quoted_name, row.quoted_role, row.quoted_avatar)
-    return ListedQuote(row.reply_to, writer, preview(row.quoted_text))
+    return Quote(row.reply_to, writer, preview(row.quoted_text))
 
 
 def _reactions(connection: Connection, num: int, viewer: str, positions: list[int]) -> dict[int, tuple[Reaction, ...]]:

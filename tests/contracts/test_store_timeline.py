@@ -3,9 +3,10 @@
 import pytest
 from msgspec import UNSET
 
-from realtime.ports import Listed, ListedQuote, Original, Reaction, Span, Store
+from realtime.ports import Listed, Original, Reaction, Span, Store
 from rooms import commands as c
 from rooms.actors import By
+from rooms.events import Quote
 from tests.realtime.stores.building import ANN, BOB, NOW, Talk, talk
 
 
@@ -66,12 +67,12 @@ async def test_quotes_read_as_now(store: Store, room: Talk) -> None:
     pos = await room.send(ANN, "long " * 100)
     answer = await room.send(ANN, "answer", reply_to=pos)
     quote = (await one(store, answer)).reply_to
-    assert isinstance(quote, ListedQuote)
+    assert isinstance(quote, Quote)
     assert (quote.pos, quote.by, len(quote.text or "")) == (pos, By("ann", "Ann", "owner"), 200)
     await room.do(ANN, c.MessageEdit(room="r1", target=pos, text="short"))
-    assert (await one(store, answer)).reply_to == ListedQuote(pos, By("ann", "Ann", "owner"), "short")
+    assert (await one(store, answer)).reply_to == Quote(pos, By("ann", "Ann", "owner"), "short")
     await room.do(ANN, c.MessageDelete(room="r1", target=pos))
-    assert (await one(store, answer)).reply_to == ListedQuote(pos, deleted=True)
+    assert (await one(store, answer)).reply_to == Quote(pos, deleted=True)
 
 
 async def test_originals_are_kept_until_the_deletion(store: Store, room: Talk) -> None:
@@ -237,8 +238,8 @@ async def test_quotes_give_no_text_from_below_the_first_position(store: Store, r
     answer = await room.send(ANN, "answer", reply_to=old)
     span = Span(from_pos=answer)
     (listed,) = (await store.messages("r1", "bob", span, originals=False)).messages
-    assert listed.reply_to == ListedQuote(old)
+    assert listed.reply_to == Quote(old)
     (found,) = (await store.search("r1", "bob", "answer", before=None, limit=5, from_pos=answer)).messages
-    assert found.reply_to == ListedQuote(old)
+    assert found.reply_to == Quote(old)
     (read,) = (await store.search("r1", "ann", "answer", before=None, limit=5, from_pos=old)).messages
-    assert read.reply_to == ListedQuote(old, By("ann", "Ann", "owner"), "before you came")
+    assert read.reply_to == Quote(old, By("ann", "Ann", "owner"), "before you came")

@@ -213,9 +213,14 @@ class TestOrder:
             running[one.id] = one
             started[lane_of(one)].append(one.id)
 
+        def is_alone(one: c.AnyCommand) -> bool:
+            assert one.id is not None
+            return alone[one.id]
+
         def end(number: int) -> None:
             ended = running.pop(number)
-            for following in session.done(ended):
+            session.done(ended)
+            while (following := session.following(ended, is_alone)) is not None:
                 assert lane_of(following) == lane_of(ended)
                 start(following)
 
@@ -254,4 +259,21 @@ class TestOrder:
             session.may_start(command("a", 999), False)
         assert (caught.value.rejected.code, caught.value.id) == ("unavailable", 999)
         assert caught.value.rejected.retry
-        assert len(session.done(command("a", 1))) == LANE
+        session.done(command("a", 1))
+        given = itertools.takewhile(
+            bool, (session.following(command("a", 1), lambda _: False) for _ in itertools.count())
+        )
+        assert len(list(given)) == LANE
+
+    def test_a_command_holds_up_what_comes_after_it_by_what_is_so_when_it_starts(self) -> None:
+        session = ready()
+        first, second, third = (command("a", number) for number in (1, 2, 3))
+        assert session.may_start(first, True)
+        assert not session.may_start(second, False)
+        assert not session.may_start(third, False)
+        session.done(first)
+        # The room is no longer at hand: what was quick would now overtake.
+        assert session.following(first, lambda _: True) is second
+        assert session.following(first, lambda _: False) is None
+        session.done(second)
+        assert session.following(second, lambda _: False) is third

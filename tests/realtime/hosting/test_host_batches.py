@@ -80,7 +80,9 @@ class House:
     def submit(self, actor: Actor, command: c.Decided, lane: object) -> list[Any]:
         """What the command is answered, in time."""
         answers: list[Any] = []
-        assert self.service.submit_at_hand(actor, command, lane, answers.append)
+        host = self.service.at_hand(actor, command)
+        assert host is not None
+        self.service.submit_to(host, actor, command, lane, answers.append)
         return answers
 
     async def texts(self) -> list[str]:
