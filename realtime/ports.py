@@ -110,7 +110,6 @@ class Access(Struct, frozen=True):
     """What decides whether a user may know of a room."""
 
     visibility: Visibility
-    kind: Kind
     person: Person | None
 
 

@@ -3,6 +3,7 @@
 All of it is ephemeral and coalesced to one `user.changed` a second; the truth is in the store (`read.list`).
 """
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -23,6 +24,10 @@ class Recipient(Protocol):
         """The user's sessions have ended: the connection is to be closed, behind the replies that it is owed."""
 
 
+MENTIONS = 256
+"""Of a room's latest mentions so many are at hand, to be counted on top of what the store has just said."""
+
+
 class _Read(Struct):
     """A member's read state, kept up while the user is online. `stale`: only the store knows. `seen` counts the
     messages that the store had when it was read.
@@ -33,6 +38,30 @@ class _Read(Struct):
     mentions: int
     stale: bool = False
     seen: int = 0
+
+
+class _Counted(Struct):
+    """What is counted of a room: its messages, and who was mentioned by those above the `since`-th: by message, from
+    whom, whom.
+    """
+
+    total: int
+    since: int
+    mentions: deque[tuple[int, str, tuple[str, ...]]]
+
+    def note(self, n: int, author: str, users: tuple[str, ...]) -> None:
+        if len(self.mentions) >= MENTIONS:
+            self.since = self.mentions.popleft()[0]
+        self.mentions.append((n, author, users))
+
+    def after(self, n: int, user: str) -> int | None:
+        """How often messages above the `n`-th mention the user; None where that is not at hand any more."""
+        if n < self.since:
+            return None
+        return sum(
+            number > n and author != user and (user in users or EVERYBODY in users)
+            for number, author, users in self.mentions
+        )
 
 
 class OnlineUser:
@@ -65,7 +94,7 @@ class Users:
         """How often users have logged out everywhere."""
         self.online: dict[str, OnlineUser] = {}
         self._members: dict[str, set[OnlineUser]] = {}
-        self._totals: dict[str, int] = {}
+        self._counted: dict[str, _Counted] = {}
         self._touched: set[str] = set()
 
     def connections(self, user: str) -> int:
@@ -115,13 +144,21 @@ class Users:
     def _follow(self, online: OnlineUser, state: ports.ReadState) -> None:
         if self.online.get(online.id) is not online:
             return
+        self._members.setdefault(state.room, set()).add(online)
+        counted = self._counted.get(state.room)
+        if counted is None:
+            counted = self._counted[state.room] = _Counted(state.total, state.total, deque())
+        counted.total = max(counted.total, state.total)
         # What has happened since the store was asked is not in its answer.
-        stale = state.total < self._totals.get(state.room, 0)
-        online.reads[state.room] = _Read(state.pos, state.n, state.mentions, stale, state.total)
+        known = online.reads.get(state.room)
+        if known is not None and known.pos > state.pos:
+            pos, n, mentions, more = known.pos, known.n, 0, counted.after(known.n, online.id)
+        else:
+            pos, n, mentions, more = state.pos, state.n, state.mentions, counted.after(state.total, online.id)
+        stale = more is None
+        online.reads[state.room] = _Read(pos, n, mentions + (more or 0), stale, state.total)
         if stale:
             online.changed.add(state.room)
-        self._members.setdefault(state.room, set()).add(online)
-        self._totals[state.room] = max(self._totals.get(state.room, 0), state.total)
 
     def _unfollow(self, online: OnlineUser, room: str) -> None:
         online.reads.pop(room, None)
@@ -132,7 +169,7 @@ class Users:
             members.discard(online)
             if not members:
                 del self._members[room]
-                self._totals.pop(room, None)
+                self._counted.pop(room, None)
 
     # What happens in rooms
 
@@ -157,11 +194,15 @@ class Users:
         members = self._members.get(event.room)
         if body is None or not members:
             return
-        self._totals[event.room] = body.n
+        counted = self._counted.get(event.room)
+        if counted is None:
+            counted = self._counted[event.room] = _Counted(body.n, body.n, deque())
+        counted.total = max(counted.total, body.n)
         author = self.online.get(event.by.id)
         if author is not None and (read := author.reads.get(event.room)) is not None and read.pos < event.pos:
             author.reads[event.room] = _Read(event.pos, body.n, 0, read.stale, read.seen)
         if body.mentions:
+            counted.note(body.n, event.by.id, body.mentions)
             self._mentioned(event, body.mentions, members)
         self._touched.add(event.room)
 
@@ -252,7 +293,8 @@ class Users:
             self._unfollow(online, room)
 
     def _row(self, room: str, read: _Read) -> dict[str, Any]:
-        unread = max(0, self._totals.get(room, read.n) - read.n)
+        counted = self._counted.get(room)
+        unread = max(0, counted.total - read.n) if counted is not None else 0
         return {"room": room, "unread": unread, "mentions": read.mentions, "read_pos": read.pos}
 
 

@@ -63,7 +63,7 @@ def access(connection: Connection, room: str, user: str) -> Access | None:
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
-    return Access(row.visibility, row.kind, None if row.user is None else _person(row))
+    return Access(row.visibility, None if row.user is None else _person(row))
 
 
 def room_number(connection: Connection, room: str) -> int | None:

@@ -14,9 +14,9 @@ from tests.realtime.stores.building import ANN, BOB, CAT, NOW, Talk, actor, talk
 async def test_access(store: Store, room: Talk) -> None:
     await talk(store, "secret", visibility="private", kind="live")
     ann = Person(user="ann", name="Ann", role=Role.OWNER, joined_pos=1)
-    assert await store.access("r1", "ann") == Access("public", "group", ann)
-    assert await store.access("r1", "bob") == Access("public", "group", None)
-    assert await store.access("secret", "bob") == Access("private", "live", None)
+    assert await store.access("r1", "ann") == Access("public", ann)
+    assert await store.access("r1", "bob") == Access("public", None)
+    assert await store.access("secret", "bob") == Access("private", None)
     assert await store.access("nowhere", "bob") is None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from realtime import ports
+from realtime.hosting import users as users_module
 from realtime.stores.sqlite import SQLiteStore
 from rooms import commands as c
 from rooms.actors import Actor
@@ -151,6 +152,34 @@ async def test_an_edit_has_only_those_counted_anew_whom_it_may_concern(house: Ho
     await house.tick()
     assert house.store.asked == asked + 1
     assert house.screen.counts[-1] == (1, 1)
+
+
+async def test_a_busy_room_is_not_read_again_and_again(house: House) -> None:
+    """What comes while the store is asked is counted on top of its answer."""
+    await house.arrive()
+    pos = await house.say(OWNER, "one")
+    house.store.acts["read_states"] = lambda: house.say(OWNER, "@bob and @cat")
+    await house.do(BOB, c.ReadMark(room=house.room, pos=pos))
+    asked = house.store.asked
+    await house.say(OWNER, "@bob")
+    await house.tick()
+    assert house.screen.counts[-1] == (2, 2)
+    assert house.store.asked == asked
+
+
+async def test_more_mentions_than_are_at_hand_are_read(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users_module, "MENTIONS", 2)
+    await house.arrive()
+    pos = await house.say(OWNER, "one")
+
+    async def mention_often() -> None:
+        for _ in range(4):
+            await house.say(OWNER, "@bob")
+
+    house.store.acts["read_states"] = mention_often
+    await house.do(BOB, c.ReadMark(room=house.room, pos=pos))
+    await house.tick()
+    assert house.screen.counts[-1] == (4, 4)
 
 
 async def test_who_logs_out_everywhere_while_coming_online_is_out(house: House) -> None:
