@@ -66,6 +66,16 @@ def test_keeps_unsent_messages_over_a_reload(page: Page, server: ScriptedServer)
     until(page, f"() => ({STORED})() === 0")
 
 
+def test_keeps_the_order_of_what_was_sent_within_one_millisecond(page: Page, server: ScriptedServer) -> None:
+    joined(page, server, user="ann")
+    page.evaluate("() => { const now = Date.now(); Date.now = () => now; }")
+    texts = [str(number) for number in range(12)]
+    send(page, *texts)
+    page.reload()
+    start(page, user="ann")
+    assert [text for text, _ in states(page)] == texts
+
+
 def test_never_sends_what_another_user_of_the_browser_wrote(page: Page, server: ScriptedServer) -> None:
     peer = joined(page, server, user="ann")
     send(page, "of ann")

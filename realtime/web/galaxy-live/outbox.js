@@ -14,6 +14,7 @@ export class Outbox extends Emitter {
   #client;
   #options;
   #user = null;
+  #order = 0;
   #entries = new Map();
   #busy = new Set();
 
@@ -40,7 +41,10 @@ export class Outbox extends Emitter {
       const name = storage.key(index);
       if (name.startsWith(this.#item(""))) stored.push(JSON.parse(storage.getItem(name)));
     }
-    for (const entry of stored.sort((a, b) => a.order - b.order)) this.#track({ ...entry, state: "queued" });
+    for (const entry of stored.sort((a, b) => a.order - b.order)) {
+      this.#order = Math.max(this.#order, entry.order);
+      this.#track({ ...entry, state: "queued" });
+    }
     unowned.forEach((entry) => this.#persist(entry));
     this.pumpAll();
   }
@@ -55,7 +59,8 @@ export class Outbox extends Emitter {
   add(room, text, replyTo) {
     if (this.#entries.size >= OUTBOX_MAX) throw new GalaxyError({ code: "too_many", message: "Too many unsent messages" });
     const now = Date.now();
-    const entry = this.#track({ key: newKey(), room, text, reply_to: replyTo, created: now, order: now, state: "queued" });
+    this.#order = Math.max(now, this.#order + 1); // two may come within one millisecond, and clocks are set back
+    const entry = this.#track({ key: newKey(), room, text, reply_to: replyTo, created: now, order: this.#order, state: "queued" });
     this.#persist(entry);
     this.#changed(entry);
     this.#pump(room);
