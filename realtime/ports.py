@@ -346,7 +346,7 @@ class Store(Protocol):
         """Removes the records up to a sequence number from the outbox."""
 
     async def forget_keys(self, before: Millis) -> None:
-        """Drops idempotency keys claimed before a time."""
+        """Drops idempotency keys claimed, and digests of texts said, before a time."""
 
 
 # Fan-out between nodes

@@ -103,10 +103,30 @@ class SpaceMessages(Struct, frozen=True):
     gap_ms: int
 
 
+class NoRepeat(Struct, frozen=True):
+    """Condition: the user has not said in the room, within `within_ms` before `at`, what `digest` is of. Notes it."""
+
+    user: str
+    digest: bytes
+    at: Millis
+    within_ms: int
+
+
 class KeepOwner(Struct, frozen=True):
     """Condition: somebody other than `user` owns the room."""
 
     user: str
 
 
-Effect = AddInvite | RevokeInvite | UseInvite | AddPending | TakePending | AddReport | React | SpaceMessages | KeepOwner
+Effect = (
+    AddInvite
+    | RevokeInvite
+    | UseInvite
+    | AddPending
+    | TakePending
+    | AddReport
+    | React
+    | SpaceMessages
+    | NoRepeat
+    | KeepOwner
+)

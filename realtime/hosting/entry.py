@@ -12,7 +12,17 @@ from rooms import commands as c
 from rooms.actors import Actor
 from rooms.decide import Release
 from rooms.drafts import Verdict
-from rooms.effects import AddPending, Effect, KeepOwner, React, RevokeInvite, SpaceMessages, TakePending, UseInvite
+from rooms.effects import (
+    AddPending,
+    Effect,
+    KeepOwner,
+    NoRepeat,
+    React,
+    RevokeInvite,
+    SpaceMessages,
+    TakePending,
+    UseInvite,
+)
 from rooms.errors import Rejected, not_found
 
 Answer = Callable[[dict[str, Any] | Rejected], None]
@@ -79,6 +89,8 @@ def unmet(effect: Effect | None) -> Rejected:
             return Rejected("too_many", "This message bears as many kinds of reaction as it can.", field="emoji")
         case SpaceMessages(gap_ms=gap):
             return Rejected("slow_mode", "Slow mode is on.", retry_after_ms=gap)
+        case NoRepeat(within_ms=within):
+            return Rejected("duplicate_text", "You have just said that.", field="text", retry_after_ms=within)
         case KeepOwner():
             return Rejected("forbidden", "A room keeps at least one owner.", field="role")
         case _:

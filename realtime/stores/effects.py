@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, assert_never
 
 import msgspec
-from sqlalchemy import Delete, Insert, Update, delete, func, insert, literal, or_, select, update
+from sqlalchemy import Delete, Insert, Update, and_, delete, func, insert, literal, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from realtime.stores import projections
 from realtime.stores.head import Head
-from realtime.stores.schema import invites, outbox, pending, reactions, reports, room_users
+from realtime.stores.schema import invites, outbox, pending, reactions, repeats, reports, room_users
 from rooms import effects as x
 from rooms.actors import Role
 from rooms.records import of_report
@@ -50,6 +50,8 @@ def take(tx: "Transaction", head: Head, effect: x.Effect) -> bool:
             return _react(tx, head, effect)
         case x.SpaceMessages():
             return _space(tx, head, effect)
+        case x.NoRepeat():
+            return _no_repeat(tx, head, effect)
         case x.KeepOwner(user):
             others = select(room_users.c.user).where(
                 room_users.c.room == head.num, room_users.c.role == Role.OWNER, room_users.c.user != user
@@ -113,3 +115,11 @@ def _space(tx: "Transaction", head: Head, effect: x.SpaceMessages) -> bool:
             where=or_(literal(effect.gap_ms) == 0, room_users.c.last_at + effect.gap_ms <= statement.excluded.last_at),
         ),
     )
+
+
+def _no_repeat(tx: "Transaction", head: Head, effect: x.NoRepeat) -> bool:
+    """What is too old to be repeated goes first: what stays of a user's texts stays no longer than it is needed."""
+    mine = and_(repeats.c.room == head.num, repeats.c.user == effect.user)
+    tx.core.execute(delete(repeats).where(mine, repeats.c.at <= effect.at - effect.within_ms))
+    values = {"room": head.num, "user": effect.user, "digest": effect.digest, "at": effect.at}
+    return _changed(tx, upsert(repeats).values(values).on_conflict_do_nothing())

@@ -209,6 +209,17 @@ keys = Table(
     sqlite_with_rowid=False,
 )
 
+repeats = Table(
+    "repeats",
+    metadata,
+    _room(primary_key=True),
+    Column("user", Text, primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Index("repeats_at", "at"),
+    sqlite_with_rowid=False,
+)
+
 outbox = Table(
     "outbox",
     metadata,

@@ -3,7 +3,7 @@
 from sqlalchemy import delete, or_
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from realtime.stores.schema import keys, outbox, users
+from realtime.stores.schema import keys, outbox, repeats, users
 from realtime.stores.schema import pending as pending_messages
 from realtime.stores.transaction import Transaction
 from rooms.ids import Millis
@@ -45,3 +45,4 @@ def taken(tx: Transaction, *, up_to: int) -> None:
 
 def forget_keys(tx: Transaction, *, before: Millis) -> None:
     tx.core.execute(delete(keys).where(keys.c.at < before))
+    tx.core.execute(delete(repeats).where(repeats.c.at < before))

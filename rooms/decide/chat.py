@@ -1,5 +1,6 @@
 """Decides what is said: messages, edits, deletions, reactions, pins, and messages that wait."""
 
+import hashlib
 from typing import Any, Literal
 
 from rooms import commands as c
@@ -8,7 +9,7 @@ from rooms.actors import Actor, By, Role, Viewer
 from rooms.decide.decision import Decision, Moment, Outcome
 from rooms.decide.needs import MAX_PURGE, Release
 from rooms.drafts import Draft, Verdict
-from rooms.effects import AddPending, Effect, Pending, React, SpaceMessages, TakePending
+from rooms.effects import AddPending, Effect, NoRepeat, Pending, React, SpaceMessages, TakePending
 from rooms.errors import Rejected, not_found
 from rooms.mentions import EVERYBODY, mentioned
 from rooms.permissions import check_writer
@@ -21,7 +22,7 @@ UNIQUE_MS = 30_000
 
 def send(room: Room, actor: Actor, role: Role, command: c.MessageSend, moment: Moment) -> Outcome:
     check_message(room, role, command.text)
-    effects = _check_pace(room, actor, role, command.text, moment.now)
+    pace = _check_pace(room, actor, role, command.text, moment.now)
     if command.reply_to is not None:
         message_at(room, command.reply_to, room.viewer(actor), field="reply_to")
     verdict = moment.verdict
@@ -30,6 +31,7 @@ def send(room: Room, actor: Actor, role: Role, command: c.MessageSend, moment: M
     text = _judged(verdict, command.text)
     if text != command.text:
         _check_repeat(room, actor, role, text, moment.now)
+    once = _once(room, actor, role, text, moment.now)
     held = verdict.action == "hold"
     if held or (room.settings.delay_seconds and role < Role.MODERATOR):
         release_at = None if held else moment.now + room.settings.delay_seconds * 1_000
@@ -44,15 +46,18 @@ def send(room: Room, actor: Actor, role: Role, command: c.MessageSend, moment: M
             release_at=release_at,
             rule=verdict.rule,
         )
-        space = effects or (SpaceMessages(actor.user, moment.now, 0),)
         return Decision(
-            effects=(*space, AddPending(pending, moment.limits.pending)),
+            effects=(
+                *(pace or (SpaceMessages(actor.user, moment.now, 0),)),
+                *once,
+                AddPending(pending, moment.limits.pending),
+            ),
             reply={pending.kind: True, "pending": pending.id},
             pos=False,
         )
     return Decision(
         events=(_created(room, actor, text, command.reply_to, moment),),
-        effects=effects,
+        effects=(*pace, *once),
         timed=True,
     )
 
@@ -79,7 +84,9 @@ def _check_pace(room: Room, actor: Actor, role: Role, text: str, now: int) -> tu
 
 
 def _check_repeat(room: Room, actor: Actor, role: Role, text: str, now: int) -> None:
-    """Raises Rejected(`duplicate_text`) for a text that the user has published just so within UNIQUE_MS."""
+    """Raises Rejected(`duplicate_text`) for a text that the user has published just so within UNIQUE_MS, as far as the
+    room's messages are at hand: this costs nothing. `_once` has the store see to the rest.
+    """
     if not room.settings.unique or role >= Role.MODERATOR:
         return
     for message in reversed(room.messages.values()):
@@ -88,6 +95,13 @@ def _check_repeat(room: Room, actor: Actor, role: Role, text: str, now: int) -> 
         if message.at + UNIQUE_MS > now and message.text == text:
             wait = message.at + UNIQUE_MS - now
             raise Rejected("duplicate_text", "You have just said that.", field="text", retry_after_ms=wait)
+
+
+def _once(room: Room, actor: Actor, role: Role, text: str, now: int) -> tuple[Effect, ...]:
+    if not room.settings.unique or role >= Role.MODERATOR:
+        return ()
+    digest = hashlib.blake2b(text.encode(), digest_size=16, key=room.id.encode()).digest()
+    return (NoRepeat(actor.user, digest, now, UNIQUE_MS),)
 
 
 def _judged(verdict: Verdict, text: str) -> str:

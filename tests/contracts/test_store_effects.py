@@ -201,6 +201,17 @@ async def test_distance_within_one_batch(store: Store, room: Talk) -> None:
     assert appended.results[1] == Refused(x.SpaceMessages("bob", NOW + 1, 500))
 
 
+async def test_a_text_is_said_once_within_its_time(store: Store, room: Talk) -> None:
+    assert await take(room, x.NoRepeat("bob", b"one", NOW, 1_000))
+    assert not await take(room, x.NoRepeat("bob", b"one", NOW + 999, 1_000))
+    assert await take(room, x.NoRepeat("bob", b"two", NOW + 999, 1_000))
+    assert await take(room, x.NoRepeat("cat", b"one", NOW + 999, 1_000))
+    assert await take(room, x.NoRepeat("bob", b"one", NOW + 1_000, 1_000))
+    assert not await take(room, x.NoRepeat("bob", b"two", NOW + 1_000, 1_000))
+    await store.forget_keys(NOW + 1_001)
+    assert await take(room, x.NoRepeat("bob", b"one", NOW + 1_001, 1_000))
+
+
 async def test_a_room_keeps_an_owner(store: Store, room: Talk) -> None:
     await room.do(BOB, c.MemberJoin(room="r1"))
     assert not await take(room, x.KeepOwner("ann"))
