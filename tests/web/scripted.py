@@ -105,6 +105,7 @@ class ScriptedServer:
     def __init__(self) -> None:
         self._peers: queue.Queue[Peer] = queue.Queue()
         self._all: list[Peer] = []
+        self._turn = 0
         self._server = serve(
             self._handle,
             "127.0.0.1",
@@ -121,7 +122,8 @@ class ScriptedServer:
         return f"http://127.0.0.1:{self._server.socket.getsockname()[1]}"
 
     def forget(self) -> None:
-        """Ends the connections of an earlier test."""
+        """Ends the connections of an earlier test. One that is still on its way is told by its page's cookie."""
+        self._turn += 1
         for peer in self._all:
             peer.done.set()
         self._all.clear()
@@ -143,6 +145,9 @@ class ScriptedServer:
         self._thread.join()
 
     def _handle(self, connection: ServerConnection) -> None:
+        assert connection.request is not None
+        if connection.request.headers.get("Cookie") != f"turn={self._turn}":
+            return
         peer = Peer(connection)
         self._all.append(peer)
         self._peers.put(peer)
@@ -153,7 +158,9 @@ class ScriptedServer:
         if path == "/v1/socket":
             return None
         if path == "/blank":
-            return _response(BLANK.encode(), "text/html; charset=utf-8")
+            response = _response(BLANK.encode(), "text/html; charset=utf-8")
+            response.headers["Set-Cookie"] = f"turn={self._turn}; Path=/"
+            return response
         file = WEB / (path.removeprefix("/web/") if path.startswith("/web/") else "index.html")
         if not file.is_file():
             return _response(b"", "text/plain", HTTPStatus.NOT_FOUND)
