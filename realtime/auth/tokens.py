@@ -10,8 +10,9 @@ import msgspec
 from jwt.api_jws import PyJWS
 from msgspec import Struct
 
-from realtime.auth.identity import BadToken, Identity, KeysUnavailable, UnknownKey, identify
+from realtime.auth.identity import BadToken, ExpiredToken, Identity, KeysUnavailable, UnknownKey, identify
 from realtime.auth.keys import Key, KeySet, algorithm_of, file_keys, pem_key, url_keys
+from realtime.auth.verified import Verified
 from realtime.config import Auth, ConfigError
 
 MAX_TOKEN = 8_192
@@ -33,6 +34,8 @@ class Authenticator:
     """Verifies tokens. Each key is bound to one algorithm, and a token's header only ever chooses among such keys:
     `none`, another algorithm than the key's, and keys that the token itself brings or points to (`jwk`, `jku`, `x5u`)
     have no effect.
+
+    A good signature is not checked again until the key set is read anew; times, issuer and audience always are.
     """
 
     def __init__(self, auth: Auth) -> None:
@@ -41,6 +44,8 @@ class Authenticator:
         self._jws = PyJWS(algorithms=_ALGORITHMS)
         self._fixed: list[Key] = []
         self._set: KeySet | None = url_keys(auth.jwks_url) if auth.jwks_url else None
+        self._verified = Verified()
+        self._verified_by: tuple[Key, ...] = ()
         if auth.secret:
             secret = auth.secret.encode()
             self._fixed.append(Key(algorithm_of(secret), secret))
@@ -60,13 +65,27 @@ class Authenticator:
 
         Raises ExpiredToken; UnknownKey, where `verify_fresh` may know more; BadToken for all else.
         """
-        return identify(
-            self._payload(token),
-            now_ms,
-            leeway_ms=self._auth.leeway_seconds * 1000,
-            issuer=self._auth.issuer,
-            audience=self._auth.audience,
-        )
+        if len(token) > MAX_TOKEN or not token.isascii():
+            raise BadToken(f"The token is longer than {MAX_TOKEN} bytes" if token.isascii() else "This is no token")
+        if self._set is not None and self._set.keys is not self._verified_by:
+            self._verified.clear()
+            self._verified_by = self._set.keys
+        known = self._verified.get(token)
+        payload = known if known is not None else self._payload(token)
+        try:
+            identity = identify(
+                payload,
+                now_ms,
+                leeway_ms=self._auth.leeway_seconds * 1000,
+                issuer=self._auth.issuer,
+                audience=self._auth.audience,
+            )
+        except ExpiredToken:
+            self._verified.drop(token)
+            raise
+        if known is None:
+            self._verified.add(token, payload)
+        return identity
 
     async def verify_fresh(self, token: str, now_ms: int) -> Identity:
         """As `verify`, but an unknown key has the key set read again first, at most once a minute.
@@ -99,8 +118,6 @@ class Authenticator:
 
     def _payload(self, token: str) -> bytes:
         """The payload, its signature checked."""
-        if len(token) > MAX_TOKEN or not token.isascii():
-            raise BadToken(f"The token is longer than {MAX_TOKEN} bytes" if token.isascii() else "This is no token")
         try:
             header = _header_decoder.decode(_base64url(token.partition(".")[0]))
         except (ValueError, RecursionError) as error:  # msgspec's and binascii's errors are ValueErrors
