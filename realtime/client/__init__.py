@@ -28,6 +28,7 @@ from realtime.client.errors import (
     UpgradeRefused,
 )
 from realtime.client.events import (
+    CommentsSampled,
     Event,
     Invited,
     LiveStarted,
@@ -80,6 +81,7 @@ __all__ = [
     "Closed",
     "CodecName",
     "CommandError",
+    "CommentsSampled",
     "ConnectionLost",
     "Event",
     "EventStream",

@@ -196,6 +196,13 @@ class Reactions(TargetEvent, frozen=True, kw_only=True):
     counts: dict[str, int]
 
 
+class CommentsSampled(Event, frozen=True, kw_only=True):
+    """Of `total` comments in a second everybody was shown `shown`; a `Skip` stands for the others."""
+
+    shown: int
+    total: int
+
+
 class MessagePending(Event, frozen=True, kw_only=True):
     pending: str | int
     message: Message | None = None
@@ -266,6 +273,7 @@ TYPES: dict[str, type[Event]] = {
     "typing": Typing,
     "presence": Presence,
     "reactions": Reactions,
+    "comments.sampled": CommentsSampled,
     "message.pending": MessagePending,
     "room.skip": Skip,
     "room.reset": Reset,

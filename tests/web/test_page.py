@@ -294,3 +294,27 @@ def test_the_language_can_be_changed(page: Page, answering: Answering) -> None:
     answering.accept()
     page.get_by_text("成员", exact=True).first.wait_for()
     assert page.evaluate("() => document.documentElement.lang") == "zh-CN"
+
+
+def test_says_how_many_of_a_busy_rooms_comments_are_shown(page: Page, answering: Answering) -> None:
+    def event(kind: str, pos: int, **fields: Any) -> dict[str, Any]:
+        return {"type": kind, "room": "r1", "pos": pos, "at": 1_700_000_400_000, "by": BEN, **fields}
+
+    def spare(until: int) -> None:
+        message = {"text": f"seen {until}", "n": until, "mentions": []}
+        answering.peer.send(
+            {"type": "comments.sampled", "room": "r1", "shown": 30, "total": 1210},
+            {"type": "room.skip", "room": "r1", "from": until - 10, "to": until - 1},
+            event("message.created", until, message=message),
+        )
+        page.get_by_test_id("timeline").get_by_text(f"seen {until}").wait_for()
+
+    assert answering.peer is not None
+    line = page.get_by_test_id("typing")
+    spare(15)
+    assert line.inner_text() == "", "owners are shown all"
+    answering.peer.send(event("member.role", 16, user="ann", name="Ann", role="member"))
+    spare(27)
+    assert line.inner_text() == "Showing 30 of 1,210 comments per second"
+    page.evaluate("() => { const now = Date.now; Date.now = () => now() + 60_000; }")
+    page.wait_for_function("() => document.querySelector('[data-testid=typing]').textContent === ''")

@@ -112,6 +112,7 @@ export default {
   "timeline.newBelow": { one: "{count} new message below", other: "{count} new messages below" },
   "timeline.toLatest": "Jump to the latest",
   "timeline.announce": "{name}: {text}",
+  "timeline.sampled": "Showing {shown} of {total} comments per second",
   "unread.divider": "New",
   "unread.jump": "Jump to unread",
   "notice.joined": "{user} joined",

@@ -112,6 +112,7 @@ export default {
   "timeline.newBelow": "下方有 {count} 条新消息",
   "timeline.toLatest": "跳到最新",
   "timeline.announce": "{name}：{text}",
+  "timeline.sampled": "每秒显示 {total} 条评论中的 {shown} 条",
   "unread.divider": "新消息",
   "unread.jump": "跳到未读",
   "notice.joined": "{user} 加入了",

@@ -2,6 +2,8 @@ import { Emitter } from "../galaxy-live.js";
 import { MessageWindow } from "./window.js";
 
 const TYPING_SHOWN_MS = 5000;
+/** The server tells of spared comments once a second, while there are any. */
+const SAMPLED_SHOWN_MS = 3000;
 const MEMBER_PAGES = 5;
 export const RANK = { none: 0, member: 1, moderator: 2, owner: 3 };
 
@@ -21,6 +23,7 @@ export class RoomModel extends Emitter {
   online = null;
   onlineIds = null;
   typing = new Map();
+  #sampled = null;
   /** Own messages that wait for a moderator or a time, by pending id; and, for moderators, everybody's. */
   held = new Map();
   queue = null;
@@ -144,6 +147,15 @@ export class RoomModel extends Emitter {
     const now = Date.now();
     for (const [id, until] of this.typing) if (until < now) this.typing.delete(id);
     return [...this.typing.keys()].map((id) => this.userOf(id));
+  }
+
+  /** `{shown, total}` comments a second, where the viewer is spared some; else null. */
+  get sampled() {
+    return !this.moderates && this.#sampled?.until > Date.now() ? this.#sampled : null;
+  }
+
+  sample({ shown, total }) {
+    this.#sampled = { shown, total, until: Date.now() + SAMPLED_SHOWN_MS };
   }
 
   /** The viewer's own reaction was taken on, or back. */
@@ -342,6 +354,7 @@ const APPLY = {
     setTimeout(() => room.emit("change"), TYPING_SHOWN_MS + 50);
   },
   presence: (room, event) => room.presence(event),
+  "comments.sampled": (room, event) => room.sample(event),
   "message.pending"(room, event) {
     room.queue?.set(event.pending, event);
   },

@@ -97,7 +97,7 @@ export class Composer {
     }
     if (bar === null) delete this.bar.dataset.text;
     this.#countdown();
-    this.#typists();
+    this.#below();
   }
 
   #countdown() {
@@ -112,13 +112,20 @@ export class Composer {
     this.send.disabled = length === 0 || left < 0 || wait > 0;
   }
 
+  /** That not all comments are shown, or else who is typing. */
+  #below() {
+    const { sampled } = this.#room;
+    const label = sampled ? t("timeline.sampled", sampled) : this.#typists();
+    if (this.typing.dataset.label === label) return;
+    this.typing.dataset.label = label;
+    const dots = !sampled && h("span.dots", { "aria-hidden": "true" }, h("i"), h("i"), h("i"));
+    fill(this.typing, label && [dots, h("span", null, label)]);
+  }
+
   #typists() {
     const names = this.#room.typists().map(nameOf);
     const key = ["typing.none", "typing.one", "typing.two"][names.length] ?? "typing.many";
-    const label = names.length === 0 ? "" : t(key, { a: names[0], b: names[1], count: names.length });
-    if (this.typing.dataset.label === label) return;
-    this.typing.dataset.label = label;
-    fill(this.typing, label && [h("span.dots", { "aria-hidden": "true" }, h("i"), h("i"), h("i")), h("span", null, label)]);
+    return names.length === 0 ? "" : t(key, { a: names[0], b: names[1], count: names.length });
   }
 
   #people() {

@@ -3,6 +3,7 @@ from typing import Any, get_args
 import pytest
 
 from realtime.client import (
+    CommentsSampled,
     Event,
     Message,
     MessageCreated,
@@ -68,6 +69,12 @@ def test_skip_names_its_ends() -> None:
     decoded = decode_event({"type": "room.skip", "room": "r1", "from": 3, "to": 5})
     assert isinstance(decoded, Skip)
     assert (decoded.first, decoded.last, decoded.pos) == (3, 5, None)
+
+
+def test_of_spared_comments_the_counts_are_told() -> None:
+    decoded = decode_event({"type": "comments.sampled", "room": "r1", "shown": 30, "total": 210})
+    assert isinstance(decoded, CommentsSampled)
+    assert (decoded.shown, decoded.total) == (30, 210)
 
 
 def test_user_changed_lists_rooms() -> None:
