@@ -123,14 +123,13 @@ class _Watched(Collector):
         yield _counter("galaxy_deliveries", "Events written to listeners, one each.", hub.deliveries)
         yield _counter("galaxy_delivered_bytes", "Bytes of those events.", hub.bytes)
         yield _counter("galaxy_fanout_flushes", "Rooms' pending events written.", hub.flushes)
+        yield _counter("galaxy_lagging_listeners", "Times that a listener fell behind.", hub.lagging)
         yield _counter("galaxy_slow_listeners", "Listeners ended as they read too slowly.", hub.slow)
         overflows = hub.catch_up_overflows
         yield _counter("galaxy_recovery_overflows", "Recoveries that more went past than is kept.", overflows)
         yield _counter("galaxy_websocket_opened", "WebSocket connections opened.", sockets.opened)
         yield _counter("galaxy_websocket_messages_received", "Messages from clients.", sockets.messages_in)
         yield _counter("galaxy_websocket_bytes_received", "Bytes from WebSocket clients.", sockets.bytes_in)
-        yield _counter("galaxy_websocket_bytes_sent", "Bytes to WebSocket clients.", sockets.bytes_out)
-        yield _counter("galaxy_websocket_writes", "Writes to WebSocket clients.", sockets.writes)
         yield _counter("galaxy_websocket_pongs_skipped", "Pings answered by a later pong.", sockets.pongs_skipped)
 
 

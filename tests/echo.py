@@ -38,8 +38,14 @@ class Echo:
         if not self._connection.write(text_frame(data) if text else binary_frame(data)):
             self._connection.pause_reading()
 
+    def choked(self) -> None:
+        """`write` has said so."""
+
     def writable(self) -> None:
         self._connection.resume_reading()
+
+    def ending(self) -> None:
+        """What is written from now on is dropped."""
 
     def closed(self, code: int, reason: str) -> None:
         """Nothing was kept."""

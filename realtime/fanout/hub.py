@@ -1,20 +1,29 @@
 """One message to many sockets: each room's events of a tick, encoded once per form and written to all who listen.
 
-All frames of a room that arise within one turn of the event loop are joined into one buffer per *form* (codec, and
-whether the viewer is staff), and that same buffer is written to every listener of the form. Then the room rests for a
-multiple of what that took, and what arises meanwhile is joined as well: however busy a room is, most of the loop's
-time is left to take and acknowledge commands. A listener that is still reading its past gets its own bounded queue
-until it has caught up.
+All frames of a room that wait together are joined into one buffer per *group* (codec, whether the viewer is staff,
+whether it lags behind), and that same buffer is written to every listener of the group. Where nothing else is on its
+way to the room, that happens at once; else the room rests for a multiple of what its last tick took, and what arises
+meanwhile is joined as well: however busy a room is, most of the loop's time is left to take and acknowledge commands.
+
+Rooms take turns. A turn writes for a few milliseconds at most: to the rooms whose ticks are short first, then to one
+of the others a slice of its listeners. So no room, however large, holds up the rest for longer than that.
+
+Nobody's coming or going writes to anybody else. Who comes while events wait is *late* for them; who leaves while they
+wait, or while the tick has not come to them, is written theirs alone.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import Struct
 
-from rooms.actors import Actor, Role, Viewer
+from realtime.fanout.channel import Channel, Group
+from realtime.fanout.listeners import Form, Listener
+from rooms.actors import Role, Viewer
 from rooms.events import Event, Skip
 from rooms.visibility import differs, reach, visible
 
@@ -22,39 +31,14 @@ CATCH_UP_EVENTS = 4_096
 """Events kept for a listener that is reading its past; more than that, and its recovery has failed."""
 
 REST = 2
-"""How long a room rests after a flush, as a multiple of what the flush took (docs/performance.md)."""
-
-
-class Form(Protocol):
-    """How events are written for one kind of listener: a codec of the gateway, or server-sent events."""
-
-    def event(self, event: object, epoch: str) -> bytes:
-        """The frame of one event, logged or not."""
-
-
-class Listener(Protocol):
-    """Who receives a room's events: a connection of `user`."""
-
-    @property
-    def user(self) -> str: ...
-
-    @property
-    def actor(self) -> Actor: ...
-
-    @property
-    def form(self) -> Form: ...
-
-    @property
-    def unsent(self) -> int: ...
-
-    def write(self, frames: bytes) -> bool:
-        """Writes whole frames, uncopied. Returns False where the connection's buffer is above its high-water mark."""
-
-    def expelled(self, room: str, notice: dict[str, Any]) -> None:
-        """The subscription of a room was ended; `notice` says why."""
-
-    def too_slow(self) -> None:
-        """More than the limit of unsent bytes waits for this listener: it is to be closed, and may recover."""
+"""How long a busy room rests after a tick, as a multiple of what the tick took (docs/performance.md)."""
+MAX_REST_SECONDS = 0.1
+TURN_SECONDS = 0.004
+"""Writing to short rooms goes on for so long, then the loop is let go; then a slice of a long one, as long."""
+SHORT_SECONDS = 0.001
+"""A room whose last tick took no longer is served before others, and need not rest."""
+SLICE = 64
+"""Listeners written to between looks at the clock."""
 
 
 class Counters(Struct):
@@ -63,52 +47,9 @@ class Counters(Struct):
     flushes: int = 0
     deliveries: int = 0
     bytes: int = 0
+    lagging: int = 0
     slow: int = 0
     catch_up_overflows: int = 0
-
-
-class Channel:
-    """The local listeners of one room."""
-
-    __slots__ = (
-        "arrived",
-        "catching",
-        "epoch",
-        "first",
-        "groups",
-        "left",
-        "pending",
-        "rests_until",
-        "room",
-        "scheduled",
-        "since",
-        "users",
-    )
-
-    def __init__(self, room: str, epoch: str):
-        self.room = room
-        self.epoch = epoch
-        self.groups: dict[tuple[Form, bool], set[Listener]] = {}
-        self.catching: dict[Listener, list[Any] | None] = {}
-        self.first: dict[Listener, int] = {}
-        """The first position whose text a listener may read, where that is not all."""
-        self.pending: list[Any] = []
-        self.since = 0.0
-        """When the first pending event came, on `time.perf_counter`."""
-        self.rests_until = 0.0
-        """When what is published may be written, on the same clock."""
-        self.scheduled: asyncio.Handle | None = None
-        self.users: dict[str, set[Listener]] = {}
-        self.arrived: dict[str, str] = {}
-        self.left: dict[str, str] = {}
-        """User → name, of those whose listening began or ended since the last announcement."""
-
-    @property
-    def empty(self) -> bool:
-        return not self.users
-
-    def staff(self, listener: Listener) -> bool:
-        return listener in self.groups.get((listener.form, True), ())
 
 
 class Hub:
@@ -126,30 +67,39 @@ class Hub:
         """
         self.channels: dict[str, Channel] = {}
         self.counters = Counters()
+        self._short: deque[Channel] = deque()
+        self._long: deque[Channel] = deque()
+        self._turning = False
         self._flushed = flushed
         self._unsent_limit = unsent_limit
         self._changed = changed
         self._emptied = emptied
 
+    @property
+    def waiting(self) -> int:
+        """Rooms that wait for their turn to write."""
+        return len(self._short) + len(self._long)
+
     # Who listens
 
-    def channel(self, room: str, epoch: str) -> Channel:
+    def channel(self, room: str, epoch: str, *, live: bool = False) -> Channel:
         channel = self.channels.get(room)
         if channel is None:
-            channel = self.channels[room] = Channel(room, epoch)
+            channel = self.channels[room] = Channel(room, epoch, live)
         return channel
 
     def add(self, channel: Channel, listener: Listener, viewer: Viewer) -> None:
         """From the next event published on, the listener receives all of the room that the viewer may see."""
-        self.flush(channel)
+        self.settle(channel, listener)
         channel.catching.pop(listener, None)
-        self._enter_group(channel, listener, viewer)
+        self._enter(channel, listener, viewer)
         self._arrive(channel, listener)
 
     def catch_up(self, channel: Channel, listener: Listener) -> None:
         """Keeps the room's events for the listener from now on, until `caught_up`."""
-        self.flush(channel)
-        self._leave_groups(channel, listener)
+        self.settle(channel, listener)
+        channel.leave(listener)
+        channel.first.pop(listener, None)
         channel.catching[listener] = []
         self._arrive(channel, listener)
 
@@ -157,44 +107,53 @@ class Hub:
         """Writes what was kept and goes on as `add` does. Returns False where too much was to be kept, or the
         listener has left meanwhile: then nothing was written.
         """
-        self.flush(channel)
+        self.settle(channel, listener)
         kept = channel.catching.pop(listener, None)
         if kept is None:
             return False
         self._write_own(channel, listener, kept, viewer)
-        self.add(channel, listener, viewer)
+        self._enter(channel, listener, viewer)
         return True
 
     def catching_up(self, channel: Channel, listener: Listener) -> bool:
+        """Whether everything since `catch_up` is being kept; False once it was too much."""
+        self.settle(channel, listener)
         return channel.catching.get(listener) is not None
 
-    def remove(self, room: str, listener: Listener) -> bool:
-        """Ends a subscription. What was published before has been written. Returns whether there was one."""
+    def remove(self, room: str, listener: Listener, *, gone: bool = False) -> bool:
+        """Ends a subscription. What was published before is written first, unless the listener is `gone`. Returns
+        whether there was one.
+        """
         channel = self.channels.get(room)
-        if channel is None or listener not in channel.users.get(listener.user, ()):
+        if channel is None or not channel.has(listener):
             return False
-        self.flush(channel)
+        self.settle(channel, listener, gone=gone)
+        channel.late.pop(listener, None)
         channel.catching.pop(listener, None)
-        self._leave_groups(channel, listener)
-        listeners = channel.users[listener.user]
-        listeners.discard(listener)
-        if not listeners:
+        channel.first.pop(listener, None)
+        channel.leave(listener)
+        others = tuple(other for other in channel.users[listener.user] if other is not listener)
+        if others:
+            channel.users[listener.user] = others
+        else:
             del channel.users[listener.user]
             if channel.arrived.pop(listener.user, None) is None:
                 channel.left[listener.user] = listener.actor.name
             self._changed(channel)
-        if channel.empty:
+        if not channel.users:
+            if channel.timer is not None:
+                channel.timer.cancel()
             del self.channels[room]
             self._emptied(room)
         return True
 
     def listening(self, room: str, listener: Listener) -> bool:
         channel = self.channels.get(room)
-        return channel is not None and listener in channel.users.get(listener.user, ())
+        return channel is not None and channel.has(listener)
 
     def listeners(self, room: str, user: str) -> Sequence[Listener]:
         channel = self.channels.get(room)
-        return list(channel.users.get(user, ())) if channel else []
+        return channel.users.get(user, ()) if channel else ()
 
     def users(self, room: str) -> Sequence[str]:
         """Who listens to a room."""
@@ -205,7 +164,7 @@ class Hub:
         """Those of them who listen as moderators, owners or platform admins."""
         channel = self.channels.get(room)
         groups = channel.groups.items() if channel else ()
-        return {listener.user for (_, staff), group in groups if staff for listener in group}
+        return {listener.user for (_, staff, _), group in groups if staff for listener in group}
 
     def rooms_of(self, user: str) -> Sequence[str]:
         return [channel.room for channel in self.channels.values() if user in channel.users]
@@ -213,92 +172,221 @@ class Hub:
     def set_viewer(self, room: str, listener: Listener, viewer: Viewer) -> None:
         """From now on the listener sees what the viewer may see. What it has heard as a guest stays within reach."""
         channel = self.channels.get(room)
-        if channel is None or not self.listening(room, listener) or listener in channel.catching:
+        group = channel.group_of(listener) if channel is not None else None
+        if channel is None or group is None:
             return
-        self.flush(channel)
         first = min(viewer.from_pos, channel.first.get(listener, viewer.from_pos))
-        self._enter_group(channel, listener, Viewer(viewer.user, viewer.role, first))
+        if group[1] != viewer.staff or channel.first.get(listener, 1) != first:
+            self.settle(channel, listener)
+            self._enter(channel, listener, Viewer(viewer.user, viewer.role, first))
 
-    def _enter_group(self, channel: Channel, listener: Listener, viewer: Viewer) -> None:
-        self._leave_groups(channel, listener)
-        channel.groups.setdefault((listener.form, viewer.staff), set()).add(listener)
+    def lags(self, room: str, listener: Listener) -> None:
+        """The listener's connection takes no more for now: until `keeps_up` it gets what cannot be left out."""
+        self._set_lagging(room, listener, True)
+
+    def keeps_up(self, room: str, listener: Listener) -> None:
+        """The listener's connection has taken all but a little of what was written."""
+        self._set_lagging(room, listener, False)
+
+    def _set_lagging(self, room: str, listener: Listener, lagging: bool) -> None:
+        channel = self.channels.get(room)
+        group = channel.group_of(listener) if channel is not None else None
+        if channel is not None and group is not None and group[2] != lagging:
+            channel.enter(listener, (group[0], group[1], lagging))
+            self.counters.lagging += lagging
+
+    def _enter(self, channel: Channel, listener: Listener, viewer: Viewer) -> None:
+        channel.enter(listener, (listener.form, viewer.staff, listener.lagging))
+        channel.first.pop(listener, None)
         if viewer.from_pos > 1:
             channel.first[listener] = viewer.from_pos
 
     def _arrive(self, channel: Channel, listener: Listener) -> None:
         listeners = channel.users.get(listener.user)
         if listeners is None:
-            channel.users[listener.user] = {listener}
+            channel.users[listener.user] = (listener,)
             if channel.left.pop(listener.user, None) is None:
                 channel.arrived[listener.user] = listener.actor.name
             self._changed(channel)
-        else:
-            listeners.add(listener)
-
-    def _leave_groups(self, channel: Channel, listener: Listener) -> None:
-        channel.first.pop(listener, None)
-        for staff in (False, True):
-            group = channel.groups.get((listener.form, staff))
-            if group is not None:
-                group.discard(listener)
-                if not group:
-                    del channel.groups[listener.form, staff]
+        elif listener not in listeners:
+            channel.users[listener.user] = (*listeners, listener)
 
     # What they hear
 
-    def publish(self, room: str, events: Iterable[object]) -> None:
-        """Events for all listeners of the room, logged (already committed, in order of `pos`) or ephemeral."""
+    def publish(self, room: str, events: Iterable[object], *, urgent: bool = False) -> None:
+        """Events for all listeners of the room, logged (already committed, in order of `pos`) or ephemeral. `urgent`:
+        nothing else is on its way to the room, so there is nothing to rest for.
+        """
         channel = self.channels.get(room)
         if channel is None:
             return
-        channel.pending.extend(events)
-        if channel.scheduled is None and channel.pending:
+        if not channel.pending:
             channel.since = perf_counter()
-            loop = asyncio.get_running_loop()
-            if channel.rests_until > channel.since:
-                channel.scheduled = loop.call_later(channel.rests_until - channel.since, self.flush, channel)
+        channel.pending.extend(events)
+        if channel.pending:
+            channel.urgent = channel.urgent or urgent
+            self._queue(channel)
+
+    def settle(self, channel: Channel, listener: Listener, *, gone: bool = False) -> None:
+        """Writes to one listener, unless it is `gone`, all that was published before: it is now on its own."""
+        for buffer, waiting in channel.tick:
+            if listener in waiting:
+                waiting.discard(listener)
+                if not gone:
+                    listener.out(buffer)
+        if not channel.pending:
+            return
+        if not gone and channel.has(listener):
+            events = channel.pending[channel.late.get(listener, 0) :]
+            if listener in channel.catching:
+                self._keep(channel, listener, events)
             else:
-                channel.scheduled = loop.call_soon(self.flush, channel)
+                self._write_own(channel, listener, events, channel.viewer(listener))
+        channel.late[listener] = len(channel.pending)
+
+    def flush(self, channel: Channel) -> None:
+        """Writes all that is pending in the channel now."""
+        while channel.tick or channel.pending:
+            self._write(channel, inf)
 
     def flush_all(self) -> None:
-        """Writes what rooms that rest still hold: their listeners are about to be closed."""
+        """Writes what rooms that rest or wait still hold: their listeners are about to be closed."""
         for channel in list(self.channels.values()):
             self.flush(channel)
 
-    def flush(self, channel: Channel) -> None:
-        """Writes what is pending in the channel now."""
-        if channel.scheduled is not None:
-            channel.scheduled.cancel()
-            channel.scheduled = None
-        events = channel.pending
-        if not events:
+    # Turns
+
+    def _queue(self, channel: Channel) -> None:
+        if channel.queued:
             return
-        channel.pending = []
+        if (rest := self._rest(channel)) > 0:
+            if channel.timer is None:
+                channel.timer = asyncio.get_running_loop().call_later(rest, self._rested, channel)
+            return
+        if channel.timer is not None:
+            channel.timer.cancel()
+            channel.timer = None
+        channel.queued = True
+        (self._short if channel.took <= SHORT_SECONDS else self._long).append(channel)
+        if not self._turning:
+            self._turning = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    @staticmethod
+    def _rest(channel: Channel) -> float:
+        """Seconds for which what is pending has to wait."""
+        return 0.0 if channel.urgent else max(0.0, channel.rests_until - perf_counter())
+
+    def _rested(self, channel: Channel) -> None:
+        channel.timer = None
+        if channel.pending:
+            channel.urgent = True
+            self._queue(channel)
+
+    def _turn(self) -> None:
+        until = perf_counter() + TURN_SECONDS
+        while self._short and perf_counter() < until:
+            self._serve(self._short.popleft(), until)
+        if self._long:
+            self._serve(self._long.popleft(), perf_counter() + TURN_SECONDS)
+        if self._short or self._long:
+            asyncio.get_running_loop().call_soon(self._turn)
+        else:
+            self._turning = False
+
+    def _serve(self, channel: Channel, until: float) -> None:
+        # It may have been flushed since it was queued, and what is pending now may have to rest.
+        if channel.tick or not self._rest(channel):
+            self._write(channel, until)
+        if channel.tick:
+            self._long.append(channel)
+            return
+        channel.queued = False
+        if channel.pending:
+            self._queue(channel)
+
+    # One tick
+
+    def _write(self, channel: Channel, until: float) -> None:
+        """Begins a tick or goes on with it, until it is done or the clock says `until`."""
         began = perf_counter()
+        if not channel.tick:
+            if not channel.pending:
+                return
+            self._begin(channel)
+        tick = channel.tick
+        while tick:
+            buffer, waiting = tick[-1]
+            while waiting:
+                for _ in range(min(SLICE, len(waiting))):
+                    waiting.pop().out(buffer)
+                if waiting and perf_counter() > until:
+                    channel.spent += perf_counter() - began
+                    return
+            tick.pop()
+        now = perf_counter()
+        channel.took = channel.spent + now - began
+        channel.spent = 0.0
+        if channel.took > SHORT_SECONDS:
+            channel.rests_until = now + min(REST * channel.took, MAX_REST_SECONDS)
+        self._flushed(now - channel.oldest)
+
+    def _begin(self, channel: Channel) -> None:
+        """Encodes what is pending: once a group, and for those who see it in a form of their own."""
+        self._give_up(channel)
+        events, channel.pending = channel.pending, []
+        late, channel.late = channel.late, {}
+        channel.urgent = False
+        channel.oldest = channel.since
         self.counters.flushes += 1
         special = self._special(channel, events)
-        slow: list[Listener] = []
+        apart = special.keys() | late.keys()
+        for key, listeners in channel.groups.items():
+            self._enqueue(channel, key, events, listeners - apart if apart else listeners.copy())
+        came: dict[tuple[Group, int], set[Listener]] = {}
+        for listener in apart:
+            group = channel.group_of(listener)
+            viewer = special.get(listener)
+            if group is None:
+                continue
+            if viewer is None and listener not in channel.first:
+                came.setdefault((group, late[listener]), set()).add(listener)
+            else:
+                heard = events[late.get(listener, 0) :]
+                self._enqueue(channel, group, heard, {listener}, viewer or channel.viewer(listener))
+        for (group, after), listeners in came.items():
+            self._enqueue(channel, group, events[after:], listeners)
+        for listener in channel.catching:
+            self._keep(channel, listener, events[late.get(listener, 0) :])
+
+    def _enqueue(
+        self,
+        channel: Channel,
+        group: Group,
+        events: Sequence[Any],
+        listeners: set[Listener],
+        viewer: Viewer | None = None,
+    ) -> None:
+        """Puts the events into the tick, for listeners of one group, as the `viewer` sees them; by default as all of
+        the group do.
+        """
+        if not listeners:
+            return
+        form, staff, lagging = group
+        viewer = viewer or Viewer("", Role.MODERATOR if staff else Role.NONE)
+        buffer = self._encode(channel, form, events, viewer, lagging)
+        if buffer:
+            channel.tick.append((buffer, listeners))
+            self.counters.deliveries += len(listeners) * len(events)
+            self.counters.bytes += len(listeners) * len(buffer)
+
+    def _give_up(self, channel: Channel) -> None:
+        """Ends those for whom too much waits already: they do not even take what cannot be left out."""
         limit = self._unsent_limit
-        for (form, staff), group in channel.groups.items():
-            buffer = self._encode(channel, form, events, Viewer("", Role.MODERATOR if staff else Role.NONE))
-            self.counters.deliveries += len(group) * len(events)
-            self.counters.bytes += len(group) * len(buffer)
-            for listener in group:
-                if listener in special:
-                    continue
-                if not listener.write(buffer) and limit and listener.unsent > limit:
-                    slow.append(listener)
-        for listener, viewer in special.items():
-            self._write_own(channel, listener, events, viewer)
-        for listener, kept in channel.catching.items():
-            if kept is not None:
-                self._keep(channel, listener, kept, events)
-        for listener in slow:
+        behind = (group for (_, _, lagging), group in channel.groups.items() if lagging and limit)
+        for listener in [one for group in behind for one in group if one.unsent > limit]:
             self.counters.slow += 1
             listener.too_slow()
-        now = perf_counter()
-        channel.rests_until = now + REST * (now - began)
-        self._flushed(now - channel.since)
 
     def _special(self, channel: Channel, events: list[Any]) -> dict[Listener, Viewer]:
         """Listeners who see one of the events in another form than their group: whom it concerns, and whose history
@@ -310,32 +398,39 @@ class Hub:
                 continue
             if differs(event):  # type: ignore[arg-type]  # every Event is one of Logged
                 for listener in channel.users.get(getattr(event, "user", ""), ()):
-                    if listener not in channel.catching and not channel.staff(listener):
-                        special[listener] = self._viewer(channel, listener)
+                    if listener not in channel.catching:
+                        special[listener] = channel.viewer(listener)
             if channel.first and (back := reach(event)) is not None:  # type: ignore[arg-type]  # as above
                 for listener, first in channel.first.items():
                     if back < first:
-                        special[listener] = self._viewer(channel, listener)
+                        special[listener] = channel.viewer(listener)
         return special
 
-    def _viewer(self, channel: Channel, listener: Listener) -> Viewer:
-        """A listener who is no moderator, as a viewer."""
-        return Viewer(listener.user, Role.NONE, channel.first.get(listener, 1))
-
-    def _encode(self, channel: Channel, form: Form, events: Iterable[Any], viewer: Viewer) -> bytes:
+    def _encode(
+        self, channel: Channel, form: Form, events: Iterable[Any], viewer: Viewer, lagging: bool = False
+    ) -> bytes:
+        """The frames of the events, joined. Who is `lagging` is spared what is ephemeral."""
         epoch = channel.epoch
         frames = []
         for event in events:
-            seen = visible(event, viewer) if isinstance(event, Event) else event  # type: ignore[arg-type]  # as above
-            frames.append(form.event(Skip(event.room, event.pos, event.pos) if seen is None else seen, epoch))
+            if isinstance(event, Event):
+                seen = visible(event, viewer)  # type: ignore[arg-type]  # as above
+                frames.append(form.event(Skip(event.room, event.pos, event.pos) if seen is None else seen, epoch))
+            elif not lagging:
+                frames.append(form.event(event, epoch))
         return frames[0] if len(frames) == 1 else b"".join(frames)
 
-    def _write_own(self, channel: Channel, listener: Listener, events: list[Any], viewer: Viewer) -> None:
+    def _write_own(self, channel: Channel, listener: Listener, events: Sequence[Any], viewer: Viewer) -> None:
         buffer = self._encode(channel, listener.form, events, viewer)
         if buffer:
-            listener.write(buffer)
+            listener.out(buffer)
+            self.counters.deliveries += len(events)
+            self.counters.bytes += len(buffer)
 
-    def _keep(self, channel: Channel, listener: Listener, kept: list[Any], events: list[Any]) -> None:
+    def _keep(self, channel: Channel, listener: Listener, events: Sequence[Any]) -> None:
+        kept = channel.catching[listener]
+        if kept is None:
+            return
         if len(kept) + len(events) > CATCH_UP_EVENTS:
             channel.catching[listener] = None
             self.counters.catch_up_overflows += 1

@@ -72,6 +72,7 @@ class Endpoint:
         "actor",
         "connection",
         "due",
+        "out",
         "rooms",
         "session",
     )
@@ -79,6 +80,8 @@ class Endpoint:
     def __init__(self, door: Surroundings, connection: Connection, codec: Codec):
         self._door = door
         self.connection = connection
+        # Nearer than `connection.write`: it is in no room unless the connection is open.
+        self.out = connection.transport.write
         self.session = Session(codec, door.welcome.session)
         self.actor: Actor = ANONYMOUS
         self.rooms: set[str] = set()
@@ -100,6 +103,10 @@ class Endpoint:
     def unsent(self) -> int:
         """Bytes that wait for a slow client, without the reply that it is to take next."""
         return self.connection.unsent - (self._pacing.unsent if self._pacing is not None else 0)
+
+    @property
+    def lagging(self) -> bool:
+        return self.connection.choked
 
     @property
     def identity(self) -> Identity | None:
@@ -124,9 +131,20 @@ class Endpoint:
         except Ended as ended:
             self.connection.close(ended.code, ended.reason)
 
+    def choked(self) -> None:
+        for room in self.rooms:
+            self._door.service.hub.lags(room, self)
+
     def writable(self) -> None:
         if self._pacing is not None:
             self._pacing.drained()
+        for room in self.rooms:
+            self._door.service.hub.keeps_up(room, self)
+
+    def ending(self) -> None:
+        rooms, self.rooms = self.rooms, set()
+        for room in rooms:
+            self._door.service.hub.remove(room, self, gone=True)
 
     def leave(self) -> None:
         self.connection.pause_reading()
@@ -137,9 +155,6 @@ class Endpoint:
         door = self._door
         door.endpoints.discard(self)
         door.wheel.cancel(self)
-        for room in self.rooms:
-            door.service.hub.remove(room, self)
-        self.rooms.clear()
         if self._pacing is not None:
             self._pacing.drained()
         if self.actor.user:
@@ -162,9 +177,6 @@ class Endpoint:
         self._await_expiry()
 
     # What is sent
-
-    def write(self, frames: bytes) -> bool:
-        return self.connection.write(frames)
 
     def tell(self, event: dict[str, Any], *, asked: bool = False) -> None:
         """Writes an object of any size, unless what was written before, beside what was `asked`, is too much yet."""
@@ -297,8 +309,7 @@ class Endpoint:
             self._door.service.hub.remove(command.room, self)
             raise
         if self.connection.closing:
-            self.rooms.discard(command.room)
-            self._door.service.hub.remove(command.room, self)
+            self._door.service.hub.remove(command.room, self, gone=True)
         else:
             # Who was sent away while the past was read, and may come back at once, has just done so.
             self.rooms.add(command.room)

@@ -42,13 +42,21 @@ _GOLDEN_RATIO = 0.6180339887498949
 
 
 class Receiver(Protocol):
-    """One connection's application side. Called on the event loop, never re-entered."""
+    """One connection's application side. Called on the event loop, never re-entered but where it says so."""
 
     def message(self, data: bytes, text: bool) -> None:
         """One whole data message; that of a text message is valid UTF-8. Never called after the connection closes."""
 
+    def choked(self) -> None:
+        """The write buffer has risen above the high-water mark. May be called within any write."""
+
     def writable(self) -> None:
-        """The write buffer has drained below the low-water mark, after `write` returned False."""
+        """The write buffer has drained below the low-water mark."""
+
+    def ending(self) -> None:
+        """From now on nothing may be written to the transport itself. Called once, if the connection was ever open;
+        may be called within `close`.
+        """
 
     def closed(self, code: int, reason: str) -> None:
         """The connection is gone; the last call, and made exactly once.
@@ -91,8 +99,6 @@ class Counters:
     opened: int = 0
     messages_in: int = 0
     bytes_in: int = 0
-    writes: int = 0
-    bytes_out: int = 0
     pongs_skipped: int = 0
     """Pings left unanswered for a later one, while the peer did not read."""
 
@@ -149,6 +155,11 @@ class Connection(asyncio.Protocol):
         """Bytes written but not yet taken by the kernel."""
         return self.transport.get_write_buffer_size()
 
+    @property
+    def choked(self) -> bool:
+        """Whether more than `limits.high_water` bytes were unsent, and not all but a quarter of it has gone since."""
+        return self._paused
+
     def write(self, frames: bytes) -> bool:
         """Write whole frames, uncopied: the same object may go to thousands of connections. Dropped when `closing`.
 
@@ -156,9 +167,6 @@ class Connection(asyncio.Protocol):
         """
         if self._state != OPEN and not self._complete_upgrade():
             return False
-        counters = self.counters
-        counters.writes += 1
-        counters.bytes_out += len(frames)
         self.transport.write(frames)
         return not self._paused
 
@@ -171,7 +179,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Cut the connection, what is unsent included; `closed` follows with 1006 where nobody had closed before."""
-        self._state = ENDING
+        self._go_on(ENDING)
         self.transport.abort()
 
     def pause_reading(self) -> None:
@@ -189,7 +197,7 @@ class Connection(asyncio.Protocol):
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._state = ENDING
+        self._go_on(ENDING)
         self.wheel.cancel(self)
         self._connections.discard(self)
         if self._peer is not None:
@@ -221,11 +229,13 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> None:
         """The peer has left without a close frame; returning None closes the transport once it is flushed."""
         if self._state != ENDING:
-            self._state = ENDING
+            self._go_on(ENDING)
             self.wheel.after(self, self.limits.close_seconds)
 
     def pause_writing(self) -> None:
         self._paused = True
+        if self._state == OPEN and self._receiver is not None:
+            self._receiver.choked()
 
     def resume_writing(self) -> None:
         self._paused = False
@@ -343,11 +353,17 @@ class Connection(asyncio.Protocol):
         self._end()
 
     def _send_close(self, state: int, code: int, reason: str, frame: bytes) -> None:
-        self._state = state
+        self._go_on(state)
         self._code, self._reason = code, reason
         self._answer = b""
         self.transport.write(frame)
         self.wheel.after(self, self.limits.close_seconds)
+
+    def _go_on(self, state: int) -> None:
+        """To a later state of the connection's life."""
+        was, self._state = self._state, state
+        if was == OPEN and self._receiver is not None:
+            self._receiver.ending()
 
     def _end(self) -> None:
         """End the stream behind what is written, and wait for the peer to end its own.
@@ -356,7 +372,7 @@ class Connection(asyncio.Protocol):
         """
         if self.transport.is_closing():
             return
-        self._state = ENDING
+        self._go_on(ENDING)
         self.wheel.after(self, self.limits.close_seconds)
         self.transport.resume_reading()
         if self.transport.can_write_eof():

@@ -31,8 +31,9 @@ class Aftermath:
 
     def committed(self, host: Host, events: Sequence[e.Logged], effects: Sequence[tuple[Effect, int | None]]) -> None:
         room = host.room
+        urgent = not host.waiting
         for event in events:
-            self._hub.publish(room.id, (event,))
+            self._hub.publish(room.id, (event,), urgent=urgent)
             self._follow(host, event)
         if events:
             self._broker.publish(room.id, events)

@@ -11,7 +11,9 @@ import msgspec
 from msgspec.structs import replace
 
 from realtime import ports
-from realtime.fanout.hub import Channel, Hub, Listener
+from realtime.fanout.channel import Channel
+from realtime.fanout.hub import Hub
+from realtime.fanout.listeners import Listener
 from realtime.hosting.directory import Directory
 from realtime.hosting.host import Host
 from realtime.hosting.users import Users
@@ -43,7 +45,7 @@ class Joining:
         around = self._around
         host = await around.directory.enter(command.room, actor)
         authorize(host.room, actor, command, around.clock())
-        channel = around.hub.channel(command.room, host.epoch)
+        channel = around.hub.channel(command.room, host.epoch, live=host.room.kind == "live")
         if command.since is None or not self._within_reach(host, command.since):
             self._start(host, channel, actor, listener, reply)
             return
@@ -59,9 +61,8 @@ class Joining:
         except BaseException:
             around.hub.remove(command.room, listener)
             raise
-        around.hub.flush(channel)
         if not around.hub.listening(command.room, listener):
-            channel = around.hub.channel(command.room, host.epoch)
+            channel = around.hub.channel(command.room, host.epoch, live=host.room.kind == "live")
             missed = None
         if missed is None or not around.hub.catching_up(channel, listener):
             self._start(host, channel, actor, listener, reply)
@@ -78,7 +79,7 @@ class Joining:
 
     def _start(self, host: Host, channel: Channel, actor: Actor, listener: Listener, reply: Reply) -> None:
         """From here on, without the past."""
-        self._around.hub.flush(channel)
+        self._around.hub.settle(channel, listener)
         reply(self._shown(host, actor, host.room.pos, None))
         self._around.hub.add(channel, listener, host.room.viewer(actor))
 

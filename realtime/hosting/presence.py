@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from realtime.fanout.hub import Channel, Hub
+from realtime.fanout.channel import Channel
+from realtime.fanout.hub import Hub
 
 
 class Presence:
@@ -21,7 +22,7 @@ class Presence:
         online = self.online(hub, room)
         if online > self._names:
             return {"online": online}
-        names = {user: next(iter(those)).actor.name for user, those in channel.users.items()} if channel else {}
+        names = {user: those[0].actor.name for user, those in channel.users.items()} if channel else {}
         return {"online": online, "names": _named(names)}
 
     def online(self, hub: Hub, room: str) -> int:

@@ -13,7 +13,8 @@ import structlog
 from msgspec import Struct
 
 from realtime import ports
-from realtime.fanout.hub import Hub, Listener
+from realtime.fanout.hub import Hub
+from realtime.fanout.listeners import Listener
 from realtime.hosting.aftermath import Aftermath
 from realtime.hosting.directory import Directory
 from realtime.hosting.entry import Answer, Entry

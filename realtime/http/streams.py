@@ -9,13 +9,14 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from realtime import ports
+from realtime.fanout.hub import Hub
 from realtime.gateway.codecs import JSON
 from realtime.hosting.service import Service
 from rooms.actors import Actor
 from rooms.events import Event, Skip
 
-HIGH_WATER = 65_536
-"""Bytes that wait for the client; above, the hub looks whether it is too slow."""
+HIGH_WATER, LOW_WATER = 65_536, 16_384
+"""Bytes that wait for the client: above the first it lags, until no more than the second are left."""
 PING = b": ping\n\n"
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
@@ -68,11 +69,13 @@ class Stream:
 
     form = FORM
 
-    def __init__(self, room: str, actor: Actor, retry_ms: int):
+    def __init__(self, room: str, actor: Actor, retry_ms: int, hub: Hub):
         self.room = room
+        self._hub = hub
         self.actor = actor
         self.retry_ms = retry_ms
         self.unsent = 0
+        self.lagging = False
         self.ended = False
         self._joined = False
         self._frames: list[bytes] = []
@@ -82,22 +85,24 @@ class Stream:
     def user(self) -> str:
         return self.actor.user
 
-    def write(self, frames: bytes) -> bool:
+    def out(self, frames: bytes) -> None:
         if self.ended:
-            return True
+            return
         self._frames.append(frames)
         self.unsent += len(frames)
         self._wake.set()
-        return self.unsent <= HIGH_WATER
+        if self.unsent > HIGH_WATER and not self.lagging:
+            self.lagging = True
+            self._hub.lags(self.room, self)
 
     def tell(self, event: dict[str, Any]) -> None:
         """What is told before the join is left out: `joined` comes first."""
         if self._joined:
-            self.write(FORM.event(event, ""))
+            self.out(FORM.event(event, ""))
 
     def ping(self) -> None:
         if not self.unsent:
-            self.write(PING)
+            self.out(PING)
 
     def joined(self, reply: dict[str, Any]) -> None:
         """The reply, then what was missed. Its id lets a client that hears nothing more go on from there; where events
@@ -107,9 +112,9 @@ class Stream:
         epoch, missed = reply["epoch"], reply["events"]
         data = {"type": "joined"} | {name: value for name, value in reply.items() if name != "events"}
         event_id = None if missed else f"{epoch}:{reply['pos']}"
-        self.write(frame("joined", data, event_id, self.retry_ms))
+        self.out(frame("joined", data, event_id, self.retry_ms))
         for event in missed:
-            self.write(FORM.event(event, epoch))
+            self.out(FORM.event(event, epoch))
 
     def expelled(self, room: str, notice: dict[str, Any]) -> None:
         self.tell(notice)
@@ -141,6 +146,9 @@ class Stream:
 
     def sent(self, size: int) -> None:
         self.unsent -= size
+        if self.lagging and self.unsent <= LOW_WATER:
+            self.lagging = False
+            self._hub.keeps_up(self.room, self)
 
 
 class Terms(Struct, frozen=True):

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from realtime.fanout import hub as hub_module
-from realtime.fanout.hub import Channel, Hub
+from realtime.fanout.channel import Channel
+from realtime.fanout.hub import Hub
 from rooms import events as e
 from rooms.actors import Actor, By, Role, Viewer
 
@@ -37,13 +38,12 @@ class Ear:
         self.actor = Actor(user=user, name=user.title())
         self.form = form
         self.unsent = 0
-        self.reading = True
+        self.lagging = False
         self.buffers: list[bytes] = []
         self.given_up = 0
 
-    def write(self, frames: bytes) -> bool:
+    def out(self, frames: bytes) -> None:
         self.buffers.append(frames)
-        return self.reading
 
     def expelled(self, room: str, notice: dict[str, Any]) -> None:
         raise AssertionError("the hub expels nobody by itself")
@@ -133,9 +133,9 @@ class SlowEar(Ear):
         self.clock = clock
         self.seconds = seconds
 
-    def write(self, frames: bytes) -> bool:
+    def out(self, frames: bytes) -> None:
         self.clock.now += self.seconds
-        return super().write(frames)
+        super().out(frames)
 
 
 @pytest.fixture
@@ -160,16 +160,18 @@ async def test_a_room_rests_after_writing_and_joins_what_comes_meanwhile(house: 
     assert len(ear.buffers) == 2
 
 
-async def test_a_rest_ends_when_somebody_comes_or_goes(house: House, clock: Clock) -> None:
+async def test_who_comes_or_goes_while_a_room_rests_hears_what_was_said_meanwhile(house: House, clock: Clock) -> None:
     ear = SlowEar(clock, 1_000.0)
     house.hub.add(house.channel, ear, Viewer("slow", Role.MEMBER, 1))
     house.say(said(1))
     house.hub.publish("r", [said(2)])
     bob = house.listen("bob")
-    assert [event["pos"] for event in ear.heard] == [1, 2]
     house.hub.publish("r", [said(3)])
     house.hub.remove("r", bob)
     assert [event["pos"] for event in bob.heard] == [3]
+    assert [event["pos"] for event in ear.heard] == [1]
+    house.hub.flush(house.channel)
+    assert [event["pos"] for event in ear.heard] == [1, 2, 3]
 
 
 async def test_a_room_that_has_rested_writes_at_once(house: House, clock: Clock) -> None:
@@ -249,7 +251,8 @@ async def test_catching_up_is_bounded(house: House, monkeypatch: pytest.MonkeyPa
 
 async def test_a_slow_listener_is_given_up_and_delays_nobody(house: House) -> None:
     slow, quick = house.listen("slow"), house.listen("quick")
-    slow.reading = False
+    slow.lagging = True
+    house.hub.lags("r", slow)
     slow.unsent = 1_000
     house.say(said(1))
     assert slow.given_up == 0
@@ -288,3 +291,173 @@ async def test_presence_counts_users_not_connections(house: House) -> None:
     house.listen("bob")
     assert house.channel.left == {}
     assert set(house.hub.users("r")) == {"bob", "cem"}
+
+
+async def turns() -> None:
+    """Lets the loop come round, as often as any of these tests needs."""
+    for _ in range(200):
+        await asyncio.sleep(0)
+
+
+async def test_nobody_who_comes_or_goes_makes_the_room_write(house: House) -> None:
+    """Joining a large room costs as much as joining a small one, also while events wait."""
+    ears = [house.listen(f"u{i}") for i in range(3)]
+    house.hub.publish("r", [said(1)])
+    new = house.listen("new")
+    house.hub.publish("r", [said(2)])
+    newer = house.listen("newer")
+    house.hub.remove("r", ears[0])
+    assert [len(ear.buffers) for ear in (*ears, new, newer)] == [1, 0, 0, 0, 0]
+    house.hub.publish("r", [said(3)])
+    house.hub.flush(house.channel)
+    heard = [[event["pos"] for event in ear.heard] for ear in (*ears, new, newer)]
+    assert heard == [[1, 2], [1, 2, 3], [1, 2, 3], [2, 3], [3]]
+
+
+async def test_what_is_urgent_does_not_wait_for_the_rest_to_end(house: House, clock: Clock) -> None:
+    ear = SlowEar(clock, 1_000.0)
+    house.hub.add(house.channel, ear, Viewer("slow", Role.MEMBER, 1))
+    house.say(said(1))
+    house.hub.publish("r", [said(2)])
+    await turns()
+    assert len(ear.buffers) == 1
+    house.hub.publish("r", [said(3)], urgent=True)
+    await turns()
+    assert [event["pos"] for event in ear.heard] == [1, 2, 3]
+    assert len(ear.buffers) == 2
+
+
+class Hall:
+    """Rooms whose every write takes `seconds` of the clock, and the order in which they were written to."""
+
+    def __init__(self, clock: Clock, seconds: float):
+        self.order: list[str] = []
+        self._clock = clock
+        self._seconds = seconds
+        self.hub = Hub(0, lambda channel: None, lambda room: None, lambda seconds: None)
+
+    def fill(self, room: str, listeners: int) -> list[Ear]:
+        channel = self.hub.channel(room, "epoch")
+        ears = [RoomEar(f"{room}{i}", room, self) for i in range(listeners)]
+        for ear in ears:
+            self.hub.add(channel, ear, Viewer(ear.user, Role.MEMBER, 1))
+        return list(ears)
+
+    def wrote(self, room: str) -> None:
+        self._clock.now += self._seconds
+        self.order.append(room)
+
+
+class RoomEar(Ear):
+    def __init__(self, user: str, room: str, hall: Hall):
+        super().__init__(user)
+        self._room = room
+        self._hall = hall
+
+    def out(self, frames: bytes) -> None:
+        self._hall.wrote(self._room)
+        super().out(frames)
+
+
+async def test_a_turn_is_bounded_and_quiet_rooms_come_first(clock: Clock) -> None:
+    """A room of a thousand is written to in slices; between any two of them small rooms have their turn."""
+    hall = Hall(clock, 0.0004)
+    large = hall.fill("large", 1_000)
+    small = {f"small{i}": hall.fill(f"small{i}", 2) for i in range(20)}
+    hall.hub.publish("large", [said(1)])
+    await asyncio.sleep(0)
+    begun = len(hall.order)
+    assert 0 < begun <= 2 * hub_module.SLICE
+    for room in small:
+        hall.hub.publish(room, [said(1)])
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(hall.order) < len(large)
+    await turns()
+    last_small = max(at for at, room in enumerate(hall.order) if room != "large")
+    assert last_small < len(large)
+    assert all(len(ear.buffers) == 1 for ears in (large, *small.values()) for ear in ears)
+
+
+async def test_a_large_room_has_its_turn_however_busy_the_small_ones_are(clock: Clock) -> None:
+    hall = Hall(clock, 0.0004)
+    large = hall.fill("large", 500)
+    small = [f"small{i}" for i in range(20)]
+    for room in small:
+        hall.fill(room, 2)
+    hall.hub.publish("large", [said(1)])
+    for _ in range(30):
+        for room in small:
+            hall.hub.publish(room, [said(1)])
+        await asyncio.sleep(0)
+    assert all(ear.buffers for ear in large)
+
+
+async def test_who_leaves_amid_a_tick_has_what_was_published_and_who_comes_has_not(clock: Clock) -> None:
+    hall = Hall(clock, 0.0004)
+    ears = hall.fill("r", 300)
+    channel = hall.hub.channel("r", "epoch")
+    hall.hub.publish("r", [said(1)])
+    await asyncio.sleep(0)
+    assert channel.tick
+    waiting = [ear for ear in ears if not ear.buffers]
+    leaving, gone, moved = waiting[:3]
+    hall.hub.publish("r", [said(2)])
+    hall.hub.remove("r", leaving)
+    hall.hub.remove("r", gone, gone=True)
+    hall.hub.set_viewer("r", moved, Viewer(moved.user, Role.MODERATOR))
+    new = Ear("new")
+    hall.hub.add(channel, new, Viewer("new", Role.MEMBER, 1))
+    hall.hub.publish("r", [muted(3, "u")])
+    hall.hub.flush(channel)
+    assert [event["pos"] for event in leaving.heard] == [1, 2]
+    assert gone.buffers == []
+    assert [event["pos"] for event in moved.heard] == [1, 2, 3]
+    assert "reason" in moved.heard[2]
+    assert [event["pos"] for event in new.heard] == [3]
+    others = set(ears) - {leaving, gone, moved}
+    assert all([event["pos"] for event in ear.heard] == [1, 2, 3] for ear in others)
+
+
+async def test_who_lags_is_first_spared_what_is_ephemeral(house: House) -> None:
+    slow, quick = house.listen("slow"), house.listen("quick")
+    typing = {"type": "typing", "room": "r", "user": "quick"}
+    slow.lagging = True
+    house.hub.lags("r", slow)
+    house.hub.lags("r", slow)
+    house.say(said(1), typing, said(2))
+    assert [event["type"] for event in slow.heard] == ["message.created"] * 2
+    assert [event["type"] for event in quick.heard] == ["message.created", "typing", "message.created"]
+    assert house.hub.counters.lagging == 1
+    slow.lagging = False
+    house.hub.keeps_up("r", slow)
+    house.say(typing)
+    assert slow.heard[-1]["type"] == "typing"
+    assert house.hub.counters.slow == slow.given_up == 0
+
+
+async def test_a_connection_that_lags_when_it_comes_lags_here_too(house: House) -> None:
+    ear = Ear("slow")
+    ear.lagging = True
+    house.hub.add(house.channel, ear, Viewer("slow", Role.MEMBER, 1))
+    house.say({"type": "typing", "room": "r", "user": "bob"}, said(1))
+    assert [event["type"] for event in ear.heard] == ["message.created"]
+
+
+async def test_giving_up_a_listener_amid_a_tick_leaves_the_others_theirs(house: House) -> None:
+    class Leaving(Ear):
+        def too_slow(self) -> None:
+            super().too_slow()
+            house.hub.remove("r", self, gone=True)
+
+    slow = Leaving("slow")
+    slow.lagging = True
+    slow.unsent = 1_001
+    house.hub.add(house.channel, slow, Viewer("slow", Role.MEMBER, 1))
+    quick = house.listen("quick")
+    house.say(said(1))
+    assert slow.given_up == 1
+    assert slow.buffers == []
+    assert [event["pos"] for event in quick.heard] == [1]
+    house.say(said(2))
+    assert slow.given_up == 1

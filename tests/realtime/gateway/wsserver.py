@@ -28,6 +28,8 @@ class Recorder:
     connection: Connection
     on_message: Callable[[Connection, bytes], None] | None = None
     calls: "queue.Queue[tuple[Any, ...]]" = field(default_factory=queue.Queue)
+    chokes: int = 0
+    endings: int = 0
 
     def message(self, data: bytes, text: bool) -> None:
         self.calls.put(("message", data, text))
@@ -35,6 +37,12 @@ class Recorder:
             self.on_message(self.connection, data)
         else:
             self.connection.write(encode(data, TEXT if text else BINARY))
+
+    def choked(self) -> None:
+        self.chokes += 1
+
+    def ending(self) -> None:
+        self.endings += 1
 
     def writable(self) -> None:
         self.calls.put(("writable",))
@@ -50,6 +58,7 @@ class Recorder:
         while (call := self.next())[0] != "closed":
             pass
         assert self.calls.empty()
+        assert self.endings == 1
         return call[1], call[2]
 
 

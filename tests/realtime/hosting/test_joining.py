@@ -42,6 +42,7 @@ class Ear:
     """A listener; what it heard is in `heard`."""
 
     unsent = 0
+    lagging = False
 
     def __init__(self, actor: Actor):
         self.actor = actor
@@ -52,9 +53,8 @@ class Ear:
     def event(self, event: object, epoch: str) -> bytes:
         return msgspec.json.encode(event) + b"\n"
 
-    def write(self, frames: bytes) -> bool:
+    def out(self, frames: bytes) -> None:
         self.heard += map(msgspec.json.decode, frames.splitlines())
-        return True
 
     def expelled(self, room: str, notice: dict[str, Any]) -> None:
         self.heard.append(notice)

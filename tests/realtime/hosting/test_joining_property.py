@@ -36,15 +36,15 @@ class Checker:
         self.user = user
         self.form = FORM
         self.unsent = 0
+        self.lagging = False
         self.pos: int | None = None
         self.epoch = ""
         self.joined = False
         self.texts: list[str] = []
 
-    def write(self, frames: bytes) -> bool:
+    def out(self, frames: bytes) -> None:
         for line in frames.splitlines():
             self.hear(msgspec.json.decode(line))
-        return True
 
     def hear(self, event: dict[str, Any]) -> None:
         if event["type"] == "room.skip":

@@ -49,6 +49,7 @@ class Listening:
     """Somebody who tries to listen."""
 
     unsent = 0
+    lagging = False
 
     def __init__(self, actor: Actor):
         self.actor = actor
@@ -62,9 +63,8 @@ class Listening:
     def event(self, event: object, epoch: str) -> bytes:
         return msgspec.json.encode(event)
 
-    def write(self, frames: bytes) -> bool:
+    def out(self, frames: bytes) -> None:
         self.heard.append(frames)
-        return True
 
     def expelled(self, room: str, notice: dict[str, Any]) -> None:
         self.heard.append(msgspec.json.encode(notice))
