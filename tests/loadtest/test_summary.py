@@ -1,0 +1,60 @@
+import pytest
+
+from loadtest.results import Second
+from loadtest.summary import Counter, Summary
+from tests.loadtest.runs import packed, run
+
+
+def of(*seconds: Second) -> Summary:
+    return Summary.of(run(0, seconds=list(seconds)))
+
+
+def test_rates_are_meant_over_the_run() -> None:
+    found = of(
+        Second(at=0, connections=5, sent=10, acknowledged=8, delivered=40),
+        Second(at=1, connections=7, sent=20, acknowledged=22, delivered=160, skipped=3),
+    )
+    assert (found.seconds, found.connections) == (2, 7)
+    assert (found.sent_rate, found.acknowledged_rate, found.delivered_rate) == (15, 15, 100)
+    assert (found.sent, found.acknowledged, found.delivered, found.skipped) == (30, 30, 200, 3)
+    assert found.delivered_most == 160
+
+
+def test_latencies_are_of_all_seconds_together_in_milliseconds() -> None:
+    found = of(
+        Second(at=0, latencies={"delivery": packed([1_000] * 50)}),
+        Second(at=1, latencies={"delivery": packed([2_000] * 45 + [4_000] * 5), "recovery": packed([])}),
+    )
+    (delivery,) = found.latencies
+    assert (delivery.name, delivery.count) == ("delivery", 100)
+    assert (delivery.p50, delivery.p90, delivery.p99, delivery.p999, delivery.most) == pytest.approx(
+        (1, 2, 4, 4, 4), rel=1e-3
+    )
+
+
+def test_processor_time_per_delivery_counts_only_seconds_in_which_it_was_seen() -> None:
+    found = of(
+        Second(at=0, delivered=1_000, server={"cpu": 0.5, "rss_bytes": 100}),
+        Second(at=1, delivered=1_000, server={"cpu": 1.5, "rss_bytes": 90}),
+        Second(at=2, delivered=8_000),
+    ).server
+    assert (found.cpu, found.cpu_most, found.rss_most) == (1, 1.5, 100)
+    assert found.cpu_per_delivery == pytest.approx(1_000)
+
+
+def test_counters_are_added_and_queues_and_those_that_stood_still_left_out() -> None:
+    found = of(
+        Second(at=0, server={"queue.inbox": 9, "lagging": 2, "aborted": 0}),
+        Second(at=1, server={"queue.inbox": 9, "lagging": 5, "aborted": 0}),
+    ).server
+    assert found.counters == [Counter("lagging", 7, 5)]
+
+
+def test_a_run_without_seconds_has_nothing() -> None:
+    found = of()
+    assert (found.seconds, found.delivered_rate, found.latencies) == (0, 0, [])
+    assert (found.server.cpu, found.server.cpu_per_delivery, found.server.rss_most) == (None, None, None)
+
+
+def test_without_deliveries_none_has_a_price() -> None:
+    assert of(Second(at=0, server={"cpu": 0.1})).server.cpu_per_delivery is None
