@@ -43,7 +43,7 @@ proof: $(VENV)/installed-dev  ## the long forms of what tests show in short; dat
 	$(BIN)/python -m tests.faults.kill --rounds 200
 
 bench: $(VENV)/installed-dev  ## how soon messages are acknowledged while a whole room receives all of them
-	$(BIN)/python -m loadtest acknowledge
+	$(BIN)/python -m loadtest fanout --rate 2200 --duration 20
 
 fuzz: $(VENV)/installed-dev  ## every parser for a minute
 	$(BIN)/python -m tests.fuzz.frames --seconds 60

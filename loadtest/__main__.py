@@ -1,56 +1,60 @@
-"""`python -m loadtest SCENARIO`: starts a server, loads it, and prints what it bore."""
+"""`python -m loadtest SCENARIO`: loads a server, and tells what it bore."""
 
-import argparse
-import resource
+import contextlib
 import sys
+import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import msgspec
 import uvloop
 
-from loadtest import acknowledge
+from loadtest import report
+from loadtest.arguments import Given, parse
 from loadtest.client import Lost
-from loadtest.stream import Wrong
+from loadtest.crew import Stopped
+from loadtest.progress import Progress
+from loadtest.results import Run
+from loadtest.run import Target, own_server, run
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the process's exit code: 1 where the server lost, doubled or disordered anything, or gave up."""
-    parser = argparse.ArgumentParser(prog="python -m loadtest", description=__doc__)
-    scenarios = parser.add_subparsers(required=True, metavar="SCENARIO")
-    one = scenarios.add_parser("acknowledge", help="one group, all listen, some send")
-    one.add_argument("--connections", type=int, default=1_000, help="users, each a member with one connection (1000)")
-    one.add_argument("--senders", type=int, default=100, help="how many of them send (100)")
-    one.add_argument("--rate", type=float, default=2_200, help="messages a second, of all senders together (2200)")
-    one.add_argument("--duration", type=float, default=20, help="seconds (20)")
-    one.add_argument("--warm-up", type=float, default=5, help="seconds before that, not counted (5)")
-    one.add_argument("--text", type=int, default=120, help="characters of a message (120)")
-    one.add_argument(
-        "--folder", type=Path, default=Path("artefacts"), help="where the data is kept meanwhile (artefacts)"
-    )
-    one.add_argument("--json", action="store_true", help="for programs")
-    given = parser.parse_args(arguments)
-    if not 1 <= given.senders <= given.connections:
-        parser.error("--senders: 1 to the number of --connections")
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    given.folder.mkdir(parents=True, exist_ok=True)
-    plan = acknowledge.Plan(
-        connections=given.connections,
-        senders=given.senders,
-        rate=given.rate,
-        seconds=given.duration,
-        warm_up=given.warm_up,
-        characters=given.text,
-    )
+    """Returns the process's exit code: 1 where the server broke a promise or the run could not be made, 130 where it
+    was interrupted.
+    """
+    given = parse(arguments)
     try:
-        with TemporaryDirectory(prefix="loadtest-", dir=given.folder) as folder:
-            figures = uvloop.run(acknowledge.measure(plan, Path(folder)))
-    except (Lost, Wrong, OSError) as error:
+        found = _play(given)
+    except (Lost, Stopped, OSError) as error:
         print(f"failed: {error}", file=sys.stderr)
         return 1
-    print(msgspec.json.encode(figures).decode() if given.json else figures)
-    return 0
+    folder = given.out or Path("artefacts/loadtest") / f"{found.scenario}-{time.strftime('%Y%m%d-%H%M%S')}"
+    written = report.write(found, folder)
+    _tell(found, written, json=given.json)
+    return 1 if found.failed else 130 if found.interrupted else 0
+
+
+def _play(given: Given) -> Run:
+    with contextlib.ExitStack() as stack:
+        if given.port:
+            target = Target(given.host, given.port, given.secret, given.pid)
+        else:
+            target = stack.enter_context(own_server(given.folder))
+        progress = None if given.json else stack.enter_context(Progress(given.options.scenario, given.options.duration))
+        return uvloop.run(run(given.options, target, progress))
+
+
+def _tell(found: Run, written: Path, *, json: bool) -> None:
+    if json:
+        print(msgspec.json.encode(found.figures).decode())
+    else:
+        width = max(map(len, found.figures), default=0)
+        for name, value in found.figures.items():
+            print(f"{name:{width}}  {value:,.2f}" if abs(value) < 1_000 else f"{name:{width}}  {value:,.0f}")
+        print(f"report: {written}")
+    for failure in found.failures:
+        print(f"{failure.kind}: {failure.text}", file=sys.stderr)
+    if found.failed > len(found.failures):
+        print(f"and {found.failed - len(found.failures):,} more", file=sys.stderr)
 
 
 if __name__ == "__main__":

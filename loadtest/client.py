@@ -1,4 +1,4 @@
-"""One connection of the load: a lean WebSocket client that keeps its place in one room's stream."""
+"""One connection of the load: a lean WebSocket client that keeps its place in its rooms' streams."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,75 +6,120 @@ from typing import Any, cast
 
 import msgspec
 
-from loadtest.stream import Follower, RoomStream, Wrong
-from loadtest.wire import CLOSE, PING, PONG, TEXT, frame_at, masked, upgrade
+from loadtest.codec import Codec, Seen
+from loadtest.feed import Feed
+from loadtest.wire import CLOSE, PING, PONG, masked, upgrade
 
-Reply = dict[str, Any]
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+LOST = "lost"
+"""The code of the error that commands get whose connection ended before their reply."""
 
 
 class Lost(Exception):
-    """The server refused or ended a connection."""
+    """The server refused or ended a connection, or refused a command."""
 
 
 class Client(asyncio.Protocol):
-    """A user's connection. Replies go to whoever asked; other objects outside of the room's stream are ignored."""
+    """A user's connection, which may be made again and again. Replies go to whoever asked; other objects outside of the
+    rooms' streams are ignored.
+    """
 
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._welcomed: asyncio.Future[None] = self._loop.create_future()
-        self._waiting: dict[int, Callable[[Reply], None]] = {}
+    __slots__ = (
+        "_buffer",
+        "_codec",
+        "_ended",
+        "_last_id",
+        "_token",
+        "_transport",
+        "_upgraded",
+        "_waiting",
+        "_welcomed",
+        "feed",
+        "user",
+    )
+
+    def __init__(self, user: str, token: str, codec: Codec, ended: Callable[["Client", Exception], None]) -> None:
+        """`ended` is told when the server ends a connection after its welcome."""
+        self.user = user
+        self.feed = Feed(codec)
+        self._token = token
+        self._codec = codec
+        self._ended = ended
+        self._waiting: dict[int, Callable[[Seen], None]] = {}
         self._last_id = 0
         self._buffer = b""
         self._upgraded = False
-        self._follower: Follower | None = None
         self._transport: asyncio.Transport | None = None
-        self.failure: Exception | None = None
+        self._welcomed: asyncio.Future[None] | None = None
 
-    @classmethod
-    async def connect(cls, host: str, port: int, token: str) -> "Client":
+    async def connect(self, host: str, port: int) -> None:
         """Returns once welcomed. Raises Lost, OSError."""
-        _, client = await asyncio.get_running_loop().create_connection(cls, host, port)
-        client._write(upgrade(host, port, token))
-        await client._welcomed
-        return client
-
-    def follow(self, stream: RoomStream) -> None:
-        """From now on what the room says is compared with the stream. To be called before any of it can come."""
-        self._follower = Follower(stream)
+        loop = asyncio.get_running_loop()
+        welcomed = self._welcomed = loop.create_future()
+        self._buffer, self._upgraded = b"", False
+        try:
+            await loop.create_connection(lambda: self, host, port)
+            self._write(upgrade(host, port, self._token, self._codec.subprotocol))
+            await welcomed
+        except BaseException:
+            self.drop()
+            raise
+        finally:
+            self._welcomed = None
 
     @property
-    def behind(self) -> int:
-        """Bytes of the room's stream that this connection has not received yet."""
-        return self._follower.behind if self._follower else 0
+    def connected(self) -> bool:
+        return self._transport is not None and self._welcomed is None
 
-    def send(self, command: dict[str, Any], answered: Callable[[Reply], None]) -> None:
-        """Sends a command; `answered` is called with the reply's object."""
-        self._last_id += 1
-        self._waiting[self._last_id] = answered
-        self._write(masked(_encode(command | {"id": self._last_id})))
+    @property
+    def busy(self) -> bool:
+        """Whether a reply is still to come."""
+        return bool(self._waiting)
 
-    async def ask(self, command: dict[str, Any]) -> Reply:
+    def send(self, command: dict[str, Any], answered: Callable[[Seen], None] | None) -> None:
+        """Sends a command; `answered` is called with its reply, before anything is read that came behind it; with an
+        error `lost` where none will come. None: the command gets no reply.
+        """
+        if answered is not None:
+            self._last_id += 1
+            self._waiting[self._last_id] = answered
+            command = command | {"id": self._last_id}
+        try:
+            self._write(masked(self._codec.encode(command), self._codec.opcode))
+        except Lost as error:
+            self._unanswered(error)
+
+    async def ask(self, command: dict[str, Any]) -> Seen:
         """Raises Lost for an error."""
-        done: asyncio.Future[Reply] = self._loop.create_future()
-        self.send(command, done.set_result)
-        reply = await done
-        if reply["type"] != "ok":
-            raise Lost(f"{command['type']}: {reply['code']}: {reply['message']}")
-        return reply
+        done: asyncio.Future[Seen] = asyncio.get_running_loop().create_future()
 
-    def close(self) -> None:
+        def answered(reply: Seen) -> None:
+            if not done.done():
+                done.set_result(reply)
+
+        self.send(command, answered)
+        return accepted(command, await done)
+
+    def drop(self) -> None:
+        """Ends the connection as a lost network does, without a word."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
+            self.feed.interrupted()
+            self._unanswered(Lost("dropped"))
+
+    def stop_reading(self) -> None:
         if self._transport is not None:
-            self._transport.abort()
+            self._transport.pause_reading()
 
     def _write(self, data: bytes) -> None:
-        if self.failure is not None:
-            raise self.failure
         if self._transport is None:
             raise Lost("not connected")
         self._transport.write(data)
+
+    def _unanswered(self, error: Exception) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for answered in waiting.values():
+            answered(Seen(type="error", code=LOST, message=str(error)))
 
     # What the transport calls
 
@@ -83,51 +128,60 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            if self._follower is not None:
-                self._follower.feed(data, self._frame)
+            if self._upgraded:
+                self.feed.take(data, self._private)
             else:
-                self._feed(data)
-        except (Lost, Wrong) as error:
+                self._shake_hands(data)
+        except (Lost, msgspec.MsgspecError) as error:
             self._fail(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(exc or Lost("the server has closed the connection"))
+        if self._transport is not None:
+            self._fail(exc or Lost("the server has closed the connection"))
 
     def _fail(self, error: Exception) -> None:
-        self.failure = self.failure or error
-        if not self._welcomed.done():
-            self._welcomed.set_exception(error)
-        self.close()
+        if self._transport is None:
+            return
+        welcomed = self._welcomed
+        self.drop()
+        if welcomed is None:
+            self._ended(self, error)
+        elif not welcomed.done():
+            welcomed.set_exception(error)
 
     # What arrives
 
-    def _feed(self, data: bytes) -> None:
+    def _shake_hands(self, data: bytes) -> None:
         self._buffer += data
-        at = 0
-        if not self._upgraded:
-            head, end, _ = self._buffer.partition(b"\r\n\r\n")
-            if not end:
-                return
-            if not head.startswith(b"HTTP/1.1 101 "):
-                raise Lost(head.split(b"\r\n", 1)[0].decode())
-            self._upgraded, at = True, len(head) + len(end)
-        while (found := frame_at(self._buffer, at)) is not None:
-            opcode, payload, at = found
-            self._frame(opcode, self._buffer[payload:at])
-        self._buffer = self._buffer[at:]
+        head, end, rest = self._buffer.partition(b"\r\n\r\n")
+        if not end:
+            return
+        if not head.startswith(b"HTTP/1.1 101 "):
+            raise Lost(head.split(b"\r\n", 1)[0].decode())
+        self._upgraded, self._buffer = True, b""
+        if rest:
+            self.feed.take(rest, self._private)
 
-    def _frame(self, opcode: int, payload: bytes) -> None:
-        if opcode == TEXT:
-            self._object(_decode(payload))
+    def _private(self, opcode: int, payload: bytes, found: Seen | None) -> None:
+        if found is not None:
+            self._object(found)
         elif opcode == PING:
             self._write(masked(payload, PONG))
         elif opcode == CLOSE:
             raise Lost(f"closed: {int.from_bytes(payload[:2])} {payload[2:].decode()}")
 
-    def _object(self, found: Reply) -> None:
-        if found["type"] in ("ok", "error") and "id" in found:
-            self._waiting.pop(found["id"])(found)
-        elif found["type"] == "welcome":
-            self._welcomed.set_result(None)
-        elif found["type"] in ("error", "room.removed", "room.reset"):
-            raise Lost(str(found))
+    def _object(self, found: Seen) -> None:
+        if found.id is not None and (answered := self._waiting.pop(found.id, None)) is not None:
+            answered(found)
+        elif found.type == "welcome":
+            if self._welcomed is not None and not self._welcomed.done():
+                self._welcomed.set_result(None)
+        elif found.type in ("error", "room.removed", "room.reset"):
+            raise Lost(f"{found.type}: {found.code}: {found.message}")
+
+
+def accepted(command: dict[str, Any], reply: Seen) -> Seen:
+    """The reply, if it is `ok`. Raises Lost."""
+    if reply.type != "ok":
+        raise Lost(f"{command['type']}: {reply.code}: {reply.message}")
+    return reply

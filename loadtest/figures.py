@@ -1,27 +1,44 @@
-"""Times, put in order."""
+"""A scenario's figures, from the seconds of its run. Names say the unit."""
 
-from collections.abc import Sequence
+from statistics import fmean
 
-from msgspec import Struct
+from hdrh.histogram import HdrHistogram
+
+from loadtest import histograms
+from loadtest.results import Second
+from loadtest.schedule import SECOND, Schedule
+from loadtest.stage import Stage
+
+PERCENTS = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "max": 100.0}
 
 
-class Spread(Struct, frozen=True):
-    """Of a set of times; milliseconds."""
+def percentiles(stage: Stage, name: str, first: int, last: int | None = None) -> dict[str, float]:
+    """Of the latencies of that name, from one second of the run to another: `NAME_p50_ms` and so on."""
+    found = histograms.milliseconds(_total(stage, name, first, last), list(PERCENTS.values()))
+    return {f"{name}_{percent}_ms": value for percent, value in zip(PERCENTS, found, strict=False)}
 
-    count: int
-    p50: float
-    p90: float
-    p99: float
-    most: float
 
-    @classmethod
-    def of(cls, seconds: Sequence[float]) -> "Spread":
-        """Nearest-rank percentiles. Raises ValueError where there is nothing to order."""
-        if not seconds:
-            raise ValueError("no times were taken")
-        ordered = sorted(seconds)
-        p50, p90, p99 = (1_000 * ordered[-(-len(ordered) * p // 100) - 1] for p in (50, 90, 99))
-        return cls(len(ordered), p50, p90, p99, 1_000 * ordered[-1])
+def rates(stage: Stage, schedule: Schedule) -> dict[str, float]:
+    """What went through by a timed schedule that is settled: from its start to the last acknowledgement."""
+    first = (schedule.start - stage.started) // SECOND
+    last = (stage.last_answer - stage.started) // SECOND
+    took = (stage.last_answer - schedule.start) / SECOND
+    found: dict[str, float] = {}
+    for name, rate in (("acknowledgement", "acknowledged_per_second"), ("delivery", "deliveries_per_second")):
+        found[rate] = _total(stage, name, first, None).total_count / took
+        found |= percentiles(stage, name, first)
+    whole = _within(stage, first + 1, last - 1)
+    for key, name in (("cpu", "server_cpu_share"), ("rss_bytes", "server_rss_bytes"), ("own_cpu", "load_cpu_share")):
+        if values := [second.server[key] for second in whole if key in second.server]:
+            found[name] = fmean(values)
+    return found
 
-    def __str__(self) -> str:
-        return f"p50 {self.p50:.2f} ms, p90 {self.p90:.2f} ms, p99 {self.p99:.2f} ms, max {self.most:.2f} ms"
+
+def _total(stage: Stage, name: str, first: int, last: int | None) -> HdrHistogram:
+    return histograms.total(
+        second.latencies[name] for second in _within(stage, first, last) if name in second.latencies
+    )
+
+
+def _within(stage: Stage, first: int, last: int | None) -> list[Second]:
+    return [second for second in stage.seconds if first <= second.at and (last is None or second.at <= last)]

@@ -5,38 +5,40 @@ import re
 import secrets
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import jwt
+from loadtest.processes import cpu_seconds, resident_bytes
+from loadtest.tokens import token
 
 HOST = "127.0.0.1"
-_TICKS = os.sysconf("SC_CLK_TCK")
 _SETTINGS = {
     "GALAXY_LOG__LEVEL": "warning",
     "GALAXY_LIMITS__COMMANDS_PER_SECOND": "0",
     "GALAXY_LIMITS__JOINS_PER_SECOND": "0",
     "GALAXY_LIMITS__REACTIONS_PER_SECOND": "0",
+    "GALAXY_LIMITS__INCOMPLETE_REQUESTS_PER_ADDRESS": "0",
 }
 
 
 class Server:
-    """Runs within a `with`: durable log in `data`, default content policy, no limits per second."""
+    """Runs within a `with`: durable log in `data`, default content policy, no limits per second or address."""
 
     def __init__(self, data: Path):
         self.port = 0
-        self._secret = secrets.token_hex(32)
+        self.secret = secrets.token_hex(32)
         self._data = data
         self._process: subprocess.Popen[str] | None = None
 
     def token(self, user: str, name: str) -> str:
-        claims = {"sub": user, "name": name, "iat": int(time.time()), "exp": int(time.time()) + 86_400}
-        return jwt.encode(claims, self._secret, "HS256")
+        return token(self.secret, user, name)
 
     def __enter__(self) -> "Server":
         command = [sys.executable, "-m", "realtime.cli", "serve", "--host", HOST, "--port", "0"]
-        own = {"GALAXY_AUTH__SECRET": self._secret, "GALAXY_SERVER__DATA": str(self._data)}
-        self._process = subprocess.Popen(command, env=os.environ | _SETTINGS | own, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own server
+        own = {"GALAXY_AUTH__SECRET": self.secret, "GALAXY_SERVER__DATA": str(self._data)}
+        environment = os.environ | _SETTINGS | own
+        self._process = subprocess.Popen(  # noqa: S603 - our own server
+            command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
         for line in self._process.stdout or ():
             if ready := re.search(rf"http://{HOST}:(\d+)/", line):
                 self.port = int(ready[1])
@@ -63,10 +65,4 @@ class Server:
 
     def memory_mib(self) -> float:
         """Resident now."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1_024
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+        return resident_bytes(self.pid) / 1_048_576
