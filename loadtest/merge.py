@@ -32,8 +32,11 @@ def load(path: Path) -> Run:
 
 
 def merge(runs: Sequence[Run]) -> Run:
-    """One run of all: what the machines did is added up, second by second since each one's start (so they are to be
-    started together); what was seen of the server, which is one for all, is taken from the first that saw it.
+    """One run of all.
+
+    What the machines did is added up, second by second since each one's start: so they are to be started together.
+    What was seen of the server, which is one for all, is taken from the first that saw it. Of the load generators'
+    processor time the greatest stays: that of the one which may have been at its limit.
 
     Raises ValueError where there are none, or they are not of one scenario.
     """
@@ -70,6 +73,8 @@ def add(at: int, parts: Sequence[Second]) -> Second:
     server: dict[str, float] = {}
     for part in parts:
         server = part.server | server
+        if "own_cpu" in part.server:
+            server["own_cpu"] = max(part.server["own_cpu"], server["own_cpu"])
         for name, text in part.latencies.items():
             packed[name].append(text)
     return Second(

@@ -124,7 +124,9 @@ def _rates(points: Sequence[Point]) -> Iterable[Plot | None]:
 
 
 def _server(points: Sequence[Point]) -> Iterable[Plot | None]:
-    yield _over_time(points, "Server: processor", "% of a core", _seen(points, ["cpu"], 100))
+    shares = {"cpu": "server", "own_cpu": "load generator"}
+    cpu = [(shares[name], x, y) for name, x, y in _seen(points, list(shares), 100)]
+    yield _over_time(points, "Processor", "% of a core", cpu)
     yield _over_time(points, "Server: memory", "MiB resident", _seen(points, ["rss_bytes"], 2**-20))
     deepest = {
         name: max(point.server.get(name, 0.0) for point in points)

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from hdrh.histogram import HdrHistogram
-from rich.columns import Columns
+from rich.box import HORIZONTALS
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -19,10 +19,12 @@ from loadtest.results import Second
 
 PERCENTS = (50.0, 99.0, 99.9)
 _BARS = "▁▂▃▄▅▆▇█"
-_HISTORY = 30
+_HISTORY = 24
 """Seconds that a sparkline shows."""
 _QUEUES = 4
 """The fullest queues, so many."""
+_QUEUES_WIDTH = 26
+"""Characters of them that the panel shows: as many as stand beside the load's figures."""
 
 
 class Progress:
@@ -83,13 +85,21 @@ class Progress:
         return "  ".join(parts)
 
     def __rich__(self) -> RenderableType:
-        load = Columns([self._load(), self._server()], padding=(0, 6))
+        width = min(self._console.width, 100)
+        overview = Table.grid(padding=(0, 6))
+        if width < 100:
+            overview.add_row(self._load())
+            overview.add_row(self._server())
+        else:
+            overview.add_column(min_width=52)
+            overview.add_row(self._load(), self._server())
         return Panel(
-            Group(load, Text(), self._table(), Text(), self._bar()),
+            Group(overview, Text(), self._table(), Text(), self._bar()),
             title=Text(f"loadtest {self._scenario}", "bold"),
             title_align="left",
             padding=(1, 2),
-            width=min(self._console.width, 100),
+            width=width,
+            box=HORIZONTALS,
         )
 
     def _load(self) -> Table:
@@ -97,7 +107,7 @@ class Progress:
         load = Table.grid(padding=(0, 2))
         load.add_column(style="dim", min_width=12)
         load.add_column(justify="right", style="bold", min_width=12)
-        load.add_column(style="cyan", no_wrap=True, overflow="crop")
+        load.add_column(style="cyan", no_wrap=True, overflow="crop", min_width=_HISTORY)
         load.add_row("connections", f"{second.connections:,}")
         load.add_row("sent", f"{second.sent:,}/s")
         load.add_row("acknowledged", f"{second.acknowledged:,}/s")
@@ -108,11 +118,13 @@ class Progress:
     def _server(self) -> Table:
         second = self._last
         server = Table.grid(padding=(0, 2))
-        server.add_column(style="dim")
+        server.add_column(style="dim", min_width=8)
         server.add_column(style="bold")
         server.add_row("server", _cpu(second) or "–")
         server.add_row("memory", _memory(second) or "–")
-        server.add_row("queues", Text(_queues(second) or "–"))
+        queues = Text(_queues(second) or "–")
+        queues.truncate(_QUEUES_WIDTH, overflow="ellipsis")
+        server.add_row("queues", queues)
         server.add_row("skipped", f"{second.skipped:,}/s")
         broken = Text(f"{self._failed:,}", "bold red") if self._failed else Text("none", "bold green")
         server.add_row("failures", broken)
@@ -139,7 +151,8 @@ class Progress:
         bar.add_column(justify="right")
         over = done - self._duration
         rest = f"{-over:,.0f} s left" if over < 0 else "done" if over < 1 else f"{over:,.0f} s over"
-        bar.add_row(ProgressBar(total=max(self._duration, 1), completed=min(done, self._duration)), rest)
+        ran = min(done, self._duration)
+        bar.add_row(ProgressBar(max(self._duration, 1), ran, complete_style="cyan", finished_style="cyan"), rest)
         return bar
 
 

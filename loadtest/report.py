@@ -56,7 +56,7 @@ def page(run: Run) -> str:
         run=run,
         summary=summary,
         verdict=verdict(run, summary),
-        tiles=_tiles(summary),
+        tiles=_tiles(run, summary),
         plots=plots(run),
         command=command(run),
     )
@@ -92,23 +92,27 @@ def command(run: Run) -> str:
     return shlex.join(words)
 
 
-def _tiles(summary: Summary) -> list[Tile]:
+def _tiles(run: Run, summary: Summary) -> list[Tile]:
     server = summary.server
+    # To the millisecond where the scenario has measured it so; whole seconds do not know when the load began
+    delivered = run.figures.get("deliveries_per_second", summary.delivered_rate)
+    acknowledged = run.figures.get("acknowledged_per_second", summary.acknowledged_rate)
     tiles = [
         Tile("connections", _whole(summary.connections), "", "open at most"),
-        Tile(
-            "deliveries", _whole(summary.delivered_rate), "/s", f"{_whole(summary.delivered_most)} in the best second"
-        ),
-        Tile("messages", _whole(summary.sent_rate), "/s", f"{_whole(summary.acknowledged_rate)}/s acknowledged"),
+        Tile("deliveries", _whole(delivered), "/s", f"{_whole(summary.delivered_most)} in the best second"),
+        Tile("messages", _whole(summary.sent_rate), "/s", f"{_whole(acknowledged)}/s acknowledged"),
     ]
     tiles += [
         Tile(f"{latency.name} p99", _ms(latency.p99), "ms", f"p50 {_ms(latency.p50)}, max {_ms(latency.most)}")
         for latency in summary.latencies
     ]
     if server.cpu is not None and server.cpu_most is not None:
-        tiles.append(Tile("server's processor", f"{server.cpu:.0%}", "of a core", f"{server.cpu_most:.0%} at most"))
+        load = "" if server.load_cpu is None else f"; load generator {server.load_cpu:.0%}"
+        tiles.append(
+            Tile("server's processor", f"{server.cpu:.0%}", "of a core", f"at most {server.cpu_most:.0%}{load}")
+        )
     if server.cpu_per_delivery is not None:
-        tiles.append(Tile("processor per delivery", f"{server.cpu_per_delivery:,.2f}", "µs", "mean over the run"))
+        tiles.append(Tile("processor per delivery", f"{server.cpu_per_delivery:,.2f}", "µs", "all the server does"))
     if server.rss_most is not None:
         tiles.append(Tile("server's memory", f"{server.rss_most / 2**20:,.1f}", "MiB", "resident, at most"))
     return tiles
@@ -123,7 +127,7 @@ def _ms(value: float) -> str:
 
 
 def _figure(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
+    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1_000 else f"{value:.3g}"
 
 
 def _words(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from statistics import fmean
 
 from msgspec import Struct
 
@@ -23,13 +24,12 @@ class Latency(Struct, frozen=True):
     most: float
 
 
-class Counter(Struct, frozen=True):
-    """One of the server's counters: growth."""
+class Said(Struct, frozen=True):
+    """Something that the server tells of itself: what stands, or a counter's growth in a second."""
 
     name: str
-    total: float
+    mean: float
     most: float
-    """In one second."""
 
 
 class Server(Struct, frozen=True):
@@ -38,15 +38,19 @@ class Server(Struct, frozen=True):
     cpu: float | None
     """Mean share of a core."""
     cpu_most: float | None
+    load_cpu: float | None
+    """Mean share of a core that the load generator itself took."""
     cpu_per_delivery: float | None
     """Microseconds of processor time for each event that a connection received; None where none did."""
     rss_most: float | None
     """Bytes resident."""
-    counters: list[Counter]
+    said: list[Said]
 
 
 class Summary(Struct, frozen=True):
-    """Rates are a second's, meant over the whole run; `most` in the best second."""
+    """Rates are means from the first to the last second in which anything was sent or received; `most` is that of the
+    best second.
+    """
 
     seconds: int
     connections: int
@@ -64,25 +68,25 @@ class Summary(Struct, frozen=True):
 
     @classmethod
     def of(cls, run: Run) -> "Summary":
-        seconds = run.seconds
-        count = len(seconds)
+        seconds, busy = run.seconds, _busy(run.seconds)
+        took = max(len(busy), 1)
         sent, acknowledged, delivered, skipped = (
             sum(getattr(second, name) for second in seconds)
             for name in ("sent", "acknowledged", "delivered", "skipped")
         )
         return cls(
-            seconds=count,
+            seconds=len(seconds),
             connections=max((second.connections for second in seconds), default=0),
             sent=sent,
             acknowledged=acknowledged,
             delivered=delivered,
             skipped=skipped,
-            sent_rate=sent / max(count, 1),
-            acknowledged_rate=acknowledged / max(count, 1),
-            delivered_rate=delivered / max(count, 1),
+            sent_rate=sent / took,
+            acknowledged_rate=acknowledged / took,
+            delivered_rate=delivered / took,
             delivered_most=max((second.delivered for second in seconds), default=0),
             latencies=_latencies(seconds),
-            server=_server(seconds),
+            server=_server(seconds, busy),
         )
 
 
@@ -99,20 +103,27 @@ def _latencies(seconds: Sequence[Second]) -> list[Latency]:
     ]
 
 
-def _server(seconds: Sequence[Second]) -> Server:
+def _busy(seconds: Sequence[Second]) -> Sequence[Second]:
+    at = [i for i, second in enumerate(seconds) if second.sent or second.delivered or second.skipped]
+    return seconds[at[0] : at[-1] + 1] if at else []
+
+
+def _server(seconds: Sequence[Second], busy: Sequence[Second]) -> Server:
     seen: dict[str, list[float]] = defaultdict(list)
     for second in seconds:
         for name, value in second.server.items():
             seen[name].append(value)
-    cpu, rss = seen.pop("cpu", None), seen.pop("rss_bytes", None)
-    delivered = sum(second.delivered for second in seconds if "cpu" in second.server)
+    cpu, load_cpu, rss = seen.pop("cpu", []), seen.pop("own_cpu", []), seen.pop("rss_bytes", [])
+    priced = [second for second in busy if "cpu" in second.server]
+    delivered = sum(second.delivered for second in priced)
     return Server(
-        cpu=sum(cpu) / len(cpu) if cpu else None,
-        cpu_most=max(cpu) if cpu else None,
-        cpu_per_delivery=sum(cpu) / delivered * 1e6 if cpu and delivered else None,
-        rss_most=max(rss) if rss else None,
-        counters=[
-            Counter(name, sum(values), max(values))
+        cpu=fmean(cpu) if cpu else None,
+        cpu_most=max(cpu, default=None),
+        load_cpu=fmean(load_cpu) if load_cpu else None,
+        cpu_per_delivery=sum(second.server["cpu"] for second in priced) / delivered * 1e6 if delivered else None,
+        rss_most=max(rss, default=None),
+        said=[
+            Said(name, fmean(values), max(values))
             for name, values in sorted(seen.items())
             if not name.startswith("queue.") and any(values)
         ],

@@ -28,6 +28,7 @@ def second(at: int, chance: random.Random, subscribers: int = 100) -> Second:
         },
         server={
             "cpu": chance.uniform(0.4, 0.6),
+            "own_cpu": chance.uniform(0.3, 0.5),
             "rss_bytes": 120e6 + at * 10_000,
             "queue.inbox": float(chance.randint(0, 40)),
             "queue.outbox": float(chance.randint(0, 9)),

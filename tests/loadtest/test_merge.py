@@ -53,6 +53,11 @@ def test_the_one_server_is_not_counted_twice() -> None:
     assert then.server == {"joins": 1}
 
 
+def test_the_busiest_load_generator_is_told_of() -> None:
+    runs = [run(0, seconds=[Second(at=0, server={"own_cpu": share})]) for share in (0.2, 0.9, 0.4)]
+    assert merge(runs).seconds[0].server == {"own_cpu": 0.9}
+
+
 def test_failures_machines_and_interruption_of_any_are_kept() -> None:
     first = run(1, seed=1, failures=[HOLE], failed=70, started="2026-11-23T10:00:01Z")
     double = Failure(kind="double", text="g.lobby: 10 follows 10")

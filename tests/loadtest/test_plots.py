@@ -30,7 +30,7 @@ def test_a_full_run_has_all_of_them() -> None:
         "Deliveries",
         "Messages",
         "Connections",
-        "Server: processor",
+        "Processor",
         "Server: memory",
         "Server: queues",
     ]

@@ -128,6 +128,17 @@ def test_names_from_the_server_cannot_steer_the_terminal() -> None:
         assert "[red]x 5" in text
 
 
+def test_many_queues_hide_nothing_else() -> None:
+    progress = Progress("fanout", 10, terminal())
+    queues = {f"queue.a_long_name_{i}": 1e6 for i in range(9)}
+    for at in range(40):
+        progress.update(Second(at=at, delivered=1_000_000 if at == 39 else 0, server=queues))
+    text = panel(progress)
+    assert row(text, "deliveries")[:2] == ["1,000,000/s", "▁" * 23 + "█"]
+    assert row(text, "memory")[0] == "–"
+    assert max(len(line) for line in text.splitlines()) <= 100
+
+
 def test_a_narrow_terminal_is_enough() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=50, height=40, color_system=None)
     progress = Progress("fanout", 10, console)

@@ -52,7 +52,7 @@ def test_headline_figures() -> None:
             acknowledged=100,
             delivered=100_000 + at,
             latencies={"delivery": packed([1_500] * 999 + [7_000])},
-            server={"cpu": 0.5, "rss_bytes": 64 * 2**20},
+            server={"cpu": 0.5, "own_cpu": 0.25, "rss_bytes": 64 * 2**20},
         )
         for at in range(2)
     ]
@@ -62,7 +62,7 @@ def test_headline_figures() -> None:
         "1,000 open at most",
         "100,000 /s 100,001 in the best second",
         "delivery p99 1.50 ms p50 1.50, max 7.00",
-        "50% of a core",
+        "50% of a core at most 50%; load generator 25%",
         "5.00 µs",
         "64.0 MiB",
         "delivery 1.50 1.50 1.50 1.50 7.00 2,000",
@@ -70,6 +70,11 @@ def test_headline_figures() -> None:
         "loader-1: AMD EPYC, 2 cores, Linux 6.1",
     ):
         assert said in " ".join(html.split())
+
+
+def test_the_scenarios_own_rates_are_the_exact_ones() -> None:
+    html = re.sub(r"<[^>]+>", " ", report.page(run(3, figures={"deliveries_per_second": 123_456.4})))
+    assert "deliveries 123,456 /s" in " ".join(html.split())
 
 
 def test_verdict_of_a_run_that_kept_its_promises() -> None:

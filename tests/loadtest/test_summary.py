@@ -1,7 +1,7 @@
 import pytest
 
 from loadtest.results import Second
-from loadtest.summary import Counter, Summary
+from loadtest.summary import Said, Summary
 from tests.loadtest.runs import packed, run
 
 
@@ -9,15 +9,18 @@ def of(*seconds: Second) -> Summary:
     return Summary.of(run(0, seconds=list(seconds)))
 
 
-def test_rates_are_meant_over_the_run() -> None:
+def test_rates_are_means_of_the_seconds_under_load() -> None:
     found = of(
-        Second(at=0, connections=5, sent=10, acknowledged=8, delivered=40),
-        Second(at=1, connections=7, sent=20, acknowledged=22, delivered=160, skipped=3),
+        Second(at=0, connections=1),
+        Second(at=1, connections=5, sent=10, acknowledged=8, delivered=40),
+        Second(at=2, connections=7),
+        Second(at=3, connections=7, sent=20, acknowledged=22, delivered=170, skipped=3),
+        Second(at=4, connections=7),
     )
-    assert (found.seconds, found.connections) == (2, 7)
-    assert (found.sent_rate, found.acknowledged_rate, found.delivered_rate) == (15, 15, 100)
-    assert (found.sent, found.acknowledged, found.delivered, found.skipped) == (30, 30, 200, 3)
-    assert found.delivered_most == 160
+    assert (found.seconds, found.connections) == (5, 7)
+    assert (found.sent_rate, found.acknowledged_rate, found.delivered_rate) == (10, 10, 70)
+    assert (found.sent, found.acknowledged, found.delivered, found.skipped) == (30, 30, 210, 3)
+    assert found.delivered_most == 170
 
 
 def test_latencies_are_of_all_seconds_together_in_milliseconds() -> None:
@@ -32,22 +35,23 @@ def test_latencies_are_of_all_seconds_together_in_milliseconds() -> None:
     )
 
 
-def test_processor_time_per_delivery_counts_only_seconds_in_which_it_was_seen() -> None:
+def test_processor_time_per_delivery_is_of_the_seconds_under_load_in_which_it_was_seen() -> None:
     found = of(
-        Second(at=0, delivered=1_000, server={"cpu": 0.5, "rss_bytes": 100}),
-        Second(at=1, delivered=1_000, server={"cpu": 1.5, "rss_bytes": 90}),
-        Second(at=2, delivered=8_000),
+        Second(at=0, server={"cpu": 0.7, "own_cpu": 0.2}),
+        Second(at=1, delivered=1_000, server={"cpu": 0.5, "own_cpu": 0.4, "rss_bytes": 100}),
+        Second(at=2, delivered=1_000, server={"cpu": 1.5, "rss_bytes": 90}),
+        Second(at=3, delivered=8_000),
     ).server
-    assert (found.cpu, found.cpu_most, found.rss_most) == (1, 1.5, 100)
+    assert (found.cpu, found.cpu_most, found.load_cpu, found.rss_most) == pytest.approx((0.9, 1.5, 0.3, 100))
     assert found.cpu_per_delivery == pytest.approx(1_000)
 
 
-def test_counters_are_added_and_queues_and_those_that_stood_still_left_out() -> None:
+def test_what_else_the_server_says_is_kept_but_for_what_was_always_nothing() -> None:
     found = of(
-        Second(at=0, server={"queue.inbox": 9, "lagging": 2, "aborted": 0}),
-        Second(at=1, server={"queue.inbox": 9, "lagging": 5, "aborted": 0}),
+        Second(at=0, server={"queue.inbox": 9, "own_cpu": 1, "lagging": 2, "aborted": 0}),
+        Second(at=1, server={"queue.inbox": 9, "own_cpu": 1, "lagging": 5, "aborted": 0}),
     ).server
-    assert found.counters == [Counter("lagging", 7, 5)]
+    assert found.said == [Said("lagging", 3.5, 5)]
 
 
 def test_a_run_without_seconds_has_nothing() -> None:
