@@ -68,6 +68,10 @@ class Crowd:
             raise Failed(f"{self.peer.title} said nothing for {PATIENCE:.0f} s while messages were on their way")
         return events
 
+    def closed(self) -> Failed:
+        """To be raised where a subscriber's connection has ended."""
+        return Failed(f"{self.peer.title} closed a subscriber's connection")
+
     def _write(self) -> None:
         while self._unsent:
             try:
@@ -112,5 +116,5 @@ class Crowd:
                     self.publisher_ready()
                     continue
                 if not by_number[number].recv_into(self.buffer):
-                    raise Failed(f"{self.peer.title} closed a subscriber's connection")
+                    raise self.closed()
                 quiet = time.monotonic() + QUIET

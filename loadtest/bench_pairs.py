@@ -4,7 +4,8 @@ from statistics import median
 
 from msgspec import Struct
 
-from loadtest.bench_side import Figure, Side
+from loadtest.bench_driver import Figure
+from loadtest.bench_side import Side
 from loadtest.confidence import Ratio, ratio
 
 WARM_UP = 0.15

@@ -10,11 +10,9 @@ from collections import deque
 from itertools import cycle, islice
 from time import perf_counter
 
-from msgspec import Struct
-
-from loadtest.bench_clocks import Clocks
 from loadtest.bench_crowd import CHUNK, Crowd
 from loadtest.bench_stream import Reference, Unframed
+from loadtest.bench_timing import Timing
 from loadtest.peers.peer import Failed, Message
 
 DISCARD = socket.MSG_TRUNC
@@ -23,22 +21,11 @@ VERIFIED = 1 << 27
 """Bytes that a verification keeps at most, of all subscribers together."""
 
 
-class Taken(Struct):
-    """What one run took, from the end of one message to the end of another."""
-
-    began: float
-    """On `time.perf_counter`."""
-    seconds: float
-    server_cpu: float
-    client_cpu: float
-    """Seconds of processor time."""
-    messages: int
-    waits: list[tuple[float, int]]
-    """Seconds from sending until the last subscriber had it, and how many messages took that."""
-
-
 class Room:
-    """All of the crowd's subscribers in one room. `messages` are sent in order, over and over."""
+    """All of the crowd's subscribers in one room. `messages` are sent in order, over and over.
+
+    The first subscriber's stream is read and parsed as it comes; of the others' only the bytes are counted.
+    """
 
     def __init__(self, crowd: Crowd, messages: list[Message]):
         self._crowd = crowd
@@ -47,26 +34,27 @@ class Room:
         self._reference = Reference(crowd.peer, messages)
         self._first = crowd.subscribers[0]
         self._read = {one.fileno(): one.recv_into for one in crowd.subscribers[1:]}
+        self._unframed = {number: Unframed() for number in self._read}
         self._got = {one.fileno(): 0 for one in crowd.subscribers}
         """Bytes received by each subscriber since the run began."""
-        self._unframed = {number: Unframed() for number in self._read}
+        self._sent: deque[tuple[float, int]] = deque()
+        """When messages were sent that are not done, and how many at once."""
         self._done = 0
-        self._front = 0
-        """The byte that every subscriber is to reach next."""
 
-    def measure(self, window: int, warm_up: float, seconds: float, clocks: Clocks) -> Taken:
-        """Sends for so long, then waits until all of it has come. Raises Failed unless everybody got everything."""
+    @property
+    def listeners(self) -> int:
+        """Of each message."""
+        return len(self._got)
+
+    def measure(self, window: int, timing: Timing) -> None:
+        """Sends until it is over, then waits for the rest. Raises Failed unless everybody received everything."""
         self._start()
         crowd, got = self._crowd, self._got
         publisher, first = crowd.publisher.fileno(), self._first.fileno()
         discard = crowd.peer.same_bytes
-        sent: deque[tuple[float, int]] = deque()
-        taken = Taken(0.0, 0.0, 0.0, 0.0, 0, [])
-        began = perf_counter()
-        phase, until = 0, began + warm_up
-        self._send(window, sent)
-        behind, front = len(got), self._front
-        while sent:
+        self._send(window)
+        behind, front = len(got), 1
+        while self._sent:
             for number, _ in crowd.ready():
                 if number == publisher:
                     crowd.publisher_ready()
@@ -80,114 +68,105 @@ class Room:
                     came = self._read[number](crowd.buffer)
                     size = self._unframed[number].count(crowd.buffer, came)
                 if not came:
-                    raise Failed(f"{crowd.peer.title} closed a subscriber's connection")
+                    raise crowd.closed()
                 old = got[number]
                 got[number] = new = old + size
                 if old < front <= new:
                     behind -= 1
             if behind:
                 continue
-            if (done := self._advance()) and phase < 2:
-                now = perf_counter()
-                if phase == 1:
-                    taken.messages += done
-                    taken.waits += _ended(sent, done, now)
-                    if now >= until:
-                        taken.seconds = now - taken.began
-                        server, client = clocks.read()
-                        taken.server_cpu, taken.client_cpu = server - taken.server_cpu, client - taken.client_cpu
-                        phase = 2
-                else:
-                    _ended(sent, done, now)
-                    if now >= until:
-                        taken.began, until = now, now + seconds
-                        taken.server_cpu, taken.client_cpu = clocks.read()
-                        phase = 1
-                if phase < 2:
-                    self._send(done, sent)
-            elif done:
-                _ended(sent, done, 0.0)
-            front = self._front
+            done, front = self._advance()
             behind = sum(map(front.__gt__, got.values()))
+            if done:
+                now = perf_counter()
+                timing.done(now, self._ended(done, now))
+                if not timing.over:
+                    self._send(done)
         self._all_the_same()
-        return taken
 
     def verify(self, window: int) -> None:
         """Sends as many messages as may be in flight, and compares every byte that anybody receives. Raises Failed."""
         size = len(self._messages[0].event) * len(self._got)
+        due = self._reference.due
         self._start()
-        crowd = self._crowd
-        publisher, first = crowd.publisher.fileno(), self._first.fileno()
+        self._send(max(1, min(window, VERIFIED // size)))
         received = {number: bytearray() for number in self._got}
-        sent: deque[tuple[float, int]] = deque()
-        begin = self._reference.due
-        self._send(max(1, min(window, VERIFIED // size)), sent)
-        while sent:
-            for number, _ in crowd.ready():
-                if number == publisher:
-                    crowd.publisher_ready()
-                    continue
-                if number == first:
-                    data = self._first.recv(CHUNK)
-                    self._got[number] += self._reference.feed(data)
+        while self._sent:
+            for number, _ in self._crowd.ready():
+                if number == self._crowd.publisher.fileno():
+                    self._crowd.publisher_ready()
                 else:
-                    data = crowd.buffer[: self._read[number](crowd.buffer)]
-                    self._got[number] += (
-                        len(data) if crowd.peer.same_bytes else self._unframed[number].count(data, len(data))
-                    )
-                if not data:
-                    raise Failed(f"{crowd.peer.title} closed a subscriber's connection")
-                received[number] += data
-            if done := self._advance():
-                _ended(sent, done, 0.0)
+                    received[number] += self._kept(number)
+            done, _ = self._advance()
+            self._ended(done, 0.0)
         self._all_the_same()
+        first = received[self._first.fileno()]
         for data in received.values():
-            if data == received[first]:
-                continue
-            if crowd.peer.same_bytes:
-                raise Failed(f"{crowd.peer.title} delivered other bytes to one subscriber than to another")
-            own = Reference(crowd.peer, self._messages, begin)
-            own.feed(bytes(data))
-            own.reset()
-            if own.due != self._reference.due:
-                raise Failed(f"{crowd.peer.title} left messages out for one subscriber")
+            if data != first:
+                self._verify_alone(bytes(data), due)
+
+    def _kept(self, number: int) -> bytes:
+        """What one subscriber receives, counted as while measuring."""
+        crowd = self._crowd
+        if number == self._first.fileno():
+            data = self._first.recv(CHUNK)
+            size = self._reference.feed(data)
+        else:
+            came = self._read[number](crowd.buffer)
+            size = came if crowd.peer.same_bytes else self._unframed[number].count(crowd.buffer, came)
+            data = bytes(memoryview(crowd.buffer)[:came])
+        if not data:
+            raise crowd.closed()
+        self._got[number] += size
+        return data
+
+    def _verify_alone(self, data: bytes, due: int) -> None:
+        """Of a subscriber whose bytes are not the reference's."""
+        if self._crowd.peer.same_bytes:
+            raise Failed(f"{self._crowd.peer.title} delivered other bytes to one subscriber than to another")
+        own = Reference(self._crowd.peer, self._messages, due)
+        own.feed(data)
+        own.reset()
+        if own.due != self._reference.due:
+            raise Failed(f"{self._crowd.peer.title} left messages out for one subscriber")
 
     def _start(self) -> None:
         self._reference.reset()
-        self._got = dict.fromkeys(self._got, 0)
-        self._done, self._front = 0, 1
+        for number in self._got:
+            self._got[number] = 0
+        self._done = 0
 
-    def _send(self, count: int, sent: deque[tuple[float, int]]) -> None:
+    def _send(self, count: int) -> None:
         frames = b"".join(islice(self._frames, count))
-        sent.append((perf_counter(), count))
+        self._sent.append((perf_counter(), count))
         self._crowd.publish(frames)
 
-    def _advance(self) -> int:
-        """How many messages everybody has that somebody had not when last asked."""
+    def _advance(self) -> tuple[int, int]:
+        """How many messages everybody has that somebody had not when last asked, and the byte that everybody is to
+        reach before it is worth asking again.
+        """
         ends = self._reference.ends
         low = min(self._got.values())
         done = bisect_right(ends, low, self._done)
-        self._front = ends[done] if done < len(ends) else low + 1
         newly, self._done = done - self._done, done
-        return newly
+        return newly, ends[done] if done < len(ends) else low + 1
+
+    def _ended(self, done: int, now: float) -> list[tuple[float, int]]:
+        """Takes so many messages off those in flight; returns how long they took."""
+        waits = []
+        while done:
+            at, count = self._sent.popleft()
+            if count > done:
+                self._sent.appendleft((at, count - done))
+                count = done
+            waits.append((now - at, count))
+            done -= count
+        return waits
 
     def _all_the_same(self) -> None:
         end = self._reference.ends[-1]
         if wrong := [size for size in self._got.values() if size != end]:
             raise Failed(
-                f"{self._crowd.peer.title} delivered {end} bytes to one subscriber, {wrong[0]} to another "
+                f"{self._crowd.peer.title} delivered {end} bytes to one subscriber and {wrong[0]} to another "
                 f"({len(wrong)} of {len(self._got)} differ)"
             )
-
-
-def _ended(sent: deque[tuple[float, int]], done: int, now: float) -> list[tuple[float, int]]:
-    """Takes so many messages off those in flight; returns how long they took."""
-    waits = []
-    while done:
-        at, count = sent.popleft()
-        if count > done:
-            sent.appendleft((at, count - done))
-            count = done
-        waits.append((now - at, count))
-        done -= count
-    return waits

@@ -1,7 +1,6 @@
 """The reference subscriber's stream: which messages have come, and where in the bytes each of them ends."""
 
-from loadtest.peers.peer import Failed, Message, Peer
-from loadtest.wire import frame_at
+from loadtest.peers.peer import Failed, Message, Peer, payloads
 
 
 class Unframed:
@@ -63,7 +62,10 @@ class Reference:
 
     def feed(self, data: bytes) -> int:
         """Takes what came; returns how many bytes of it count. Raises Failed for a message that was not due."""
-        counted = data if self._peer.same_bytes else self._payloads(data)
+        if self._peer.same_bytes:
+            counted = data
+        else:
+            counted, self._raw = payloads(self._raw + data)
         stream = self._rest + counted
         at = 0
         while (found := self._peer.next_message(stream, at)) is not None:
@@ -74,14 +76,3 @@ class Reference:
         self._at += at
         self._rest = stream[at:]
         return len(counted)
-
-    def _payloads(self, data: bytes) -> bytes:
-        """Whole frames only: what is cut waits."""
-        data = self._raw + data
-        at = 0
-        payloads = []
-        while (found := frame_at(data, at)) is not None:
-            _, begin, at = found
-            payloads.append(data[begin:at])
-        self._raw = data[at:]
-        return b"".join(payloads)

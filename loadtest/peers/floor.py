@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from loadtest.peers.peer import PUBLISHER, Message, Peer, free_port, launch, run, upgrade_request
-from loadtest.peers.relay_peer import BINARY
-from loadtest.wire import TEXT
+from loadtest.wire import BINARY, TEXT, framed
 
 SOURCE = Path(__file__).with_suffix(".c")
 
@@ -37,7 +36,4 @@ class Floor(Peer):
         return True
 
     def publish(self, message: Message) -> bytes:
-        size = len(message.event)
-        head = bytes((0x80 | (TEXT if self.codec.text else BINARY),))
-        length = bytes((size,)) if size < 126 else b"\x7e" + size.to_bytes(2)
-        return head + length + message.event
+        return framed(message.event, TEXT if self.codec.text else BINARY)

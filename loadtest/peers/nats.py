@@ -5,9 +5,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from loadtest.peers.peer import HOST, Failed, Message, Peer, free_port, launch, run, upgrade_request
-from loadtest.peers.relay_peer import BINARY
-from loadtest.wire import masked
+from loadtest.peers.peer import HOST, Failed, Message, Peer, free_port, launch, payloads, run, upgrade_request
+from loadtest.wire import BINARY, masked
 
 CONFIG = """\
 host: "{host}"
@@ -62,6 +61,12 @@ class Nats(Peer):
     def answered(self, data: bytes) -> None:
         if b"-ERR" in data:
             raise Failed(f"{self.title} refused: {data!r}")
+
+    def unwrapped(self, stream: bytes) -> bytes:
+        return payloads(stream)[0]
+
+    def ending(self, message: Message) -> bytes:
+        return b"\r\n"
 
     def next_message(self, stream: bytes, at: int) -> tuple[int, int, int] | None:
         """`MSG SUBJECT SID SIZE`, CRLF, the payload, CRLF."""

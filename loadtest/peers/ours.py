@@ -11,9 +11,8 @@ from typing import Any
 import msgspec
 
 from loadtest.peers.peer import HOST, PUBLISHER, ROOM_NAME, Codec, Failed, Message, Peer, upgrade_request
-from loadtest.peers.relay_peer import BINARY
 from loadtest.server import Server
-from loadtest.wire import TEXT, frame_at, masked
+from loadtest.wire import BINARY, TEXT, frame_at, masked
 
 KEEPALIVE_OFF = {"GALAXY_LIMITS__HEARTBEAT_MS": "3600000"}
 """The others do not ping either, and a ping among the counted bytes would have to be told from them."""

@@ -66,8 +66,9 @@ class Peer(ABC):
         return self.process.pid
 
     @classmethod
-    def install(cls, folder: Path) -> None:  # noqa: B027 - not every server needs it
+    def install(cls, folder: Path) -> None:
         """Puts into `folder` what is missing of the server. Raises Failed, naming what cannot be had."""
+        return
 
     @abstractmethod
     def version(self, folder: Path) -> str:
@@ -103,8 +104,17 @@ class Peer(ABC):
     def publish(self, message: Message) -> bytes:
         """The bytes that have one message published."""
 
-    def answered(self, data: bytes) -> None:  # noqa: B027 - most servers say nothing to a publisher
+    def answered(self, data: bytes) -> None:
         """Takes what the server said to the publisher. Raises Failed for a refusal."""
+        return
+
+    def unwrapped(self, stream: bytes) -> bytes:
+        """What `next_message` takes, of all that a subscriber received."""
+        return stream
+
+    def ending(self, message: Message) -> bytes:
+        """The last bytes of what a subscriber receives of a message: not to be found within it."""
+        return message.event[-2:]
 
     def next_message(self, stream: bytes, at: int) -> tuple[int, int, int] | None:
         """Where in what a subscriber received the next object begins, where it ends, and where the next may begin;
@@ -138,6 +148,16 @@ def upgrade_request(port: int, path: str, *headers: str) -> bytes:
         *headers,
     ]
     return "\r\n".join([*lines, "", ""]).encode()
+
+
+def payloads(data: bytes) -> tuple[bytes, bytes]:
+    """The payloads of all whole frames, joined, and what is left."""
+    found = []
+    at = 0
+    while (frame := frame_at(data, at)) is not None:
+        _, begin, at = frame
+        found.append(data[begin:at])
+    return b"".join(found), data[at:]
 
 
 def free_port() -> int:

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 
 from loadtest.peers.peer import Message, Peer, upgrade_request
-from loadtest.wire import TEXT, frame_at, masked
-
-BINARY = 0x2
+from loadtest.wire import BINARY, TEXT, frame_at, masked
 
 
 class RelayPeer(Peer):

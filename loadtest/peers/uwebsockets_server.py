@@ -8,6 +8,17 @@ PORT = int(sys.argv[1])
 FORM = OpCode.TEXT if sys.argv[2] == "text" else OpCode.BINARY
 
 app = App()
+waiting: list[bytes] = []
+
+
+def publish() -> None:
+    """Of messages that one connection has sent at once, uWebSockets joins 32 to a `send()` of each subscriber: but not
+    within that connection's handler, during which its own buffer is in use. So they are published after it.
+    """
+    for message in waiting:
+        room, _, event = message.partition(b"\n")
+        app.publish(room, event, FORM)
+    waiting.clear()
 
 
 def message(ws, message, opcode):  # type: ignore[no-untyped-def]  # socketify has no types
@@ -16,8 +27,9 @@ def message(ws, message, opcode):  # type: ignore[no-untyped-def]  # socketify h
             ws.subscribe(room)
         ws.send("ok", OpCode.TEXT)
     else:
-        room, _, event = message.partition(b"\n")
-        app.publish(room, event, FORM)
+        if not waiting:
+            app.loop.loop.call_soon(publish)
+        waiting.append(message)
 
 
 app.ws(
