@@ -98,6 +98,7 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
             unsent_bytes=limits.unsent_bytes,
             invite_guesses_per_minute=limits.invite_guesses_per_minute,
             reactions_per_second=limits.reactions_per_second,
+            live_comments_per_second=limits.live_comments_per_second,
         ),
         records.notify,
         metrics,

@@ -103,6 +103,7 @@ class Limits(Section, frozen=True):
     recover_events: Positive = 1_000
     recover_bytes: Bytes = 262_144
     presence_names: Count = 200
+    live_comments_per_second: Count = 30
     hello_seconds: Positive = 15
     heartbeat_ms: Annotated[int, Meta(ge=1_000, le=3_600_000)] = 25_000
     pong_seconds: Positive = 10

@@ -125,6 +125,7 @@ class _Watched(Collector):
         yield _counter("galaxy_fanout_flushes", "Rooms' pending events written.", hub.flushes)
         yield _counter("galaxy_lagging_listeners", "Times that a listener fell behind.", hub.lagging)
         yield _counter("galaxy_slow_listeners", "Listeners ended as they read too slowly.", hub.slow)
+        yield _counter("galaxy_events_spared", "Events that a room's listeners were spared for load.", hub.spared)
         overflows = hub.catch_up_overflows
         yield _counter("galaxy_recovery_overflows", "Recoveries that more went past than is kept.", overflows)
         yield _counter("galaxy_websocket_opened", "WebSocket connections opened.", sockets.opened)

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from realtime.fanout.listeners import Form, Listener
+from realtime.fanout.sampling import Sampler
 from rooms.actors import Role, Viewer
 
 Group = tuple[Form, bool, bool]
@@ -27,6 +28,7 @@ class Channel:
         "queued",
         "rests_until",
         "room",
+        "sampler",
         "since",
         "spent",
         "tick",
@@ -46,6 +48,9 @@ class Channel:
         """Listeners who read their past, and what has come meanwhile; None where that was too much to keep."""
         self.first: dict[Listener, int] = {}
         """The first position whose text a listener may read, where that is not all."""
+
+        self.sampler: Sampler | None = None
+        """Once there was a comment in a live room."""
 
         self.pending: list[Any] = []
         """Events that were published and are not yet being written."""
@@ -75,6 +80,11 @@ class Channel:
 
     def has(self, listener: Listener) -> bool:
         return listener in self.users.get(listener.user, ())
+
+    @property
+    def sampled(self) -> bool:
+        """Whether listeners are being spared comments."""
+        return self.sampler is not None and self.sampler.over
 
     def group_of(self, listener: Listener) -> Group | None:
         """The group that the listener is in; None while it reads its past."""

@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from realtime.fanout.channel import Channel, Group
 from realtime.fanout.listeners import Form, Listener
+from realtime.fanout.sparing import Sparing, restored
 from rooms.actors import Role, Viewer
 from rooms.events import Event, Skip
 from rooms.visibility import differs, reach, visible
@@ -33,6 +34,7 @@ CATCH_UP_EVENTS = 4_096
 REST = 2
 """How long a busy room rests after a tick, as a multiple of what the tick took (docs/performance.md)."""
 MAX_REST_SECONDS = 0.1
+"""And how long at most. So long rests a live room whose comments are sampled: skips are few, and samples of many."""
 TURN_SECONDS = 0.004
 """Writing to short rooms goes on for so long, then the loop is let go; then a slice of a long one, as long."""
 SHORT_SECONDS = 0.001
@@ -50,6 +52,7 @@ class Counters(Struct):
     lagging: int = 0
     slow: int = 0
     catch_up_overflows: int = 0
+    spared: int = 0
 
 
 class Hub:
@@ -61,12 +64,14 @@ class Hub:
         changed: Callable[[Channel], None],
         emptied: Callable[[str], None],
         flushed: Callable[[float], None],
+        sparing: Sparing,
     ):
         """`unsent_limit` in bytes, 0 for none. `changed` is told of channels whose listening users have changed,
         `emptied` of rooms whose last listener has left, `flushed` of the seconds between publishing and writing.
         """
         self.channels: dict[str, Channel] = {}
         self.counters = Counters()
+        self.sparing = sparing
         self._short: deque[Channel] = deque()
         self._long: deque[Channel] = deque()
         self._turning = False
@@ -224,8 +229,13 @@ class Hub:
             channel.since = perf_counter()
         channel.pending.extend(events)
         if channel.pending:
-            channel.urgent = channel.urgent or urgent
+            channel.urgent = channel.urgent or (urgent and not channel.sampled)
             self._queue(channel)
+
+    def tell_sampled(self) -> None:
+        """Tells rooms in which comments were spared since the last call how many were shown."""
+        for room, event in self.sparing.announcements():
+            self.publish(room, [event])
 
     def settle(self, channel: Channel, listener: Listener, *, gone: bool = False) -> None:
         """Writes to one listener, unless it is `gone`, all that was published before: it is now on its own."""
@@ -327,7 +337,9 @@ class Hub:
         now = perf_counter()
         channel.took = channel.spent + now - began
         channel.spent = 0.0
-        if channel.took > SHORT_SECONDS:
+        if channel.sampled:
+            channel.rests_until = now + MAX_REST_SECONDS
+        elif channel.took > SHORT_SECONDS:
             channel.rests_until = now + min(REST * channel.took, MAX_REST_SECONDS)
         self._flushed(now - channel.oldest)
 
@@ -339,23 +351,25 @@ class Hub:
         channel.urgent = False
         channel.oldest = channel.since
         self.counters.flushes += 1
-        special = self._special(channel, events)
-        apart = special.keys() | late.keys()
+        heard = self.sparing.heard(channel, events, int(perf_counter() * 1_000))
+        self.counters.spared += len(heard.spared)
+        special, own = self._special(channel, events), heard.own(channel)
+        apart = special.keys() | late.keys() | own.keys()
         for key, listeners in channel.groups.items():
-            self._enqueue(channel, key, events, listeners - apart if apart else listeners.copy())
+            self._enqueue(channel, key, heard.by(key), listeners - apart if apart else listeners.copy())
         came: dict[tuple[Group, int], set[Listener]] = {}
         for listener in apart:
             group = channel.group_of(listener)
-            viewer = special.get(listener)
             if group is None:
                 continue
-            if viewer is None and listener not in channel.first:
-                came.setdefault((group, late[listener]), set()).add(listener)
+            after = late.get(listener, 0)
+            if listener in special or listener in own or listener in channel.first:
+                whole = restored(heard.by(group, after), own.get(listener, ()))
+                self._enqueue(channel, group, whole, {listener}, special.get(listener) or channel.viewer(listener))
             else:
-                heard = events[late.get(listener, 0) :]
-                self._enqueue(channel, group, heard, {listener}, viewer or channel.viewer(listener))
+                came.setdefault((group, after), set()).add(listener)
         for (group, after), listeners in came.items():
-            self._enqueue(channel, group, events[after:], listeners)
+            self._enqueue(channel, group, heard.by(group, after), listeners)
         for listener in channel.catching:
             self._keep(channel, listener, events[late.get(listener, 0) :])
 
@@ -416,7 +430,7 @@ class Hub:
             if isinstance(event, Event):
                 seen = visible(event, viewer)  # type: ignore[arg-type]  # as above
                 frames.append(form.event(Skip(event.room, event.pos, event.pos) if seen is None else seen, epoch))
-            elif not lagging:
+            elif not lagging or isinstance(event, Skip):
                 frames.append(form.event(event, epoch))
         return frames[0] if len(frames) == 1 else b"".join(frames)
 

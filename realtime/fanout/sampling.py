@@ -68,6 +68,11 @@ class Sampler:
         self._counted = (self._counted[0] + len(shown), self._counted[1] + len(comments))
         return comments.keys() - shown.keys()
 
+    @property
+    def over(self) -> bool:
+        """Whether more has lately been said than is shown."""
+        return self._calm < 0
+
     def counted(self) -> tuple[int, int]:
         """How many comments were shown, and how many said, since this was last asked."""
         counted, self._counted = self._counted, (0, 0)

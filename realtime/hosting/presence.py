@@ -25,6 +25,10 @@ class Presence:
         names = {user: those[0].actor.name for user, those in channel.users.items()} if channel else {}
         return {"online": online, "names": _named(names)}
 
+    def named(self, hub: Hub, room: str) -> bool:
+        """Whether those who listen are few enough to be told of by name."""
+        return self.online(hub, room) <= self._names
+
     def online(self, hub: Hub, room: str) -> int:
         channel = hub.channels.get(room)
         return len(channel.users) if channel else 0

@@ -15,6 +15,7 @@ from msgspec import Struct
 from realtime import ports
 from realtime.fanout.hub import Hub
 from realtime.fanout.listeners import Listener
+from realtime.fanout.sparing import Sparing
 from realtime.hosting.aftermath import Aftermath
 from realtime.hosting.directory import Directory
 from realtime.hosting.entry import Answer, Entry
@@ -50,6 +51,7 @@ class Bounds(Struct, frozen=True):
     unsent_bytes: int
     invite_guesses_per_minute: int
     reactions_per_second: int
+    live_comments_per_second: int
 
 
 class Observer(Protocol):
@@ -84,7 +86,8 @@ class Service:
         self.written = observer.committed
         self.users = Users(store)
         self.presence = Presence(bounds.presence_names)
-        self.hub = Hub(bounds.unsent_bytes, self.presence.changed, self._emptied, observer.flushed)
+        sparing = Sparing(bounds.live_comments_per_second, bounds.presence_names)
+        self.hub = Hub(bounds.unsent_bytes, self.presence.changed, self._emptied, observer.flushed, sparing)
         self.directory = Directory(self)
         self.queries = Queries(store, clock, self.directory, self.hub, self.presence)
         self.joining = Joining(self, bounds.recover_events, bounds.recover_bytes)
@@ -207,7 +210,7 @@ class Service:
     async def _type(self, actor: Actor, command: c.Typing) -> dict[str, Any]:
         host = await self.directory.enter(command.room, actor)
         authorize(host.room, actor, command, self.clock())
-        if (command.room, actor.user) not in self.typing:
+        if (command.room, actor.user) not in self.typing and self.presence.named(self.hub, command.room):
             self.typing.add((command.room, actor.user))
             event = {"type": "typing", "room": command.room, "user": actor.user, "by": host.room.by(actor)}
             self.hub.publish(command.room, [event])

@@ -58,6 +58,7 @@ class Upkeep:
             await asyncio.sleep(TICK_SECONDS)
             self._around.typing.clear()
             self._around.presence.announce(self._around.hub)
+            self._around.hub.tell_sampled()
             self._around.directory.let_go(self._around.hub.channels)
             try:
                 await self._around.users.announce()

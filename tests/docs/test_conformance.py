@@ -133,12 +133,16 @@ async def messages_wait(ann: Speaker, bob: Speaker, room: str) -> None:
         assert (await bob.until("pending.resolved", pending=pending))["outcome"] == outcome
 
 
-async def a_live_room(ann: Speaker) -> None:
+async def a_live_room(ann: Speaker, bob: Speaker) -> None:
     room = (await ann.ask("room.create", kind="live", title="L", visibility="public"))["room"]["id"]
     await ann.ask("room.join", room=room)
     comment = (await ann.ask("message.send", room=room, text="first"))["pos"]
     assert "pos" not in await ann.ask("message.react", room=room, target=comment, emoji="🔥")
     assert (await ann.until("reactions"))["counts"] == {"🔥": 1}
+    for _ in range(8):
+        await bob.ask("message.send", room=room, text="more than one a second")
+    sampled = await ann.until("comments.sampled")
+    assert sampled["shown"] < sampled["total"]
     await ann.ask("ticket.create", room=room)
     await ann.ask("room.list", mine=True)
     await ann.ask("room.leave", room=room)
@@ -158,7 +162,8 @@ async def order_is_kept(ann: Speaker, bob: Speaker, room: str) -> None:
 async def test_all_that_the_server_says_is_described(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         server_life = await stack.enter_async_context(AsyncExitStack())
-        server = await server_life.enter_async_context(serving(tmp_path, NO_LIMITS))
+        settings = NO_LIMITS | {"GALAXY_LIMITS__LIVE_COMMENTS_PER_SECOND": "1"}
+        server = await server_life.enter_async_context(serving(tmp_path, settings))
         ann = await stack.enter_async_context(speaker(server, "ann", name="Ann"))
         bob = await stack.enter_async_context(speaker(server, "bob", name="Bob", ttl_seconds=61))
         await ann.ask("ping")
@@ -169,7 +174,7 @@ async def test_all_that_the_server_says_is_described(tmp_path: Path) -> None:
         async with speaker(server, "bob", name="Robert"):
             await ann.until("user.updated")
         await order_is_kept(ann, bob, room)
-        await a_live_room(ann)
+        await a_live_room(ann, bob)
         await bob.until("token.expiring")
         await bob.ask("refresh", token=token("bob", name="Bob"))
         await bob.ask("user.logout")

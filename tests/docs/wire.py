@@ -370,6 +370,16 @@ class Reactions(Said, tag_field="type", tag="reactions", kw_only=True):
     counts: dict[str, int]
 
 
+class CommentsSampled(Said, tag_field="type", tag="comments.sampled", kw_only=True):
+    """Live rooms: of `total` comments in the last second, by others than moderators and owners, everybody was shown
+    `shown`; `room.skip` stands for the others.
+    """
+
+    room: str
+    shown: int
+    total: int
+
+
 class UserUpdated(Said, tag_field="type", tag="user.updated", kw_only=True):
     """Somebody in the room goes by another name or avatar."""
 
@@ -415,6 +425,7 @@ Ephemeral = (
     | TypingNow
     | Presence
     | Reactions
+    | CommentsSampled
     | UserUpdated
     | UserChanged
     | Mention

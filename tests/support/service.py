@@ -14,6 +14,7 @@ NOTHING_BOUND = Bounds(
     unsent_bytes=0,
     invite_guesses_per_minute=0,
     reactions_per_second=0,
+    live_comments_per_second=0,
 )
 
 

@@ -9,6 +9,7 @@ import pytest
 from realtime.fanout import hub as hub_module
 from realtime.fanout.channel import Channel
 from realtime.fanout.hub import Hub
+from realtime.fanout.sparing import Sparing
 from rooms import events as e
 from rooms.actors import Actor, By, Role, Viewer
 
@@ -62,7 +63,11 @@ class House:
         self.emptied: list[str] = []
         self.flushed: list[float] = []
         self.hub = Hub(
-            unsent_limit, lambda channel: self.changed.append(channel.room), self.emptied.append, self.flushed.append
+            unsent_limit,
+            lambda channel: self.changed.append(channel.room),
+            self.emptied.append,
+            self.flushed.append,
+            Sparing(0, 1_000),
         )
 
     @property
@@ -334,7 +339,7 @@ class Hall:
         self.order: list[str] = []
         self._clock = clock
         self._seconds = seconds
-        self.hub = Hub(0, lambda channel: None, lambda room: None, lambda seconds: None)
+        self.hub = Hub(0, lambda channel: None, lambda room: None, lambda seconds: None, Sparing(0, 1_000))
 
     def fill(self, room: str, listeners: int) -> list[Ear]:
         channel = self.hub.channel(room, "epoch")

@@ -86,6 +86,7 @@ async def housed(
         unsent_bytes=limits.unsent_bytes,
         invite_guesses_per_minute=limits.invite_guesses_per_minute,
         reactions_per_second=limits.reactions_per_second,
+        live_comments_per_second=limits.live_comments_per_second,
     )
     store = SQLiteStore(data / "galaxy.db", clock)
     service = Service(store, MemoryBroker(), WordList((), ()), clock, Limits(), bounds, lambda: None, metrics)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from realtime.fanout.hub import Hub
+from realtime.fanout.sparing import Sparing
 from realtime.http.streams import Stream
 from rooms.actors import Actor
 from tests.realtime.gateway.http_support import until
@@ -304,7 +305,7 @@ async def test_a_stream_is_what_the_client_accepts(house: House, accept: str, st
 
 
 async def test_what_is_told_before_the_join_is_left_out() -> None:
-    hub = Hub(0, lambda channel: None, lambda room: None, lambda seconds: None)
+    hub = Hub(0, lambda channel: None, lambda room: None, lambda seconds: None, Sparing(0, 200))
     stream = Stream("r", Actor(user="ann", name="Ann"), 1_000, hub)
     stream.tell({"type": "user.changed", "rooms": []})
     stream.joined({"epoch": "e", "pos": 1, "events": [], "recovered": False})
