@@ -73,7 +73,7 @@ def plots(run: Run) -> list[Plot]:
 
 
 def _latencies(points: Sequence[Point]) -> Iterable[Plot | None]:
-    for name in _names(point.latencies for point in points):
+    for name in histograms.delivery_first(_names(point.latencies for point in points)):
         have = [point for point in points if name in point.latencies and point.latencies[name].total_count]
         at = [point.at for point in have]
         times = [histograms.milliseconds(point.latencies[name], list(_TIMES.values())) for point in have]
@@ -84,7 +84,7 @@ def _latencies(points: Sequence[Point]) -> Iterable[Plot | None]:
 def _percentiles(points: Sequence[Point]) -> Plot | None:
     """As HdrHistogram's own plot: each further nine takes as much room as the one before."""
     lines: list[Line] = []
-    for name in _names(point.latencies for point in points):
+    for name in histograms.delivery_first(_names(point.latencies for point in points)):
         total = histograms.empty()
         for point in points:
             if name in point.latencies:

@@ -28,7 +28,9 @@ _QUEUES_WIDTH = 26
 
 
 class Progress:
-    """Within a `with`. `duration` is in seconds; what takes longer is shown as such."""
+    """Within a `with`. `duration` is that of what is measured, in seconds: it begins with the first latency, for nobody
+    can say how long it takes to get that far.
+    """
 
     def __init__(self, scenario: str, duration: float, console: Console | None = None):
         self._scenario = scenario
@@ -36,6 +38,7 @@ class Progress:
         self._console = console or Console()
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
         self._last = Second(at=-1)
+        self._began: int | None = None
         self._failed = 0
         self._totals: dict[str, HdrHistogram] = {}
         self._latencies: dict[str, list[float]] = {}
@@ -58,10 +61,12 @@ class Progress:
         """Shows the second that has just ended. `failed` counts the promises broken so far."""
         self._last, self._failed = second, failed
         self._latencies = {}
-        for name, packed in second.latencies.items():
-            histogram = histograms.unpack(packed)
+        for name in histograms.delivery_first(second.latencies):
+            histogram = histograms.unpack(second.latencies[name])
             self._totals.setdefault(name, histograms.empty()).add(histogram)
             self._latencies[name] = histograms.milliseconds(histogram, PERCENTS)
+        if self._began is None and self._latencies:
+            self._began = second.at
         self._deliveries.append(second.delivered)
         self._p99.append(next((times[1] for times in self._latencies.values() if times), 0.0))
         if self._live is not None:
@@ -145,14 +150,16 @@ class Progress:
         return table
 
     def _bar(self) -> Table:
-        done = self._last.at + 1
+        elapsed = self._last.at + 1
+        ran = 0 if self._began is None else min(elapsed - self._began, self._duration)
+        left = self._duration - ran
+        rest = "" if self._began is None else f", {left:,.0f} s left" if left > 0 else ", waiting for the last"
         bar = Table.grid(padding=(0, 2), expand=True)
         bar.add_column(ratio=1)
         bar.add_column(justify="right")
-        over = done - self._duration
-        rest = f"{-over:,.0f} s left" if over < 0 else "done" if over < 1 else f"{over:,.0f} s over"
-        ran = min(done, self._duration)
-        bar.add_row(ProgressBar(max(self._duration, 1), ran, complete_style="cyan", finished_style="cyan"), rest)
+        bar.add_row(
+            ProgressBar(max(self._duration, 1), ran, complete_style="cyan", finished_style="cyan"), f"{elapsed} s{rest}"
+        )
         return bar
 
 

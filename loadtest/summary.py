@@ -97,9 +97,9 @@ def _latencies(seconds: Sequence[Second]) -> list[Latency]:
             packed[name].append(text)
     totals = {name: histograms.total(texts) for name, texts in packed.items()}
     return [
-        Latency(name, total.total_count, *histograms.milliseconds(total, PERCENTS))
-        for name, total in totals.items()
-        if total.total_count
+        Latency(name, totals[name].total_count, *histograms.milliseconds(totals[name], PERCENTS))
+        for name in histograms.delivery_first(totals)
+        if totals[name].total_count
     ]
 
 

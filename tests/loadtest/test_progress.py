@@ -77,7 +77,7 @@ def test_the_panel_tells_the_last_second_from_all_of_them() -> None:
     assert row(text, "deliveries")[:2] == ["1,234/s", "▁█"]
     assert row(text, "failures")[0] == "3"
     assert "loadtest fanout" in text
-    assert "58 s left" in text
+    assert "2 s, 58 s left" in text
 
 
 def test_the_whole_runs_percentiles_are_of_all_seconds_together() -> None:
@@ -91,15 +91,29 @@ def test_the_whole_runs_percentiles_are_of_all_seconds_together() -> None:
     assert row(panel(progress), "delivery")[3:6] == expected
 
 
-@pytest.mark.parametrize(("at", "said"), [(0, "9 s left"), (9, "done"), (13, "4 s over")])
-def test_the_bar_says_how_much_is_left(at: int, said: str) -> None:
+@pytest.mark.parametrize(
+    ("at", "said"), [(4, "5 s, 9 s left"), (12, "13 s, 1 s left"), (13, "14 s, waiting for"), (20, "21 s, waiting for")]
+)
+def test_what_is_measured_begins_with_the_first_latency(at: int, said: str) -> None:
     progress = Progress("fanout", 10, terminal())
+    progress.update(Second(at=3, connections=7))
+    assert "4 s " in panel(progress)
+    assert "left" not in panel(progress)
+    progress.update(Second(at=4, latencies={"delivery": packed([1])}))
     progress.update(Second(at=at))
     assert said in panel(progress)
 
 
-def test_before_the_first_second_all_of_it_is_left() -> None:
-    assert "10 s left" in panel(Progress("idle", 10, terminal()))
+def test_before_the_first_second_there_is_a_panel_too() -> None:
+    assert "0 s " in panel(Progress("idle", 10, terminal()))
+
+
+def test_deliveries_stand_before_other_latencies() -> None:
+    progress = Progress("fanout", 10, terminal())
+    progress.update(Second(at=0, latencies={"acknowledgement": packed([1_000]), "delivery": packed([2_000])}))
+    text = panel(progress)
+    assert text.index("delivery") < text.index("acknowledgement ")
+    assert "2.00 ms" in text
 
 
 def test_a_terminal_gets_the_panel_each_second_and_its_cursor_back() -> None:
