@@ -97,7 +97,8 @@ def _percentiles(points: Sequence[Point]) -> Plot | None:
     _draw(axes, lines)
     _scale(axes, lines)
     most = max(x[-1] for _, x, _ in lines)
-    ticks = range(math.ceil(math.log10(most)) + 1)
+    nines = math.ceil(math.log10(most))
+    ticks = range(0, nines + 1, 1 if nines < 6 else 2)
     axes.set_xscale("log")
     axes.set_xlim(1, max(most, 10))
     axes.xaxis.set_major_locator(FixedLocator([10.0**tick for tick in ticks]))
@@ -105,6 +106,7 @@ def _percentiles(points: Sequence[Point]) -> Plot | None:
         FixedFormatter([f"{100 * (1 - 10.0**-tick):.{max(tick - 2, 0)}f}%" for tick in ticks])
     )
     axes.xaxis.set_minor_locator(NullLocator())
+    axes.tick_params(axis="x", labelsize=10)
     return _plot("Latency by percentile", "ms", figure, lines)
 
 

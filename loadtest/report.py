@@ -100,7 +100,7 @@ def _tiles(run: Run, summary: Summary) -> list[Tile]:
     tiles = [
         Tile("connections", _whole(summary.connections), "", "open at most"),
         Tile("deliveries", _whole(delivered), "/s", f"{_whole(summary.delivered_most)} in the best second"),
-        Tile("messages", _whole(summary.sent_rate), "/s", f"{_whole(acknowledged)}/s acknowledged"),
+        Tile("messages", _whole(acknowledged), "/s", f"acknowledged; {_whole(summary.sent)} in all"),
     ]
     tiles += [
         Tile(f"{latency.name} p99", _ms(latency.p99), "ms", f"p50 {_ms(latency.p50)}, max {_ms(latency.most)}")

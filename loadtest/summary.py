@@ -48,18 +48,15 @@ class Server(Struct, frozen=True):
 
 
 class Summary(Struct, frozen=True):
-    """Rates are means from the first to the last second in which anything was sent or received; `most` is that of the
-    best second.
+    """Rates are means from the first to the last second in which anything was sent, or received where nothing was;
+    `most` is that of the best second.
     """
 
     seconds: int
     connections: int
     """The most that were open."""
     sent: int
-    acknowledged: int
     delivered: int
-    skipped: int
-    sent_rate: float
     acknowledged_rate: float
     delivered_rate: float
     delivered_most: int
@@ -70,20 +67,13 @@ class Summary(Struct, frozen=True):
     def of(cls, run: Run) -> "Summary":
         seconds, busy = run.seconds, _busy(run.seconds)
         took = max(len(busy), 1)
-        sent, acknowledged, delivered, skipped = (
-            sum(getattr(second, name) for second in seconds)
-            for name in ("sent", "acknowledged", "delivered", "skipped")
-        )
         return cls(
             seconds=len(seconds),
             connections=max((second.connections for second in seconds), default=0),
-            sent=sent,
-            acknowledged=acknowledged,
-            delivered=delivered,
-            skipped=skipped,
-            sent_rate=sent / took,
-            acknowledged_rate=acknowledged / took,
-            delivered_rate=delivered / took,
+            sent=sum(second.sent for second in seconds),
+            delivered=sum(second.delivered for second in seconds),
+            acknowledged_rate=sum(second.acknowledged for second in busy) / took,
+            delivered_rate=sum(second.delivered for second in busy) / took,
             delivered_most=max((second.delivered for second in seconds), default=0),
             latencies=_latencies(seconds),
             server=_server(seconds, busy),
@@ -104,7 +94,8 @@ def _latencies(seconds: Sequence[Second]) -> list[Latency]:
 
 
 def _busy(seconds: Sequence[Second]) -> Sequence[Second]:
-    at = [i for i, second in enumerate(seconds) if second.sent or second.delivered or second.skipped]
+    at = [i for i, second in enumerate(seconds) if second.sent]
+    at = at or [i for i, second in enumerate(seconds) if second.delivered]
     return seconds[at[0] : at[-1] + 1] if at else []
 
 

@@ -59,7 +59,7 @@ def test_svg_is_whole_takes_the_pages_colours_and_shares_no_id() -> None:
 
 
 def test_the_percentile_plot_goes_as_far_as_there_are_times() -> None:
-    for count, last in ((5, "90%"), (1_000, "99.9%"), (100_000, "99.999%")):
+    for count, last in ((5, "90%"), (1_000, "99.9%"), (100_000, "99.999%"), (1_000_000, "99.9999%")):
         each = packed([1_000] * min(count, 1_000))
         seconds = [Second(at=at, latencies={"delivery": each}) for at in range(max(count // 1_000, 1))]
         percents = [text for text in texts(by_title(*seconds)["Latency by percentile"]) if text.endswith("%")]

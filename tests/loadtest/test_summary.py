@@ -11,16 +11,20 @@ def of(*seconds: Second) -> Summary:
 
 def test_rates_are_means_of_the_seconds_under_load() -> None:
     found = of(
-        Second(at=0, connections=1),
+        Second(at=0, connections=1, delivered=5),
         Second(at=1, connections=5, sent=10, acknowledged=8, delivered=40),
         Second(at=2, connections=7),
         Second(at=3, connections=7, sent=20, acknowledged=22, delivered=170, skipped=3),
-        Second(at=4, connections=7),
+        Second(at=4, connections=7, delivered=1),
     )
     assert (found.seconds, found.connections) == (5, 7)
-    assert (found.sent_rate, found.acknowledged_rate, found.delivered_rate) == (10, 10, 70)
-    assert (found.sent, found.acknowledged, found.delivered, found.skipped) == (30, 30, 210, 3)
-    assert found.delivered_most == 170
+    assert (found.acknowledged_rate, found.delivered_rate) == (10, 70)
+    assert (found.sent, found.delivered, found.delivered_most) == (30, 216, 170)
+
+
+def test_where_nothing_is_sent_the_load_is_what_is_received() -> None:
+    found = of(Second(at=0), Second(at=1, delivered=50), Second(at=2, delivered=70), Second(at=3))
+    assert found.delivered_rate == 60
 
 
 def test_latencies_are_of_all_seconds_together_in_milliseconds() -> None:
@@ -41,6 +45,7 @@ def test_processor_time_per_delivery_is_of_the_seconds_under_load_in_which_it_wa
         Second(at=1, delivered=1_000, server={"cpu": 0.5, "own_cpu": 0.4, "rss_bytes": 100}),
         Second(at=2, delivered=1_000, server={"cpu": 1.5, "rss_bytes": 90}),
         Second(at=3, delivered=8_000),
+        Second(at=4, server={"cpu": 0.9}),
     ).server
     assert (found.cpu, found.cpu_most, found.load_cpu, found.rss_most) == pytest.approx((0.9, 1.5, 0.3, 100))
     assert found.cpu_per_delivery == pytest.approx(1_000)
