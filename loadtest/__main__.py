@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from loadtest import report
-from loadtest.arguments import Given, parse
+from loadtest import merge, report
+from loadtest.arguments import Given, Merging, parse
 from loadtest.client import Lost
 from loadtest.crew import Stopped
 from loadtest.progress import Progress
@@ -22,10 +22,13 @@ def main(arguments: list[str] | None = None) -> int:
     was interrupted.
     """
     given = parse(arguments)
+    if isinstance(given, Merging):
+        return _merge(given)
     try:
         found = _play(given)
     except (Lost, Stopped, OSError) as error:
-        print(f"failed: {error}", file=sys.stderr)
+        where = f"--url: http://{given.host}:{given.port}" if given.port else "our own server"
+        print(f"failed: {where}: {error}", file=sys.stderr)
         return 1
     folder = given.out or Path("artefacts/loadtest") / f"{found.scenario}-{time.strftime('%Y%m%d-%H%M%S')}"
     written = report.write(found, folder)
@@ -41,6 +44,16 @@ def _play(given: Given) -> Run:
             target = stack.enter_context(own_server(given.folder))
         progress = None if given.json else stack.enter_context(Progress(given.options.scenario, given.options.duration))
         return uvloop.run(run(given.options, target, progress))
+
+
+def _merge(given: Merging) -> int:
+    try:
+        merged = merge.merge([merge.load(path) for path in given.runs])
+    except (OSError, ValueError) as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 1
+    _tell(merged, report.write(merged, given.out), json=False)
+    return 1 if merged.failed else 0
 
 
 def _tell(found: Run, written: Path, *, json: bool) -> None:

@@ -1,14 +1,18 @@
 """The command line, and what is wrong with it."""
 
 import argparse
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
+import msgspec
+
 from loadtest.files import SPARE, allow_many
 from loadtest.options import Options, used_by
+from loadtest.schedule import BURST_SECONDS, PERIOD
 
 
 class Option(NamedTuple):
@@ -18,39 +22,28 @@ class Option(NamedTuple):
     text: str
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
+def _bounded(kind: Callable[[str], Any], what: str, least: float, most: float, above: bool) -> Callable[[str], Any]:
+    """`above`: `least` itself is not allowed."""
+
+    def convert(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not (least < value < most or (value == least and not above)):
+            raise argparse.ArgumentTypeError(f"must be {what}, not {text!r}")
+        return value
+
+    return convert
 
 
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError
-    return value
+_count = _bounded(int, "a whole number above 0", 0, math.inf, above=True)
+_positive = _bounded(float, "a number above 0", 0, math.inf, above=True)
+_from_zero = _bounded(float, "a number from 0 on", 0, math.inf, above=False)
+_share = _bounded(float, "between 0 and 1", 0, 1, above=True)
 
-
-def _from_zero(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise ValueError
-    return value
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1:
-        raise ValueError
-    return value
-
-
-_count.__name__ = "number above 0"
-_positive.__name__ = "number above 0"
-_from_zero.__name__ = "number, 0 or more,"
-_share.__name__ = "share between 0 and 1"
-
+SECRET_BYTES = 32
+"""RFC 7518 section 3.2."""
 OPTIONS: dict[str, Option] = {
     "connections": Option(_count, "users, each with one connection"),
     "rooms": Option(_count, "rooms"),
@@ -89,9 +82,25 @@ SCENARIOS = {
         "rooms in which some send and all receive: acknowledgement and delivery",
         {"connections": 1_000, "senders": 100, "rate": 200.0, "warm_up": 5.0},
     ),
+    "groups": Scenario(
+        "rooms of very different sizes; people type, read, react, send, and come back",
+        {"connections": 1_000, "rooms": 200, "rooms_each": 5, "rate": 200.0},
+    ),
+    "live": Scenario(
+        "one giant live room, comments in bursts",
+        {"connections": 1_000, "senders": 200, "rate": 60.0, "kind": "live", "burst": 3.0, "duration": 30.0},
+    ),
     "storm": Scenario(
         "all dropped at once, come back and recover what they missed",
         {"connections": 1_000, "rooms": 10},
+    ),
+    "slow": Scenario(
+        "some readers stop reading: what the others get",
+        {"connections": 1_000, "senders": 50, "rate": 200.0, "warm_up": 3.0, "duration": 60.0},
+    ),
+    "soak": Scenario(
+        "as groups, for hours: the server's memory may not grow",
+        {"connections": 1_000, "rooms": 200, "rooms_each": 5, "rate": 100.0, "duration": 7_200.0},
     ),
 }
 
@@ -110,19 +119,33 @@ class Given(NamedTuple):
     json: bool
 
 
-def parse(arguments: list[str] | None) -> Given:
+class Merging(NamedTuple):
+    runs: list[Path]
+    out: Path
+
+
+def parse(arguments: list[str] | None) -> Given | Merging:
     """Exits with 2 and a line that names the option where one is wrong."""
     parser = argparse.ArgumentParser(prog="python -m loadtest", description="Loads a server, and tells what it bore.")
     subparsers = parser.add_subparsers(required=True, metavar="SCENARIO", dest="scenario")
     for name, scenario in SCENARIOS.items():
         _add_scenario(subparsers.add_parser(name, help=scenario.help, description=scenario.help), name, scenario)
+    merging = subparsers.add_parser("merge", help="several machines' runs, made at the same time, as one report")
+    merging.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run.json, or a report's folder")
+    merging.add_argument("--out", type=Path, required=True, help="folder for the report")
     given = parser.parse_args(arguments)
+    if given.scenario == "merge":
+        return Merging(given.runs, given.out)
     options = Options(scenario=given.scenario, **{name: getattr(given, name) for name in used_by(given.scenario)})
+    if given.scenario == "live":
+        options = msgspec.structs.replace(options, kind="live")
     _check(options, parser.error)
     host, port = _address(given.url, parser.error)
     secret = given.secret or os.environ.get("GALAXY_AUTH__SECRET", "")
     if port and not secret:
         parser.error("--secret: needed with --url (or GALAXY_AUTH__SECRET), to make the users' tokens")
+    if port and len(secret.encode()) < SECRET_BYTES:
+        parser.error(f"--secret: {SECRET_BYTES} bytes or more, as the server demands")
     if given.pid is not None and not port:
         parser.error("--pid: only with --url")
     if given.pid is not None and not Path(f"/proc/{given.pid}").exists():
@@ -166,6 +189,10 @@ def _check(options: Options, error: Callable[[str], NoReturn]) -> None:
         error(f"--processes: {options.processes:,} are more than the {options.connections:,} --connections")
     if "senders" in used_by(options.scenario) and options.senders > options.connections:
         error(f"--senders: {options.senders:,} are more than the {options.connections:,} --connections")
+    if options.burst < 1 or options.burst * BURST_SECONDS > PERIOD:
+        error(f"--burst: 1 to {PERIOD / BURST_SECONDS:g}, as a burst lasts {BURST_SECONDS:g} of {PERIOD:g} seconds")
+    if options.scenario == "soak" and options.duration <= options.baseline:
+        error(f"--duration: must be longer than the --baseline of {options.baseline:g} seconds")
     if options.rooms_each > options.rooms:
         error(f"--rooms-each: {options.rooms_each:,} are more than the {options.rooms:,} --rooms")
     each = -(-options.connections // options.processes)

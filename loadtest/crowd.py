@@ -40,8 +40,10 @@ class Crowd:
         self.acknowledged_now = 0
         self.last_answer = 0
         self.retries = 0
-        self.leaving: set[Client] = set()
-        """Those whose end is expected."""
+        self.latest: dict[str, int] = {}
+        """Each room's latest message that was acknowledged here."""
+        self.absent: set[Client] = set()
+        """Those who do not read: nobody waits for them, the server may end them, and they may miss what there is."""
         self._task = task
         self._report = report
         self.clients = [self._client(number) for number in self.numbers]
@@ -60,7 +62,7 @@ class Crowd:
         self._report(Failure(kind=kind, text=text))
 
     def _ended(self, client: Client, error: Exception) -> None:
-        if client in self.leaving:
+        if client in self.absent:
             return
         self.fail("lost", f"{client.user}: {error}")
         for place in client.feed.places.values():
@@ -78,8 +80,10 @@ class Crowd:
         await client.connect(self._task.host, self._task.port)
 
     def places(self) -> Iterable[Place]:
-        """Of all who are connected."""
-        return (place for client in self.clients if client.connected for place in client.feed.places.values())
+        """Of all who are connected and read."""
+        for client in self.clients:
+            if client.connected and client not in self.absent:
+                yield from client.feed.places.values()
 
     # Rooms
 
@@ -124,7 +128,8 @@ class Crowd:
         elif reply.recovered:
             place.recover(bytes(reply.events), pos)
         else:
-            self.fail("lost", f"room {room}: {client.user} was at {place.reached} and was not recovered to {pos}")
+            if client not in self.absent:
+                self.fail("lost", f"room {room}: {client.user} was at {place.reached} and was not recovered to {pos}")
             client.feed.places[room] = Place(place.stream, pos, client.user)
         done.set_result(None)
 
@@ -181,6 +186,7 @@ class Crowd:
         self.acknowledged_now += 1
         found = self.acknowledged.setdefault(command["room"], Acknowledged())
         found.pos = max(found.pos, reply.pos)
+        self.latest[command["room"]] = reply.pos
         found.messages += 1
         found.text_sum += text_sum(reply.pos, command["text"])
 

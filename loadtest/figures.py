@@ -20,8 +20,7 @@ def percentiles(stage: Stage, name: str, first: int, last: int | None = None) ->
 
 def rates(stage: Stage, schedule: Schedule) -> dict[str, float]:
     """What went through by a timed schedule that is settled: from its start to the last acknowledgement."""
-    first = (schedule.start - stage.started) // SECOND
-    last = (stage.last_answer - stage.started) // SECOND
+    first, last = stage.second_of(schedule.start), stage.second_of(stage.last_answer)
     took = (stage.last_answer - schedule.start) / SECOND
     found: dict[str, float] = {}
     for name, rate in (("acknowledgement", "acknowledged_per_second"), ("delivery", "deliveries_per_second")):
@@ -34,10 +33,13 @@ def rates(stage: Stage, schedule: Schedule) -> dict[str, float]:
     return found
 
 
+def packed(stage: Stage, name: str, first: int, last: int | None) -> list[str]:
+    """The histograms of that name."""
+    return [second.latencies[name] for second in _within(stage, first, last) if name in second.latencies]
+
+
 def _total(stage: Stage, name: str, first: int, last: int | None) -> HdrHistogram:
-    return histograms.total(
-        second.latencies[name] for second in _within(stage, first, last) if name in second.latencies
-    )
+    return histograms.total(packed(stage, name, first, last))
 
 
 def _within(stage: Stage, first: int, last: int | None) -> list[Second]:

@@ -55,7 +55,11 @@ _COMMON = ("connections", "rooms", "rooms_each", "duration", "processes", "text"
 _OWN = {
     "idle": ("kind",),
     "fanout": ("rate", "senders", "warm_up", "kind"),
+    "groups": ("rate",),
+    "live": ("rate", "senders", "burst"),
     "storm": ("gap", "window", "kind"),
+    "slow": ("rate", "senders", "warm_up", "stopped", "rounds", "kind"),
+    "soak": ("rate", "baseline", "growth"),
 }
 MEMBERS = frozenset({"fanout", "slow", "groups", "soak"})
 """Scenarios in which the crowd itself writes."""

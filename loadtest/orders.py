@@ -44,6 +44,21 @@ class Send(Struct, frozen=True, tag=True):
     """Whether some senders say far more than others, instead of each in turn."""
 
 
+class Act(Struct, frozen=True, tag=True):
+    """Do what people do in groups, by the schedule, until all are back who were away; numbered from `first` on."""
+
+    schedule: Schedule
+    first: int
+
+
+class StopReading(Struct, frozen=True, tag=True):
+    """A share of those who only listen read no more; the result is how many."""
+
+
+class ReadAgain(Struct, frozen=True, tag=True):
+    """They connect anew and recover, or begin anew where they have missed too much."""
+
+
 class Settle(Struct, frozen=True, tag=True):
     """Wait until the server has answered all; the result is Settled."""
 
@@ -77,7 +92,7 @@ class Finish(Struct, frozen=True, tag=True):
     """Report what there is and end."""
 
 
-Order = Connect | Join | Send | Settle | CatchUp | Drop | Return | Finish
+Order = Connect | Join | Send | Act | StopReading | ReadAgain | Settle | CatchUp | Drop | Return | Finish
 
 
 # Results

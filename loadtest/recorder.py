@@ -19,12 +19,13 @@ class Observer(Protocol):
 class Recorder:
     def __init__(self, processes: int, observer: Observer | None):
         self.seconds: list[Second] = []
-        """Those that all processes have reported."""
+        """Those of which all is known."""
         self.failures: list[Failure] = []
         self.failed = 0
         self._observer = observer
         self._open: dict[int, list[Second]] = {}
-        self._reported = [-1] * processes
+        self._reported = [-1] * (processes + 1)
+        """The last second of each process, and of the server."""
         self._server: dict[int, dict[str, float]] = {}
 
     def fail(self, failure: Failure) -> None:
@@ -33,13 +34,17 @@ class Recorder:
             self.failures.append(failure)
 
     def sampled(self, at: int, server: dict[str, float]) -> None:
-        """What was seen of the server in that second."""
+        """What was seen of the server in that second; nothing where it was too busy."""
         self._server[at] = server
+        self._told(-1, at)
 
     def tick(self, process: int, second: Second) -> None:
         """One process's second. A process that was too busy leaves some out: then the next one stands for them too."""
         self._open.setdefault(second.at, []).append(second)
-        self._reported[process] = second.at
+        self._told(process, second.at)
+
+    def _told(self, index: int, at: int) -> None:
+        self._reported[index] = at
         self._close(min(self._reported))
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ class Second(Struct, kw_only=True):
 
 class Failure(Struct, kw_only=True):
     """A broken promise: `hole`, `double`, `order`, `bytes`, `rooms`, or `lost` and `error` where a connection or a
-    command failed.
+    command failed, or `memory` where the server's grew.
     """
 
     kind: str

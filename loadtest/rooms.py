@@ -24,6 +24,11 @@ def rooms_of(options: Options, connection: int) -> list[int]:
     return list(chosen)
 
 
+def senders_of(options: Options) -> list[int]:
+    """The connections that send, among all the others."""
+    return [i * options.connections // options.senders for i in range(options.senders)]
+
+
 @lru_cache(maxsize=1)
 def _weights(rooms: int) -> list[float]:
     return zipf(rooms)

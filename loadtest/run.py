@@ -6,7 +6,6 @@ import os
 import platform
 import signal
 import socket
-import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from loadtest.scenarios import SCENARIOS
 from loadtest.schedule import SECOND
 from loadtest.server import HOST, Server
 from loadtest.stage import Stage
+from loadtest.waiting import until
 from loadtest.watch import Watch
 
 __all__ = ["Observer", "Target", "own_server", "run"]
@@ -110,17 +110,21 @@ def _stopped(error: BaseException, recorder: Recorder) -> None:
 
 
 async def _watch(stage: Stage) -> None:
-    """Looks at the server once a second."""
+    """Looks at the server once a second. It may be too busy to answer: those seconds are counted."""
     own = 0.0
     while True:
         at = stage.now
-        server = await stage.watch.sample(stage.scrape)
+        await until(stage.started + (at + 1) * SECOND)
+        try:
+            server = await stage.watch.sample(stage.scrape)
+        except httpx.HTTPError:
+            stage.figures["seconds_unseen"] = stage.figures.get("seconds_unseen", 0) + 1
+            server = {}
         total = sum(map(cpu_seconds, [os.getpid(), *stage.crew.pids]))
         if own:
             server["own_cpu"] = total - own
         own = total
         stage.recorder.sampled(at, server)
-        await asyncio.sleep((stage.started + (at + 1) * SECOND - time.monotonic_ns()) / SECOND)
 
 
 @contextlib.asynccontextmanager

@@ -7,33 +7,32 @@ from itertools import accumulate
 from msgspec import Struct
 
 SECOND = 1_000_000_000
+PERIOD = 10.0
+BURST_SECONDS = 2.0
+"""Of every period a burst lasts so long."""
 
 
 class Schedule(Struct, frozen=True, kw_only=True):
-    """The moments of `count` sends from `start` on, in nanoseconds of time.monotonic_ns. Every `period` seconds a burst
-    lasts for `burst_seconds`, at `burst` times the average rate; without one, all are equally far apart.
+    """The moments of `count` sends from `start` on, in nanoseconds of time.monotonic_ns. Every PERIOD a burst lasts
+    for BURST_SECONDS, at `burst` times the average rate; at 1 all are equally far apart.
     """
 
     start: int
     rate: float
     """A second, on average."""
     count: int
-    period: float = 10.0
-    burst_seconds: float = 0.0
     burst: float = 1.0
 
     def due(self, i: int) -> int:
         """When the send number `i` is due, counted from 0."""
-        if not self.burst_seconds:
-            return self.start + int(i * SECOND / self.rate)
-        in_period = self.rate * self.period
-        in_burst = min(self.rate * self.burst * self.burst_seconds, in_period)
+        in_period = self.rate * PERIOD
+        in_burst = min(self.rate * self.burst * BURST_SECONDS, in_period)
         periods, k = divmod(i, in_period)
         if k < in_burst:
             within = k / (self.rate * self.burst)
         else:
-            within = self.burst_seconds + (k - in_burst) * (self.period - self.burst_seconds) / (in_period - in_burst)
-        return self.start + int((periods * self.period + within) * SECOND)
+            within = BURST_SECONDS + (k - in_burst) * (PERIOD - BURST_SECONDS) / (in_period - in_burst)
+        return self.start + int((periods * PERIOD + within) * SECOND)
 
     @property
     def end(self) -> int:

@@ -52,10 +52,14 @@ class Stage:
     @property
     def now(self) -> int:
         """The second of the run."""
-        return (time.monotonic_ns() - self.started) // SECOND
+        return self.second_of(time.monotonic_ns())
 
     def _director_lost(self, _: Client, error: Exception) -> None:
         self.recorder.fail(Failure(kind="lost", text=f"{DIRECTOR}: {error}"))
+
+    def second_of(self, moment: int) -> int:
+        """The second of the run in which a moment of time.monotonic_ns lies."""
+        return (moment - self.started) // SECOND
 
     @property
     def seconds(self) -> list[Second]:
@@ -113,14 +117,20 @@ class Stage:
 
     # Under load
 
-    def schedule(self, seconds: float, **more: float) -> Schedule:
+    def schedule(self, seconds: float, burst: float = 1.0) -> Schedule:
         """From soon on, at the options' rate."""
         start = time.monotonic_ns() + int(AHEAD * SECOND)
-        return Schedule(start=start, rate=self.options.rate, count=round(seconds * self.options.rate), **more)
+        return Schedule(start=start, rate=self.options.rate, count=round(seconds * self.options.rate), burst=burst)
 
     async def send(self, schedule: Schedule, timed: bool, zipf: bool = False) -> None:
         """All by the schedule. Raises Stopped."""
         order = o.Send(schedule, self._sent, timed, zipf)
+        self._sent += schedule.count
+        await self.crew.order(order)
+
+    async def act(self, schedule: Schedule) -> None:
+        """People do what they do in groups, by the schedule. Raises Stopped."""
+        order = o.Act(schedule, self._sent)
         self._sent += schedule.count
         await self.crew.order(order)
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from loadtest import orders as o
 from loadtest.client import Client
-from loadtest.crowd import Crowd
-from loadtest.rooms import rooms_of
+from loadtest.crowd import Crowd, each
+from loadtest.people import BACK_WITHIN, People, deeds
+from loadtest.rooms import rooms_of, senders_of
 from loadtest.schedule import SECOND, turns, zipf
 from loadtest.texts import say, texts
 from loadtest.waiting import holds, until
@@ -23,6 +24,9 @@ class Tasks:
             o.Connect: self._connect,
             o.Join: self._join,
             o.Send: self._send,
+            o.Act: self._act,
+            o.StopReading: self._stop_reading,
+            o.ReadAgain: self._read_again,
             o.Settle: self._settle,
             o.CatchUp: self._catch_up,
             o.Drop: self._drop,
@@ -43,8 +47,9 @@ class Tasks:
         options = crowd.options
         crowd.deliveries.timing = order.timed
         weights = zipf(options.senders) if order.zipf else None
+        senders = senders_of(options)
         for i, sender in enumerate(turns(schedule.count, options.senders, weights, options.seed + order.first)):
-            number = sender * options.connections // options.senders
+            number = senders[sender]
             if number not in crowd.numbers:
                 continue
             due = schedule.due(i)
@@ -57,6 +62,39 @@ class Tasks:
                 text = self._texts[n % len(self._texts)]
                 crowd.say(client, room, say(due if order.timed else 0, n, text), str(n), due if order.timed else 0)
         await until(schedule.end)
+
+    async def _act(self, order: o.Act) -> None:
+        crowd, schedule = self._crowd, order.schedule
+        crowd.deliveries.timing = True
+        people = People(crowd)
+        seed = crowd.options.seed + order.first
+        for i, deed in enumerate(deeds(schedule.count, crowd.options.connections, seed)):
+            if deed.number in crowd.numbers:
+                due = schedule.due(i)
+                await until(due)
+                people.do(deed, due, order.first + i)
+        await until(schedule.end)
+        await people.all_back()
+
+    # Slow readers
+
+    async def _stop_reading(self, order: o.StopReading) -> int:
+        crowd = self._crowd
+        senders = set(senders_of(crowd.options))
+        listeners = [number for number in crowd.numbers if number not in senders]
+        for number in listeners[:: round(1 / crowd.options.stopped)]:
+            client = crowd.client(number)
+            crowd.absent.add(client)
+            client.stop_reading()
+        return len(crowd.absent)
+
+    async def _read_again(self, order: o.ReadAgain) -> None:
+        crowd = self._crowd
+        now = time.monotonic_ns()
+        for client in crowd.absent:
+            client.drop()
+        await each(crowd.absent, lambda client: crowd.come_back(client, now, now + int(BACK_WITHIN * SECOND)))
+        crowd.absent.clear()
 
     # Holding what came to what was sent
 
