@@ -1,5 +1,6 @@
 """Who acts, and who looks."""
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 from msgspec import Struct
@@ -39,7 +40,7 @@ class Actor(Struct, frozen=True, kw_only=True):
     name: str
     avatar: str | None = None
     admin: bool = False
-    granted: dict[str, str] = {}
+    granted: Mapping[str, str] = {}
     entitlements: tuple[str, ...] = ()
     created: Millis | None = None
 

@@ -58,7 +58,7 @@ def actor_of(identity: Identity) -> Actor:
         name=identity.name,
         avatar=identity.avatar or None,
         admin=identity.admin,
-        granted=dict(identity.rooms),
+        granted=identity.rooms,
         entitlements=tuple(sorted(identity.entitlements)),
         created=identity.created_ms,
     )

@@ -1,6 +1,7 @@
 """One WebSocket client: its session driven by what arrives, its rooms heard, its deadlines kept."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol
@@ -84,7 +85,7 @@ class Endpoint:
         self.out = connection.transport.write
         self.session = Session(codec, door.welcome.session)
         self.actor: Actor = ANONYMOUS
-        self.rooms: set[str] = set()
+        self.rooms: tuple[str, ...] = ()
         self.due = 0
         self._identity: Identity | None = None
         self._expires_ms = 0
@@ -136,27 +137,26 @@ class Endpoint:
             self._door.service.hub.lags(room, self)
 
     def writable(self) -> None:
-        if self._pacing is not None:
-            self._pacing.drained()
+        self._drained()
         for room in self.rooms:
             self._door.service.hub.keeps_up(room, self)
 
     def ending(self) -> None:
-        rooms, self.rooms = self.rooms, set()
+        rooms, self.rooms = self.rooms, ()
         for room in rooms:
             self._door.service.hub.remove(room, self, gone=True)
 
     def leave(self) -> None:
         self.connection.pause_reading()
-        if self._pacing is not None:
-            self._pacing.leave()
+        if self._pacing is None:
+            self._pacing = Pacing()
+        self._pacing.leave()
 
     def closed(self, code: int, reason: str) -> None:
         door = self._door
         door.endpoints.discard(self)
         door.wheel.cancel(self)
-        if self._pacing is not None:
-            self._pacing.drained()
+        self._drained()
         if self.actor.user:
             door.service.users.disconnect(self.actor.user, self)
         door.metrics.closed(code)
@@ -195,7 +195,7 @@ class Endpoint:
         self.connection.close(3008, "too slow")
 
     def expelled(self, room: str, notice: dict[str, Any]) -> None:
-        self.rooms.discard(room)
+        self._forget(room)
         self.tell(notice)
 
     def _ok(self, command: c.AnyCommand, reply: dict[str, Any]) -> None:
@@ -270,7 +270,7 @@ class Endpoint:
             case c.RoomJoin():
                 await self._paced(command, self._join)
             case c.RoomLeave():
-                self.rooms.discard(command.room)
+                self._forget(command.room)
                 self._door.service.hub.remove(command.room, self)
                 self._answered(command, {})
             case c.TicketCreate():
@@ -286,7 +286,17 @@ class Endpoint:
     async def _paced(self, command: c.AnyCommand, answer: Callable[[Any], Awaitable[None]]) -> None:
         if self._pacing is None:
             self._pacing = Pacing()
-        await self._pacing.answer(command, answer)
+        try:
+            await self._pacing.answer(command, answer)
+        finally:
+            if self._pacing is not None and self._pacing.idle:
+                self._pacing = None
+
+    def _drained(self) -> None:
+        if self._pacing is not None:
+            self._pacing.drained()
+            if self._pacing.idle:
+                self._pacing = None
 
     async def _ask(self, command: c.AnyCommand) -> None:
         self._answered(command, await self._door.service.answer(self.actor, command))
@@ -300,20 +310,28 @@ class Endpoint:
         most = self._door.welcome.rooms
         if most and command.room not in self.rooms and len(self.rooms) >= most:
             raise Rejected("too_many", f"A connection listens to at most {most} rooms.")
-        self.rooms.add(command.room)
+        self._remember(command.room)
         try:
             await self._door.service.joining.join(self.actor, command, self, partial(self._ok, command))
         except BaseException:
             # Joining again that fails ends the subscription there was: the client knows of none.
-            self.rooms.discard(command.room)
+            self._forget(command.room)
             self._door.service.hub.remove(command.room, self)
             raise
         if self.connection.closing:
             self._door.service.hub.remove(command.room, self, gone=True)
         else:
             # Who was sent away while the past was read, and may come back at once, has just done so.
-            self.rooms.add(command.room)
+            self._remember(command.room)
         self._advance(command)
+
+    def _remember(self, room: str) -> None:
+        if room not in self.rooms:
+            # One text for all who listen to the room.
+            self.rooms = (*self.rooms, sys.intern(room))
+
+    def _forget(self, room: str) -> None:
+        self.rooms = tuple(one for one in self.rooms if one != room)
 
     def _advance(self, command: c.AnyCommand) -> None:
         self.session.done(command)
@@ -392,7 +410,7 @@ class Endpoint:
         self.actor, self._identity = actor, identity
         self._expires_ms, self._warned = identity.expires_ms, False
         self._await_expiry()
-        for room in list(self.rooms):
+        for room in self.rooms:
             await door.service.recheck(room, self)
         self._answered(command, {})
 

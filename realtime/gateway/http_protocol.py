@@ -5,6 +5,7 @@ bounded size and time, caps for each address, responses that nobody reads, and t
 """
 
 import asyncio
+import sys
 from enum import Enum
 from functools import partial
 from http import HTTPStatus
@@ -328,7 +329,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
     def _hand_over(self, rest: memoryview) -> None:
         """From here on the `ws=` protocol owns the transport: it gets the head again, then what came behind it."""
         address, port = self.scope["client"] or ("", 0)
-        peer = Peer(address, port, self.scope["scheme"] == "https", self._release_open)
+        peer = Peer(sys.intern(address), port, self.scope["scheme"] == "https", self._release_open)
         lines = [b"%b %b HTTP/1.1\r\n" % (self.scope["method"].encode(), self.url)]
         lines += [b"%b: %b\r\n" % header for header in self.headers]
         lines.append(b"\r\n")

@@ -102,12 +102,13 @@ class Session:
         self.codec = codec
         self.limits = limits
         self.phase = Phase.NEW
-        self.backlog: list[c.AnyCommand] = []
-        self._commands = Bucket(limits.commands_burst)
-        self._joins = Bucket(limits.joins_burst)
+        # What an idle connection does without is made when it is needed.
+        self.backlog: tuple[c.AnyCommand, ...] = ()
+        self._commands: Bucket | None = None
+        self._joins: Bucket | None = None
         self._limited: Failures | None = None
         self._bad: Failures | None = None
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[str, Lane] | None = None
 
     def receive(self, data: bytes, text: bool, now: Millis) -> c.AnyCommand | None:
         """The command to act on, or None where it waits in the backlog.
@@ -142,7 +143,7 @@ class Session:
             case Phase.CHECKING:
                 if len(self.backlog) >= BACKLOG:
                     raise Ended(3013, "too many requests")
-                self.backlog.append(command)
+                self.backlog += (command,)
                 return None
             case Phase.READY:
                 return self.pace(command, now)
@@ -161,8 +162,10 @@ class Session:
         """
         limits = self.limits
         if isinstance(command, c.RoomJoin):
+            self._joins = self._joins or Bucket(limits.joins_burst)
             wait = self._joins.wait_ms(limits.joins_per_second, limits.joins_burst, now)
         else:
+            self._commands = self._commands or Bucket(limits.commands_burst)
             wait = self._commands.wait_ms(limits.commands_per_second, limits.commands_burst, now)
         if wait:
             if self._limited is None:
@@ -172,10 +175,10 @@ class Session:
             return self._deny(command, Rejected("rate_limited", "Too many commands.", retry_after_ms=wait))
         return command
 
-    def welcome(self) -> list[c.AnyCommand]:
+    def welcome(self) -> tuple[c.AnyCommand, ...]:
         """The client is known. Returns what it has said meanwhile."""
         self.phase = Phase.READY
-        backlog, self.backlog = self.backlog, []
+        backlog, self.backlog = self.backlog, ()
         return backlog
 
     # Order
@@ -186,6 +189,8 @@ class Session:
         Commands of one room start in order. One that is to run `alone` waits for all before it and holds up all after
         it; the others follow each other at once. Raises BadCommand where too many wait.
         """
+        if self._lanes is None:
+            self._lanes = {}
         lane = self._lanes.get(lane_of(command))
         if lane is None:
             lane = self._lanes[lane_of(command)] = Lane()
@@ -201,16 +206,19 @@ class Session:
 
     def done(self, command: c.AnyCommand) -> None:
         """The command has had its effect: ask for those `following` it."""
-        name = lane_of(command)
-        lane = self._lanes[name]
+        name, lanes = lane_of(command), self._lanes
+        assert lanes is not None  # noqa: S101 - `may_start` has put the command's lane there
+        lane = lanes[name]
         lane.running -= 1
         lane.alone = lane.alone and lane.running > 0
         if not lane.running and not lane.waiting:
-            del self._lanes[name]
+            del lanes[name]
+            if not lanes:
+                self._lanes = None
 
     def following(self, command: c.AnyCommand, alone: Callable[[c.AnyCommand], bool]) -> c.AnyCommand | None:
         """The next of the command's room that has waited and starts now. `alone` says, as of now, whether it is to."""
-        lane = self._lanes.get(lane_of(command))
+        lane = self._lanes.get(lane_of(command)) if self._lanes else None
         if lane is None or lane.alone or not lane.waiting:
             return None
         alone_now = alone(lane.waiting[0])

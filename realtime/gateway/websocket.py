@@ -116,6 +116,7 @@ class Connection(asyncio.Protocol):
         "_peer",
         "_reason",
         "_receiver",
+        "_release",
         "_state",
         "due",
         "transport",
@@ -130,7 +131,9 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
         """Arguments as uvicorn gives them; of use are `server_state.connections` and `app_state["peer"]` (`Peer`)."""
+        # Who is at the other end, until the upgrade; what it counts among, until the end.
         self._peer: Peer | None = app_state.get("peer")
+        self._release = self._peer.release if self._peer is not None else None
         self._connections: set[Any] = server_state.connections
         self._parser = FrameParser(self.limits.max_message)
         self._receiver: Receiver | None = None
@@ -200,8 +203,8 @@ class Connection(asyncio.Protocol):
         self._go_on(ENDING)
         self.wheel.cancel(self)
         self._connections.discard(self)
-        if self._peer is not None:
-            self._peer.release()
+        if self._release is not None:
+            self._release()
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             receiver.closed(self._code, self._reason)
@@ -280,6 +283,7 @@ class Connection(asyncio.Protocol):
             self._refuse(Refused(500, "Internal error.\n"))
             return
         self._complete_upgrade()
+        self._peer = None
         # Responses from before the upgrade may fill the buffer; the HTTP protocol was told, not we.
         self._paused = self.unsent > self.limits.high_water
         if rest:

@@ -72,13 +72,36 @@ class OnlineUser:
     def __init__(self, user: str, name: str):
         self.id = user
         self.name = name
-        self.recipients: set[Recipient] = set()
+        # Tuples, and sets made anew when there is something to tell: most users have little, and nothing to be told.
+        self.recipients: tuple[Recipient, ...] = ()
         self.reads: dict[str, _Read] = {}
-        self.changed: set[str] = set()
-        self.mentioned: dict[str, int] = {}
+        self.changed: set[str] | None = None
+        """Rooms whose counts have changed since the user was told."""
+        self.mentioned: dict[str, int] | None = None
         """Room → position of the latest mention, of which the user has not been told."""
         self.moved: set[str] | None = None
         """While the memberships are being read: the rooms that the user has joined or left meanwhile."""
+
+    def add(self, recipient: Recipient) -> None:
+        if recipient not in self.recipients:
+            self.recipients = (*self.recipients, recipient)
+
+    def discard(self, recipient: Recipient) -> None:
+        self.recipients = tuple(other for other in self.recipients if other is not recipient)
+
+    def touch(self, room: str) -> None:
+        """The room's counts have changed for the user."""
+        if self.changed is None:
+            self.changed = set()
+        self.changed.add(room)
+
+    def forget(self, room: str) -> None:
+        """Of the room the user is to be told nothing more."""
+        self.reads.pop(room, None)
+        if self.changed is not None:
+            self.changed.discard(room)
+        if self.mentioned is not None:
+            self.mentioned.pop(room, None)
 
     def note(self, room: str) -> None:
         if self.moved is not None:
@@ -117,7 +140,7 @@ class Users:
         online = self.online.get(user)
         if online is None:
             online = self.online[user] = OnlineUser(user, name)
-            online.recipients.add(recipient)
+            online.add(recipient)
             moved = online.moved = set()
             try:
                 states = await self._store.read_states(user)
@@ -129,13 +152,13 @@ class Users:
                     self._follow(online, state)
             online.moved = None
         online.name = name
-        online.recipients.add(recipient)
+        online.add(recipient)
 
     def disconnect(self, user: str, recipient: Recipient) -> None:
         online = self.online.get(user)
         if online is None:
             return
-        online.recipients.discard(recipient)
+        online.discard(recipient)
         if not online.recipients:
             del self.online[user]
             for room in list(online.reads):
@@ -158,12 +181,10 @@ class Users:
         stale = more is None
         online.reads[state.room] = _Read(pos, n, mentions + (more or 0), stale, state.total)
         if stale:
-            online.changed.add(state.room)
+            online.touch(state.room)
 
     def _unfollow(self, online: OnlineUser, room: str) -> None:
-        online.reads.pop(room, None)
-        online.changed.discard(room)
-        online.mentioned.pop(room, None)
+        online.forget(room)
         members = self._members.get(room)
         if members is not None:
             members.discard(online)
@@ -179,7 +200,7 @@ class Users:
         if online is not None:
             online.note(room)
             online.reads[room] = _Read(0, 0, 0, stale=True)
-            online.changed.add(room)
+            online.touch(room)
             self._members.setdefault(room, set()).add(online)
 
     def parted(self, room: str, user: str) -> None:
@@ -213,8 +234,8 @@ class Users:
             if read is not None and online.id != event.by.id:
                 if event.message is not None and event.message.n > read.seen:
                     read.mentions += 1
-                online.changed.add(event.room)
-                online.mentioned[event.room] = event.pos
+                online.touch(event.room)
+                online.mentioned = (online.mentioned or {}) | {event.room: event.pos}
 
     def rewritten(self, event: MessageEdited | MessageDeleted) -> None:
         """A text changed or went: whom it mentioned may have one mention less, whom it mentions now one more."""
@@ -224,20 +245,20 @@ class Users:
             read = online.reads.get(event.room)
             if read is not None and (read.mentions or online.id in mentions or EVERYBODY in mentions):
                 read.stale = True
-                online.changed.add(event.room)
+                online.touch(event.room)
 
     def tell(self, user: str, event: dict[str, Any]) -> None:
         """To all connections of a user."""
         online = self.online.get(user)
         if online is not None:
-            for recipient in list(online.recipients):
+            for recipient in online.recipients:
                 recipient.tell(event)
 
     def end(self, user: str) -> None:
         """Ends all connections of a user who has logged out everywhere."""
         self.ends += 1
         online = self.online.get(user)
-        for recipient in list(online.recipients) if online else []:
+        for recipient in online.recipients if online else ():
             recipient.logged_out()
 
     async def marked(self, user: str, room: str) -> list[dict[str, Any]]:
@@ -249,7 +270,7 @@ class Users:
         for state in states:
             if online is not None and state.room == room and room in online.reads:
                 self._follow(online, state)
-                online.changed.add(room)
+                online.touch(room)
         return [shown(state) for state in states]
 
     # Once a second
@@ -259,14 +280,14 @@ class Users:
         touched, self._touched = self._touched, set()
         for room in touched:
             for online in self._members.get(room, ()):
-                online.changed.add(room)
+                online.touch(room)
         for online in [o for o in self.online.values() if o.changed]:
-            rooms, online.changed = online.changed, set()
-            mentioned, online.mentioned = online.mentioned, {}
-            for room, pos in mentioned.items():
+            rooms, online.changed = online.changed, None
+            mentioned, online.mentioned = online.mentioned, None
+            for room, pos in (mentioned or {}).items():
                 self.tell(online.id, {"type": "mention", "room": room, "pos": pos})
             rows = []
-            for room in rooms:
+            for room in rooms or ():
                 read = online.reads.get(room)
                 if read is not None and read.stale:
                     await self._reread(online, room, read)
@@ -288,7 +309,7 @@ class Users:
             self._follow(online, states[0])
             if read.stale:  # again, meanwhile
                 online.reads[room].stale = True
-                online.changed.add(room)
+                online.touch(room)
         elif not states and read is before:
             self._unfollow(online, room)
 

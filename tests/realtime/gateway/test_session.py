@@ -32,7 +32,7 @@ def refused(session: Session, type: str, /, now: int = NOW, **fields: Any) -> Ba
 def ready(limits: Limits = NO_LIMITS) -> Session:
     session = Session(JSON, limits)
     assert isinstance(receive(session, "hello"), c.Hello)
-    assert session.welcome() == []
+    assert session.welcome() == ()
     return session
 
 
@@ -50,7 +50,7 @@ class TestHello:
         session.phase = phase
         bad = refused(session, "hello", id=7)
         assert (bad.rejected.code, bad.id) == ("bad_request", 7)
-        assert session.backlog == []
+        assert session.backlog == ()
 
     def test_what_comes_while_the_token_is_checked_waits_in_order(self) -> None:
         session = Session(JSON, NO_LIMITS)
@@ -58,7 +58,7 @@ class TestHello:
         for number in range(1, BACKLOG + 1):
             assert receive(session, "ping", id=number) is None
         assert [command.id for command in session.welcome()] == list(range(1, BACKLOG + 1))
-        assert session.backlog == []
+        assert session.backlog == ()
 
     def test_more_than_the_backlog_ends_the_connection(self) -> None:
         session = Session(JSON, NO_LIMITS)

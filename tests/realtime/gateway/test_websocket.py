@@ -134,6 +134,7 @@ def test_the_peer_closes(client: RawClient, recorder: Recorder, payload: bytes, 
     client.socket.shutdown(socket.SHUT_WR)
     assert recorder.next() == ("message", b"a", True)
     assert recorder.next_closed() == (code, reason)
+    assert recorder.endings == 1
 
 
 def test_we_close(server: ServerThread, client: RawClient, recorder: Recorder) -> None:
@@ -143,6 +144,7 @@ def test_we_close(server: ServerThread, client: RawClient, recorder: Recorder) -
     assert client.read_frame() == (-1, b"")
     client.socket.shutdown(socket.SHUT_WR)
     assert recorder.next_closed() == (3005, "token expired")
+    assert recorder.endings == 1
 
 
 def test_both_close_at_once(server: ServerThread, client: RawClient, recorder: Recorder) -> None:
@@ -157,6 +159,7 @@ def test_both_close_at_once(server: ServerThread, client: RawClient, recorder: R
     assert client.read_close() == (3001, b"")
     client.socket.shutdown(socket.SHUT_WR)
     assert recorder.next_closed() == (3001, "")
+    assert recorder.endings == 1
 
 
 def test_a_violation_after_our_close_sends_nothing_more(
@@ -171,6 +174,7 @@ def test_a_violation_after_our_close_sends_nothing_more(
 def test_who_does_not_answer_our_close_is_cut_off(server: ServerThread, client: RawClient, recorder: Recorder) -> None:
     server.run(lambda: recorder.connection.close(3503))
     assert recorder.next_closed() == (3503, "")
+    assert recorder.endings == 1
     assert client.read_close() == (3503, b"")
 
 
@@ -198,17 +202,20 @@ def test_the_peer_vanishes_without_a_close(client: RawClient, recorder: Recorder
     client.socket.shutdown(socket.SHUT_WR)
     assert client.read_frame() == (-1, b"")
     assert recorder.next_closed() == (1006, "")
+    assert recorder.endings == 1
 
 
 def test_the_peer_resets(client: RawClient, recorder: Recorder) -> None:
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
     assert recorder.next_closed() == (1006, "")
+    assert recorder.endings == 1
 
 
 def test_abort(server: ServerThread, client: RawClient, recorder: Recorder) -> None:
     server.run(recorder.connection.abort)
     assert recorder.next_closed() == (1006, "")
+    assert recorder.endings == 1
     assert server.run(lambda: (recorder.connection.write(b"x"), recorder.connection.unsent)) == (False, 0)
     server.run(lambda: recorder.connection.close(1000))
     server.run(recorder.connection.resume_reading)
@@ -326,6 +333,7 @@ def test_a_ping_flood_whose_pongs_nobody_reads_is_bounded(server: ServerThread, 
         assert recorder.next() == ("message", b"done", True)
         unsent, skipped = server.run(lambda: (connection.unsent, connection.counters.pongs_skipped))
         assert unsent < 65536 + 1000
+        assert recorder.chokes
         assert skipped > 1000
         pongs = 0
         while (answer := client.read_frame()) != (TEXT, b"done"):
