@@ -38,6 +38,7 @@ class Progress:
         self._console = console or Console()
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
         self._last = Second(at=-1)
+        self._server: dict[str, float] = {}
         self._began: int | None = None
         self._failed = 0
         self._totals: dict[str, HdrHistogram] = {}
@@ -60,6 +61,7 @@ class Progress:
     def update(self, second: Second, failed: int = 0) -> None:
         """Shows the second that has just ended. `failed` counts the promises broken so far."""
         self._last, self._failed = second, failed
+        self._server = second.server or self._server
         self._latencies = {}
         for name in histograms.delivery_first(second.latencies):
             histogram = histograms.unpack(second.latencies[name])
@@ -84,7 +86,7 @@ class Progress:
             f"{second.delivered:,} deliveries/s",
             *(f"{_printable(name)} {_spread(times)}" for name, times in self._latencies.items() if times),
         ]
-        seen = {"server": _cpu(second), "memory": _memory(second), "queues": _queues(second)}
+        seen = {"server": _cpu(second.server), "memory": _memory(second.server), "queues": _queues(second.server)}
         parts += [f"{name} {value}" for name, value in seen.items() if value]
         parts.append(f"{self._failed:,} FAILURES" if self._failed else "no failures")
         return "  ".join(parts)
@@ -94,10 +96,10 @@ class Progress:
         overview = Table.grid(padding=(0, 6))
         if width < 100:
             overview.add_row(self._load())
-            overview.add_row(self._server())
+            overview.add_row(self._bears())
         else:
             overview.add_column(min_width=52)
-            overview.add_row(self._load(), self._server())
+            overview.add_row(self._load(), self._bears())
         return Panel(
             Group(overview, Text(), self._table(), Text(), self._bar()),
             title=Text(f"loadtest {self._scenario}", "bold"),
@@ -120,17 +122,16 @@ class Progress:
         load.add_row("p99", f"{self._p99[-1]:,.2f} ms" if any(self._p99) else "–", sparkline(self._p99))
         return load
 
-    def _server(self) -> Table:
-        second = self._last
+    def _bears(self) -> Table:
         server = Table.grid(padding=(0, 2))
         server.add_column(style="dim", min_width=8)
         server.add_column(style="bold")
-        server.add_row("server", _cpu(second) or "–")
-        server.add_row("memory", _memory(second) or "–")
-        queues = Text(_queues(second) or "–")
+        server.add_row("server", _cpu(self._server) or "–")
+        server.add_row("memory", _memory(self._server) or "–")
+        queues = Text(_queues(self._server) or "–")
         queues.truncate(_QUEUES_WIDTH, overflow="ellipsis")
         server.add_row("queues", queues)
-        server.add_row("skipped", f"{second.skipped:,}/s")
+        server.add_row("skipped", f"{self._last.skipped:,}/s")
         broken = Text(f"{self._failed:,}", "bold red") if self._failed else Text("none", "bold green")
         server.add_row("failures", broken)
         return server
@@ -173,17 +174,17 @@ def _spread(times: Sequence[float]) -> str:
     return " ".join(f"p{percent:g} {value:,.2f}" for percent, value in zip(PERCENTS, times, strict=True)) + " ms"
 
 
-def _cpu(second: Second) -> str:
-    return f"{second.server['cpu']:.0%} of a core" if "cpu" in second.server else ""
+def _cpu(server: dict[str, float]) -> str:
+    return f"{server['cpu']:.0%} of a core" if "cpu" in server else ""
 
 
-def _memory(second: Second) -> str:
-    return f"{second.server['rss_bytes'] / 2**20:,.1f} MiB" if "rss_bytes" in second.server else ""
+def _memory(server: dict[str, float]) -> str:
+    return f"{server['rss_bytes'] / 2**20:,.1f} MiB" if "rss_bytes" in server else ""
 
 
-def _queues(second: Second) -> str:
+def _queues(server: dict[str, float]) -> str:
     prefix = "queue."
-    depths = {name.removeprefix(prefix): depth for name, depth in second.server.items() if name.startswith(prefix)}
+    depths = {name.removeprefix(prefix): depth for name, depth in server.items() if name.startswith(prefix)}
     if not depths:
         return ""
     fullest = sorted((name for name in depths if depths[name]), key=lambda name: -depths[name])[:_QUEUES]

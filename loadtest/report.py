@@ -16,6 +16,11 @@ from loadtest.results import Run
 from loadtest.summary import Summary
 
 HTML = "report.html"
+_FIGURES = {
+    "bytes_per_connection": ("memory of a connection", "bytes", "resident, of the server"),
+    "recovered_within_seconds": ("all recovered within", "s", "since they were to come back"),
+}
+"""What scenarios are played for that no second of theirs shows."""
 
 
 class Tile(Struct, frozen=True):
@@ -97,11 +102,17 @@ def _tiles(run: Run, summary: Summary) -> list[Tile]:
     # To the millisecond where the scenario has measured it so; whole seconds do not know when the load began
     delivered = run.figures.get("deliveries_per_second", summary.delivered_rate)
     acknowledged = run.figures.get("acknowledged_per_second", summary.acknowledged_rate)
-    tiles = [
-        Tile("connections", _whole(summary.connections), "", "open at most"),
-        Tile("deliveries", _whole(delivered), "/s", f"{_whole(summary.delivered_most)} in the best second"),
-        Tile("messages", _whole(acknowledged), "/s", f"acknowledged; {_whole(summary.sent)} in all"),
+    tiles = [Tile("connections", _whole(summary.connections), "", "open at most")]
+    tiles += [
+        Tile(title, _figure(run.figures[name]), unit, note)
+        for name, (title, unit, note) in _FIGURES.items()
+        if name in run.figures
     ]
+    if summary.delivered:
+        most = f"{_whole(summary.delivered_most)} in the best second"
+        tiles.append(Tile("deliveries", _whole(delivered), "/s", most))
+    if summary.sent:
+        tiles.append(Tile("messages", _whole(acknowledged), "/s", f"acknowledged; {_whole(summary.sent)} in all"))
     tiles += [
         Tile(f"{latency.name} p99", _ms(latency.p99), "ms", f"p50 {_ms(latency.p50)}, max {_ms(latency.most)}")
         for latency in summary.latencies

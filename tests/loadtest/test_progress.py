@@ -108,6 +108,13 @@ def test_before_the_first_second_there_is_a_panel_too() -> None:
     assert "0 s " in panel(Progress("idle", 10, terminal()))
 
 
+def test_the_panel_keeps_what_was_last_seen_of_the_server() -> None:
+    progress = Progress("fanout", 10, terminal())
+    progress.update(Second(at=0, server={"cpu": 0.42}))
+    progress.update(Second(at=1))
+    assert row(panel(progress), "server")[0] == "42%"
+
+
 def test_deliveries_stand_before_other_latencies() -> None:
     progress = Progress("fanout", 10, terminal())
     progress.update(Second(at=0, latencies={"acknowledgement": packed([1_000]), "delivery": packed([2_000])}))

@@ -66,6 +66,7 @@ def test_headline_figures() -> None:
         "5.00 µs",
         "64.0 MiB",
         "delivery 1.50 1.50 1.50 1.50 7.00 2,000",
+        "memory of a connection 2,450 bytes",
         "bytes per connection 2,450",
         "loader-1: AMD EPYC, 2 cores, Linux 6.1",
     ):
