@@ -42,8 +42,9 @@ test: check debian  ## everything, in under 15 minutes
 proof: $(VENV)/installed-dev  ## the long forms of what tests show in short; dated results in docs/proof/
 	$(BIN)/python -m tests.faults.kill --rounds 200
 
-bench: $(VENV)/installed-dev  ## how soon messages are acknowledged while a whole room receives all of them
-	$(BIN)/python -m loadtest fanout --rate 2200 --duration 20
+bench: $(VENV)/installed-dev  ## beside other servers, into docs/performance.md; two idle cores, about 45 minutes
+	@$(MAKE) --no-print-directory debian APT="nats-server gcc libc6-dev libuv1 zlib1g $$(command -v npm >/dev/null || echo nodejs npm)"
+	$(BIN)/python -m loadtest.bench --docs docs
 
 fuzz: $(VENV)/installed-dev  ## every parser for a minute
 	$(BIN)/python -m tests.fuzz.frames --seconds 60

@@ -6,8 +6,8 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from time import perf_counter
 
-from loadtest.bench_crowd import Crowd
-from loadtest.bench_timing import Timing
+from loadtest.bench.crowd import Crowd
+from loadtest.bench.timing import Timing
 from loadtest.peers.peer import ROOM_NAME, Failed, Message, Peer
 
 VERIFIED = 1_000

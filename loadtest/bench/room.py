@@ -10,9 +10,9 @@ from collections import deque
 from itertools import cycle, islice
 from time import perf_counter
 
-from loadtest.bench_crowd import CHUNK, Crowd
-from loadtest.bench_stream import Reference, Unframed
-from loadtest.bench_timing import Timing
+from loadtest.bench.crowd import CHUNK, Crowd
+from loadtest.bench.stream import Reference, Unframed
+from loadtest.bench.timing import Timing
 from loadtest.peers.peer import Failed, Message
 
 DISCARD = socket.MSG_TRUNC

@@ -4,7 +4,25 @@ from time import perf_counter
 
 from msgspec import Struct
 
-from loadtest.bench_clocks import Clocks
+from loadtest.bench.clocks import Clocks
+
+WARM_UP = 0.15
+"""Seconds of the same load before each measurement."""
+
+
+class Figure(Struct, frozen=True):
+    """One measurement of one server."""
+
+    deliveries_per_second: float
+    microseconds: float
+    """Of the server's processor time, a delivery."""
+    server_cpu: float
+    """Share of a core, all threads and child processes."""
+    client_cpu: float
+    """Share of a core."""
+    p50: float
+    """Milliseconds from sending until the last subscriber had it."""
+    p99: float
 
 
 class Taken(Struct):
@@ -17,6 +35,18 @@ class Taken(Struct):
     """Seconds of processor time."""
     waits: list[tuple[float, int]] = []
     """Seconds from sending until the last subscriber had it, and how many messages took that."""
+
+    def figure(self, listeners: int) -> Figure:
+        """`listeners` of each message."""
+        deliveries = self.messages * listeners
+        return Figure(
+            deliveries_per_second=deliveries / self.seconds,
+            microseconds=1e6 * self.server_cpu / deliveries,
+            server_cpu=self.server_cpu / self.seconds,
+            client_cpu=self.client_cpu / self.seconds,
+            p50=1e3 * self.percentile(0.50),
+            p99=1e3 * self.percentile(0.99),
+        )
 
     def percentile(self, share: float) -> float:
         """Nearest rank, in seconds."""

@@ -7,7 +7,8 @@ import multiprocessing
 from pathlib import Path
 from typing import Any
 
-from loadtest.bench_driver import Figure, serve
+from loadtest.bench.driver import serve
+from loadtest.bench.timing import Figure
 from loadtest.peers.peer import Failed
 
 

@@ -11,13 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from msgspec import Struct
-
-from loadtest.bench_clocks import Clocks, family
-from loadtest.bench_crowd import Crowd
-from loadtest.bench_room import Room
-from loadtest.bench_rooms import Rooms, spread
-from loadtest.bench_timing import Timing
+from loadtest.bench.clocks import Clocks, family
+from loadtest.bench.crowd import Crowd
+from loadtest.bench.room import Room
+from loadtest.bench.rooms import Rooms, spread
+from loadtest.bench.timing import Figure, Timing
 from loadtest.peers import SERVERS
 from loadtest.peers.peer import PUBLISHER, Codec, Failed, Message
 from loadtest.texts import texts
@@ -30,21 +28,6 @@ CYCLE = 256
 """Different texts, sent over and over."""
 POS = 100_000
 """The position that the peers' events bear: as many digits as ours have for most of a run."""
-
-
-class Figure(Struct, frozen=True):
-    """One measurement of one server."""
-
-    deliveries_per_second: float
-    microseconds: float
-    """Of the server's processor time, a delivery."""
-    server_cpu: float
-    """Share of a core, all threads and child processes."""
-    client_cpu: float
-    """Share of a core."""
-    p50: float
-    """Milliseconds from sending until the last subscriber had it."""
-    p99: float
 
 
 def serve(pipe: Connection, server: str, codec: str, installed: Path, scratch: Path) -> None:
@@ -123,16 +106,7 @@ class Driver:
         with self._running():
             timing = Timing(Clocks(self.peer.pid), warm_up, seconds)
             self.load.measure(window, timing)
-        taken = timing.taken
-        deliveries = taken.messages * self.load.listeners
-        return Figure(
-            deliveries_per_second=deliveries / taken.seconds,
-            microseconds=1e6 * taken.server_cpu / deliveries,
-            server_cpu=taken.server_cpu / taken.seconds,
-            client_cpu=taken.client_cpu / taken.seconds,
-            p50=1e3 * taken.percentile(0.50),
-            p99=1e3 * taken.percentile(0.99),
-        )
+        return timing.taken.figure(self.load.listeners)
 
     def close(self) -> None:
         if self._crowd is not None:

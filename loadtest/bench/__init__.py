@@ -1,0 +1,1 @@
+"""galaxy-live beside other servers, within the same minutes: `python -m loadtest.bench`."""
