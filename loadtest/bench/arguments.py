@@ -20,9 +20,14 @@ from loadtest.bench.plan import (
     many_rooms,
     usual,
 )
+from loadtest.files import SPARE, allow_many
 from loadtest.peers import SERVERS
 
 T = TypeVar("T")
+
+
+MOST_TEXT = 2_000
+"""The default of a room's `max_text` (docs/protocol.md)."""
 
 
 class Given(NamedTuple):
@@ -63,7 +68,12 @@ def parse(arguments: list[str]) -> Given:
         parser.error("--seconds: above 0, and below 600")
     if given.docs is not None and not (given.docs / "performance.md").is_file():
         parser.error(f"--docs: there is no performance.md in {given.docs}")
-    return Given(_plan(given, parser, pairs, seconds), given.out, given.docs)
+    if max(given.texts or (0,)) > MOST_TEXT:
+        parser.error(f"--texts: rooms take up to {MOST_TEXT:,} characters")
+    plan = _plan(given, parser, pairs, seconds)
+    if (most := max(row.configuration.subscribers for row in plan.rows)) > (files := allow_many() - SPARE):
+        parser.error(f"--subscribers: {most:,}, each an open file, of which a process may have {files:,} (ulimit -Hn)")
+    return Given(plan, given.out, given.docs)
 
 
 def _plan(given: argparse.Namespace, parser: argparse.ArgumentParser, pairs: int, seconds: float) -> Plan:

@@ -11,8 +11,6 @@ AT_ONCE = 50
 """Connections that are opened at the same time; servers bound the unfinished requests of one address."""
 PATIENCE = 60.0
 """Seconds without anything from a server after which it is given up."""
-QUIET = 2.5
-"""Seconds of silence after which nobody is told any more of who has just come; NATS pings a new client after 2 s."""
 CHUNK = 1 << 22
 """Bytes that one read may take: more than ever waits on one connection."""
 
@@ -108,7 +106,7 @@ class Crowd:
 
     def _settle(self) -> None:
         """Reads off what is still being said of those who have come, until there is silence."""
-        quiet = time.monotonic() + QUIET
+        quiet = time.monotonic() + self.peer.quiet
         by_number = {connection.fileno(): connection for connection in self.subscribers}
         while (left := quiet - time.monotonic()) > 0:
             for number, _ in self.poll.poll(left):
@@ -117,4 +115,4 @@ class Crowd:
                     continue
                 if not by_number[number].recv_into(self.buffer):
                     raise self.closed()
-                quiet = time.monotonic() + QUIET
+                quiet = time.monotonic() + self.peer.quiet

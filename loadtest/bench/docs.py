@@ -58,7 +58,7 @@ def section(bench: Bench, shown: list[str]) -> str:
 
 
 def targets(bench: Bench) -> str:
-    """As Markdown."""
+    """As Markdown, those not measured too."""
     lines = ["| work | beside | at least | measured | |", "|---|---|---|---|---|"]
     for verdict in verdicts(bench.comparisons):
         work = _work(verdict.target.configuration)

@@ -1,7 +1,6 @@
 """What a side's own process does: runs the server on one core and its subscribers on another, and measures."""
 
 import os
-import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from loadtest.bench.crowd import Crowd
 from loadtest.bench.room import Room
 from loadtest.bench.rooms import Rooms, spread
 from loadtest.bench.timing import Figure, Timing
+from loadtest.files import allow_many
 from loadtest.peers import SERVERS
 from loadtest.peers.peer import PUBLISHER, Codec, Failed, Message
 from loadtest.texts import texts
@@ -23,7 +23,6 @@ from realtime.gateway.codecs import JSON, MSGPACK
 from rooms.actors import By
 from rooms.events import Body, MessageCreated
 
-SERVER_CORE, CLIENT_CORE = 0, 1
 CYCLE = 256
 """Different texts, sent over and over."""
 POS = 100_000
@@ -32,11 +31,12 @@ POS = 100_000
 
 def serve(pipe: Connection, server: str, codec: str, installed: Path, scratch: Path) -> None:
     """Does what is asked until the other end is closed."""
-    os.sched_setaffinity(0, {CLIENT_CORE})
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other end's business, which then closes the pipe
+    core, own = cores()
+    os.sched_setaffinity(0, {own})
+    allow_many()
     with TemporaryDirectory(prefix=f"{server}-", dir=scratch) as folder:
-        driver = Driver(server, codec, installed, Path(folder))
+        driver = Driver(server, codec, installed, Path(folder), core)
         commands: dict[str, Callable[..., Any]] = {
             "open": driver.open,
             "texts": driver.texts,
@@ -52,17 +52,26 @@ def serve(pipe: Connection, server: str, codec: str, installed: Path, scratch: P
                     pipe.send(error)
                 except OSError as error:
                     pipe.send(Failed(f"{driver.peer.title}: {error}"))
-        except EOFError:
+        except (EOFError, BrokenPipeError):
             return
         finally:
             driver.close()
 
 
-class Driver:
-    """One server and its subscribers. All methods raise Failed, OSError."""
+def cores() -> tuple[int, int]:
+    """The server's and the subscribers'. Raises Failed where there is only one."""
+    found = sorted(os.sched_getaffinity(0))
+    if len(found) < 2:
+        raise Failed("the bench needs two processor cores: one for the server, one for its subscribers")
+    return found[0], found[1]
 
-    def __init__(self, server: str, codec: str, installed: Path, scratch: Path):
+
+class Driver:
+    """One server, on `core`, and its subscribers. All methods raise Failed, OSError."""
+
+    def __init__(self, server: str, codec: str, installed: Path, scratch: Path, core: int):
         self.peer = SERVERS[server](Codec(codec))
+        self._core = core
         self._installed = installed
         self._scratch = scratch
         self._crowd: Crowd | None = None
@@ -80,7 +89,7 @@ class Driver:
         """Starts the server and connects them, all to one room; or, where `each` is not 0, to as many rooms as there
         are subscribers, `each` to so many of them.
         """
-        with _on_core(SERVER_CORE):
+        with _on_core(self._core):
             self.peer.start(self._installed, self._scratch)
         self._names = self.peer.create(subscribers if each else 1)
         self._joined = spread(self._names, each) if each else [self._names] * subscribers

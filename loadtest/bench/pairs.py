@@ -4,10 +4,18 @@ from loadtest.bench.plan import Row
 from loadtest.bench.results import Comparison
 from loadtest.bench.side import Side
 from loadtest.bench.timing import WARM_UP
+from loadtest.peers.peer import Failed
 
 
 def compare(row: Row, ours: Side, theirs: Side) -> Comparison:
     """Both sides are open. Raises Failed unless both deliver everything to everybody."""
+    try:
+        return _compare(row, ours, theirs)
+    except Failed as error:
+        raise Failed(f"{row.configuration}: {error}") from error
+
+
+def _compare(row: Row, ours: Side, theirs: Side) -> Comparison:
     configuration = row.configuration
     for side in (ours, theirs):
         side.texts(configuration.characters)

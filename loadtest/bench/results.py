@@ -60,8 +60,6 @@ class Bench(Struct, kw_only=True):
     """What was not measured, in sentences."""
     comparisons: list[Comparison]
     minutes: float = 0.0
-    failure: str = ""
-    """Why it ended early, if it did."""
 
     def write(self, path: Path) -> None:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1))

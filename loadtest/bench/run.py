@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
 
+from loadtest.bench.driver import cores
 from loadtest.bench.pairs import compare
 from loadtest.bench.plan import Plan, Row
 from loadtest.bench.results import Bench, Comparison
@@ -21,6 +22,7 @@ def run(plan: Plan, out: Path, arguments: list[str], tell: Callable[[str], None]
 
     Raises Failed, OSError; then the rows before have been written.
     """
+    cores()
     installed = out / "installed"
     installed.mkdir(parents=True, exist_ok=True)
     names = [OURS, *dict.fromkeys(row.peer for row in plan.rows)]

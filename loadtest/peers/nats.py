@@ -28,6 +28,7 @@ class Nats(Peer):
 
     title = "nats-server"
     same_bytes = False
+    quiet = 2.5  # it pings a new client after 2 s
 
     @classmethod
     def install(cls, folder: Path) -> None:

@@ -32,6 +32,7 @@ class Ours(Peer):
     """The publisher owns the room and listens to nothing; subscribers are other users, who only listen."""
 
     title = "galaxy-live"
+    quiet = 2.0  # rooms are told once a second who has come
 
     def __init__(self, codec: Codec):
         super().__init__(codec)

@@ -51,6 +51,8 @@ class Peer(ABC):
     """Its name in tables."""
     same_bytes = True
     """Whether all subscribers of a room receive the same bytes. If not, WebSocket headers are looked at one by one."""
+    quiet = 0.1
+    """Seconds of silence after which nothing more is said to who has just come."""
     topics = True
     """Whether it can have more than one room."""
 
@@ -169,7 +171,7 @@ def free_port() -> int:
 def launch(title: str, command: Sequence[str], port: int) -> subprocess.Popen[bytes]:
     """Starts a server; returns once something listens on the port. Raises Failed with what it wrote on stderr."""
     try:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603 - servers of the bench
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)  # noqa: S603 - servers of the bench
     except OSError as error:
         raise Failed(f"{title} cannot be started: {error}") from error
     until = time.monotonic() + PATIENCE
