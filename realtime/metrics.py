@@ -123,6 +123,7 @@ class _Watched(Collector):
         yield _counter("galaxy_deliveries", "Events written to listeners, one each.", hub.deliveries)
         yield _counter("galaxy_delivered_bytes", "Bytes of those events.", hub.bytes)
         yield _counter("galaxy_fanout_flushes", "Rooms' pending events written.", hub.flushes)
+        yield _counter("galaxy_fanout_overruns", "Times that too many events waited in a room.", hub.overruns)
         yield _counter("galaxy_lagging_listeners", "Times that a listener fell behind.", hub.lagging)
         yield _counter("galaxy_slow_listeners", "Listeners ended as they read too slowly.", hub.slow)
         yield _counter("galaxy_events_spared", "Events that a room's listeners were spared for load.", hub.spared)

@@ -2,18 +2,14 @@
 
 All frames of a room that wait together are joined into one buffer per *group* (codec, whether the viewer is staff,
 whether it lags behind), and that same buffer is written to every listener of the group. Where nothing else is on its
-way to the room, that happens at once; else the room rests for a multiple of what its last tick took, and what arises
-meanwhile is joined as well: however busy a room is, most of the loop's time is left to take and acknowledge commands.
-
-Rooms take turns. A turn writes for a few milliseconds at most: to the rooms whose ticks are short first, then to one
-of the others a slice of its listeners. So no room, however large, holds up the rest for longer than that.
+way to the room, that happens at once; else the room rests for a multiple of what its last tick took (`turns.py`), and
+what arises meanwhile is joined as well: however busy a room is, most of the loop's time is left to take and acknowledge
+commands.
 
 Nobody's coming or going writes to anybody else. Who comes while events wait is *late* for them; who leaves while they
 wait, or while the tick has not come to them, is written theirs alone.
 """
 
-import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from time import perf_counter
@@ -24,6 +20,7 @@ from msgspec import Struct
 from realtime.fanout.channel import Channel, Group
 from realtime.fanout.listeners import Form, Listener
 from realtime.fanout.sparing import Sparing, restored
+from realtime.fanout.turns import Turns
 from rooms.actors import Role, Viewer
 from rooms.events import Event, Skip
 from rooms.visibility import differs, reach, visible
@@ -31,14 +28,10 @@ from rooms.visibility import differs, reach, visible
 CATCH_UP_EVENTS = 4_096
 """Events kept for a listener that is reading its past; more than that, and its recovery has failed."""
 
-REST = 2
-"""How long a busy room rests after a tick, as a multiple of what the tick took (docs/performance.md)."""
-MAX_REST_SECONDS = 0.1
-"""And how long at most. So long rests a live room whose comments are sampled: skips are few, and samples of many."""
-TURN_SECONDS = 0.004
-"""Writing to short rooms goes on for so long, then the loop is let go; then a slice of a long one, as long."""
-SHORT_SECONDS = 0.001
-"""A room whose last tick took no longer is served before others, and need not rest."""
+PENDING_EVENTS = 1_024
+"""Events that may wait in one room: with more, a rest is cut short; with twice as many, the room is written to there
+and then, however long that takes.
+"""
 SLICE = 64
 """Listeners written to between looks at the clock."""
 
@@ -52,6 +45,7 @@ class Counters(Struct):
     lagging: int = 0
     slow: int = 0
     catch_up_overflows: int = 0
+    overruns: int = 0
     spared: int = 0
 
 
@@ -72,9 +66,7 @@ class Hub:
         self.channels: dict[str, Channel] = {}
         self.counters = Counters()
         self.sparing = sparing
-        self._short: deque[Channel] = deque()
-        self._long: deque[Channel] = deque()
-        self._turning = False
+        self._turns = Turns(self._write)
         self._flushed = flushed
         self._unsent_limit = unsent_limit
         self._changed = changed
@@ -83,7 +75,7 @@ class Hub:
     @property
     def waiting(self) -> int:
         """Rooms that wait for their turn to write."""
-        return len(self._short) + len(self._long)
+        return len(self._turns)
 
     # Who listens
 
@@ -228,9 +220,13 @@ class Hub:
         if not channel.pending:
             channel.since = perf_counter()
         channel.pending.extend(events)
-        if channel.pending:
-            channel.urgent = channel.urgent or (urgent and not channel.sampled)
-            self._queue(channel)
+        waiting = len(channel.pending)
+        if waiting > 2 * PENDING_EVENTS:
+            self.counters.overruns += 1
+            self.flush(channel)
+        elif waiting:
+            channel.urgent = channel.urgent or (urgent and not channel.sampled) or waiting > PENDING_EVENTS
+            self._turns.ask(channel)
 
     def tell_sampled(self) -> None:
         """Tells rooms in which comments were spared since the last call how many were shown."""
@@ -264,57 +260,6 @@ class Hub:
         for channel in list(self.channels.values()):
             self.flush(channel)
 
-    # Turns
-
-    def _queue(self, channel: Channel) -> None:
-        if channel.queued:
-            return
-        if (rest := self._rest(channel)) > 0:
-            if channel.timer is None:
-                channel.timer = asyncio.get_running_loop().call_later(rest, self._rested, channel)
-            return
-        if channel.timer is not None:
-            channel.timer.cancel()
-            channel.timer = None
-        channel.queued = True
-        (self._short if channel.took <= SHORT_SECONDS else self._long).append(channel)
-        if not self._turning:
-            self._turning = True
-            asyncio.get_running_loop().call_soon(self._turn)
-
-    @staticmethod
-    def _rest(channel: Channel) -> float:
-        """Seconds for which what is pending has to wait."""
-        return 0.0 if channel.urgent else max(0.0, channel.rests_until - perf_counter())
-
-    def _rested(self, channel: Channel) -> None:
-        channel.timer = None
-        if channel.pending:
-            channel.urgent = True
-            self._queue(channel)
-
-    def _turn(self) -> None:
-        until = perf_counter() + TURN_SECONDS
-        while self._short and perf_counter() < until:
-            self._serve(self._short.popleft(), until)
-        if self._long:
-            self._serve(self._long.popleft(), perf_counter() + TURN_SECONDS)
-        if self._short or self._long:
-            asyncio.get_running_loop().call_soon(self._turn)
-        else:
-            self._turning = False
-
-    def _serve(self, channel: Channel, until: float) -> None:
-        # It may have been flushed since it was queued, and what is pending now may have to rest.
-        if channel.tick or not self._rest(channel):
-            self._write(channel, until)
-        if channel.tick:
-            self._long.append(channel)
-            return
-        channel.queued = False
-        if channel.pending:
-            self._queue(channel)
-
     # One tick
 
     def _write(self, channel: Channel, until: float) -> None:
@@ -337,10 +282,7 @@ class Hub:
         now = perf_counter()
         channel.took = channel.spent + now - began
         channel.spent = 0.0
-        if channel.sampled:
-            channel.rests_until = now + MAX_REST_SECONDS
-        elif channel.took > SHORT_SECONDS:
-            channel.rests_until = now + min(REST * channel.took, MAX_REST_SECONDS)
+        self._turns.wrote(channel, now)
         self._flushed(now - channel.oldest)
 
     def _begin(self, channel: Channel) -> None:

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from realtime.fanout import hub as hub_module
+from realtime.fanout import turns
 from realtime.fanout.channel import Channel
 from realtime.fanout.hub import Hub
 from realtime.fanout.sparing import Sparing
@@ -147,6 +148,7 @@ class SlowEar(Ear):
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(hub_module, "perf_counter", clock)
+    monkeypatch.setattr(turns, "perf_counter", clock)
     return clock
 
 
@@ -183,7 +185,7 @@ async def test_a_room_that_has_rested_writes_at_once(house: House, clock: Clock)
     ear = SlowEar(clock, 10.0)
     house.hub.add(house.channel, ear, Viewer("slow", Role.MEMBER, 1))
     house.say(said(1))
-    clock.now += hub_module.REST * 10.0
+    clock.now += turns.REST * 10.0
     house.hub.publish("r", [said(2)])
     await asyncio.sleep(0)
     assert [event["pos"] for event in ear.heard] == [1, 2]
@@ -298,7 +300,7 @@ async def test_presence_counts_users_not_connections(house: House) -> None:
     assert set(house.hub.users("r")) == {"bob", "cem"}
 
 
-async def turns() -> None:
+async def some_turns() -> None:
     """Lets the loop come round, as often as any of these tests needs."""
     for _ in range(200):
         await asyncio.sleep(0)
@@ -324,10 +326,10 @@ async def test_what_is_urgent_does_not_wait_for_the_rest_to_end(house: House, cl
     house.hub.add(house.channel, ear, Viewer("slow", Role.MEMBER, 1))
     house.say(said(1))
     house.hub.publish("r", [said(2)])
-    await turns()
+    await some_turns()
     assert len(ear.buffers) == 1
     house.hub.publish("r", [said(3)], urgent=True)
-    await turns()
+    await some_turns()
     assert [event["pos"] for event in ear.heard] == [1, 2, 3]
     assert len(ear.buffers) == 2
 
@@ -378,7 +380,7 @@ async def test_a_turn_is_bounded_and_quiet_rooms_come_first(clock: Clock) -> Non
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert len(hall.order) < len(large)
-    await turns()
+    await some_turns()
     last_small = max(at for at, room in enumerate(hall.order) if room != "large")
     assert last_small < len(large)
     assert all(len(ear.buffers) == 1 for ears in (large, *small.values()) for ear in ears)
@@ -466,3 +468,24 @@ async def test_giving_up_a_listener_amid_a_tick_leaves_the_others_theirs(house: 
     assert [event["pos"] for event in quick.heard] == [1]
     house.say(said(2))
     assert slow.given_up == 1
+
+
+async def test_a_rest_is_cut_short_when_much_waits_and_what_waits_is_bounded(
+    house: House, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "PENDING_EVENTS", 10)
+    ear = SlowEar(clock, 1_000.0)
+    house.hub.add(house.channel, ear, Viewer("slow", Role.MEMBER, 1))
+    house.say(said(1))
+    for pos in range(2, 12):
+        house.hub.publish("r", [said(pos)])
+    await some_turns()
+    assert len(ear.buffers) == 1
+    house.hub.publish("r", [said(12)])
+    await some_turns()
+    assert len(ear.buffers) == 2
+    assert house.hub.counters.overruns == 0
+    house.hub.publish("r", [said(pos) for pos in range(13, 34)])
+    assert len(ear.buffers) == 3
+    assert house.hub.counters.overruns == 1
+    assert [event["pos"] for event in ear.heard] == list(range(1, 34))

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from realtime.fanout import hub as hub_module
+from realtime.fanout import turns
 from realtime.fanout.channel import Channel
 from realtime.fanout.hub import Hub
 from realtime.fanout.sparing import Sparing
@@ -261,6 +262,7 @@ async def test_who_lags_is_spared_all_comments_but_their_own_and_moderators(hous
 async def test_while_comments_are_sampled_the_room_writes_in_longer_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     monkeypatch.setattr(hub_module, "perf_counter", clock)
+    monkeypatch.setattr(turns, "perf_counter", clock)
     house = House(clock, rate=1)
     ear = house.listen("quiet")
     house.tick(*(house.comment("flooder") for _ in range(10)))
