@@ -57,6 +57,7 @@ OPTIONS: dict[str, Option] = {
     "codec": Option(str, "json or msgpack"),
     "kind": Option(str, "kind of the rooms, group or live"),
     "seed": Option(int, "of what is left to chance: the same again with the same seed"),
+    "patience": Option(_positive, "seconds that the last replies and events may take"),
     "gap": Option(_count, "messages in each room while nobody is connected"),
     "window": Option(_from_zero, "seconds within which all come back"),
     "stopped": Option(_share, "share of the connections that stop reading"),
@@ -189,6 +190,8 @@ def _check(options: Options, error: Callable[[str], NoReturn]) -> None:
         error(f"--processes: {options.processes:,} are more than the {options.connections:,} --connections")
     if "senders" in used_by(options.scenario) and options.senders > options.connections:
         error(f"--senders: {options.senders:,} are more than the {options.connections:,} --connections")
+    if options.scenario == "slow" and options.senders == options.connections:
+        error("--senders: fewer than the --connections, as who stops reading does not send")
     if options.burst < 1 or options.burst * BURST_SECONDS > PERIOD:
         error(f"--burst: 1 to {PERIOD / BURST_SECONDS:g}, as a burst lasts {BURST_SECONDS:g} of {PERIOD:g} seconds")
     if options.scenario == "soak" and options.duration <= options.baseline:

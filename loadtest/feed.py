@@ -71,9 +71,13 @@ class Place:
         if not self._aged and not at_once:
             self._aged = True
             return
-        first, count = min(self._missing), len(self._missing)
-        text = f"room {self.stream.room}: {self.who} did not receive position {first}"
-        self.stream.report("hole", text if count == 1 else f"{text} and {count - 1} more")
+        first = last = min(self._missing)
+        for pos in (*sorted(self._missing)[1:], 0):
+            if pos != last + 1:
+                where = f"position {first}" if first == last else f"positions {first} to {last}"
+                self.stream.report("hole", f"room {self.stream.room}: {self.who} did not receive {where}")
+                first = pos
+            last = pos
         self._missing = set()
         self._aged = False
 

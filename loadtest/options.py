@@ -25,6 +25,8 @@ class Options(Struct, frozen=True, kw_only=True):
     kind: str = "group"
     """Of the rooms: `group` or `live`."""
     seed: int = 1
+    patience: float = 30.0
+    """Seconds that the last replies and events may take."""
     gap: int = 100
     """Events that each room sees while nobody is connected (`storm`)."""
     window: float = 5.0
@@ -51,7 +53,7 @@ def used_by(scenario: str) -> tuple[str, ...]:
     return (*_COMMON, *_OWN[scenario])
 
 
-_COMMON = ("connections", "rooms", "rooms_each", "duration", "processes", "text", "codec", "seed")
+_COMMON = ("connections", "rooms", "rooms_each", "duration", "processes", "text", "codec", "patience", "seed")
 _OWN = {
     "idle": ("kind",),
     "fanout": ("rate", "senders", "warm_up", "kind"),

@@ -12,8 +12,8 @@ FAILURES = 100
 class Observer(Protocol):
     """Is shown a run while it lasts."""
 
-    def update(self, second: Second) -> None:
-        """One more second of all processes together; in order of `at`."""
+    def update(self, second: Second, failed: int) -> None:
+        """One more second of all processes together, in order of `at`; `failed` counts the failures so far."""
 
 
 class Recorder:
@@ -57,4 +57,4 @@ class Recorder:
             second.server = self._server.pop(at, {})
             self.seconds.append(second)
             if self._observer is not None:
-                self._observer.update(second)
+                self._observer.update(second, self.failed)

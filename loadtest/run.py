@@ -45,7 +45,8 @@ class Target(Struct, frozen=True):
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
 
 @contextlib.contextmanager
@@ -75,11 +76,13 @@ async def run(options: Options, target: Target, observer: Observer | None = None
             playing = asyncio.create_task(SCENARIOS[options.scenario](stage))
             watching = asyncio.create_task(_watch(stage))
             stopping = asyncio.create_task(signals.wait())
-            await asyncio.wait([playing, watching, stopping], return_when=asyncio.FIRST_COMPLETED)
+            abandoned = asyncio.create_task(stage.abandoned.wait())
+            tasks = (playing, watching, stopping, abandoned)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             interrupted = stopping.done() and not playing.done()
-            for task in (playing, watching, stopping):
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait([playing, watching, stopping])
+            await asyncio.wait(tasks)
             for task in (playing, watching):
                 if not task.cancelled() and (error := task.exception()) is not None:
                     _stopped(error, recorder)

@@ -43,7 +43,8 @@ class Server:
             if ready := re.search(rf"http://{HOST}:(\d+)/", line):
                 self.port = int(ready[1])
                 return self
-        raise RuntimeError(f"the server ended with {self._process.wait()} before it listened")
+        with self._process as process:
+            raise RuntimeError(f"the server ended with {process.wait()} before it listened")
 
     def __exit__(self, *_: object) -> None:
         self.kill()

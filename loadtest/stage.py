@@ -23,8 +23,6 @@ DIRECTOR = "director"
 """The user who makes the rooms, and owns them."""
 AHEAD = 0.3
 """Seconds from an order to the first scheduled moment, for it to reach all processes."""
-PATIENCE = 30.0
-"""Seconds that the last replies and events may take."""
 IN_FLIGHT = 200
 """Of the director's commands."""
 
@@ -42,6 +40,8 @@ class Stage:
         self.recorder = recorder
         self.scrape = True
         """Whether the server's metrics are read: that costs it time."""
+        self.abandoned = asyncio.Event()
+        """Set when the server has ended the director's connection: the run cannot go on."""
         self._address = (host, port)
         self._secret = secret
         self.last_answer = 0
@@ -56,6 +56,7 @@ class Stage:
 
     def _director_lost(self, _: Client, error: Exception) -> None:
         self.recorder.fail(Failure(kind="lost", text=f"{DIRECTOR}: {error}"))
+        self.abandoned.set()
 
     def second_of(self, moment: int) -> int:
         """The second of the run in which a moment of time.monotonic_ns lies."""
@@ -69,7 +70,7 @@ class Stage:
     async def recorded(self) -> None:
         """Waits until all that has happened so far is in `seconds`."""
         now = self.now
-        await holds(lambda: bool(self.seconds) and self.seconds[-1].at >= now, PATIENCE)
+        await holds(lambda: bool(self.seconds) and self.seconds[-1].at >= now, self.options.patience)
 
     # Setting up
 
@@ -140,8 +141,9 @@ class Stage:
 
         Raises Stopped.
         """
+        patience = self.options.patience
         acknowledged = said or {}
-        for settled in await self.crew.order(o.Settle(PATIENCE), o.Settled):
+        for settled in await self.crew.order(o.Settle(patience), o.Settled):
             self.last_answer = max(self.last_answer, settled.last)
             for room, part in settled.rooms.items():
                 whole = acknowledged.setdefault(room, o.Acknowledged())
@@ -149,7 +151,7 @@ class Stage:
                 whole.messages += part.messages
                 whole.text_sum += part.text_sum
         positions = {room: whole.pos for room, whole in acknowledged.items()}
-        found = await self.crew.order(o.CatchUp(positions, PATIENCE), o.CaughtUp)
+        found = await self.crew.order(o.CatchUp(positions, patience), o.CaughtUp)
         if check:
             for text in differences(acknowledged, [process.rooms for process in found]):
                 self.recorder.fail(Failure(kind="rooms", text=text))
