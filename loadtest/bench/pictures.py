@@ -27,6 +27,7 @@ COLOURS = {
 }
 STYLE: dict[RcKeyType, Any] = {
     "svg.hashsalt": "bench",
+    "svg.fonttype": "none",
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,

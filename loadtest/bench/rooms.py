@@ -89,7 +89,7 @@ class Rooms:
             self._send(window)
             sent |= {room.decode() for room in self._left}
             missing = len(self._left) * self.listeners
-            while missing:
+            while missing > 0:  # doubles may make it less
                 for number, _ in crowd.ready():
                     if number == crowd.publisher.fileno():
                         crowd.publisher_ready()

@@ -24,7 +24,7 @@ class Floor(Peer):
 
     def start(self, installed: Path, scratch: Path) -> None:
         self.port = free_port()
-        self.process = launch(self.title, [str(installed / "floor"), str(self.port)], self.port)
+        self.process = launch(self.title, [str(installed / "floor"), str(self.port)], self.port, scratch)
 
     def upgrade(self, name: str) -> bytes:
         return upgrade_request(self.port, "/publish" if name == PUBLISHER else "/")

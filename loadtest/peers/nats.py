@@ -42,7 +42,7 @@ class Nats(Peer):
         self.port = free_port()
         config = scratch / "nats.conf"
         config.write_text(CONFIG.format(host=HOST, port=self.port, client_port=free_port()))
-        self.process = launch(self.title, ["nats-server", "--config", str(config)], self.port)
+        self.process = launch(self.title, ["nats-server", "--config", str(config)], self.port, scratch)
 
     def upgrade(self, name: str) -> bytes:
         return upgrade_request(self.port, "/")

@@ -30,4 +30,4 @@ class NodeWs(RelayPeer):
     def start(self, installed: Path, scratch: Path) -> None:
         self.port = free_port()
         modules = str(installed.resolve() / "node_modules" / "ws")
-        self.process = launch(self.title, ["node", str(SCRIPT), modules, str(self.port), self.form], self.port)
+        self.process = launch(self.title, ["node", str(SCRIPT), modules, str(self.port), self.form], self.port, scratch)

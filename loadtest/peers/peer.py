@@ -168,24 +168,27 @@ def free_port() -> int:
         return port
 
 
-def launch(title: str, command: Sequence[str], port: int) -> subprocess.Popen[bytes]:
+def launch(title: str, command: Sequence[str], port: int, scratch: Path) -> subprocess.Popen[bytes]:
     """Starts a server; returns once something listens on the port. Raises Failed with what it wrote on stderr."""
+    said = scratch / "stderr"
     try:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)  # noqa: S603 - servers of the bench
+        with said.open("wb") as stderr:
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True)  # noqa: S603 - servers of the bench
     except OSError as error:
         raise Failed(f"{title} cannot be started: {error}") from error
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         if process.poll() is not None:
-            said = process.stderr.read().decode(errors="replace") if process.stderr else ""
-            raise Failed(f"{title} ended with {process.returncode}: {said.strip()[-2_000:]}")
+            text = said.read_text(errors="replace").strip()
+            raise Failed(f"{title} ended with {process.returncode}: {text[-2_000:]}")
         try:
             socket.create_connection((HOST, port), timeout=1).close()
         except OSError:
             time.sleep(0.02)
         else:
             return process
-    process.kill()
+    with process:
+        process.kill()
     raise Failed(f"{title} did not listen on port {port} within {PATIENCE:.0f} s")
 
 

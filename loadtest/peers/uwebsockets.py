@@ -27,7 +27,7 @@ class UWebSockets(RelayPeer):
     def start(self, installed: Path, scratch: Path) -> None:
         self.port = free_port()
         command = [str(_python(installed)), str(SCRIPT), str(self.port), self.form]
-        self.process = launch(self.title, command, self.port)
+        self.process = launch(self.title, command, self.port, scratch)
 
 
 def _python(folder: Path) -> Path:

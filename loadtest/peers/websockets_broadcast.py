@@ -20,4 +20,4 @@ class WebsocketsBroadcast(RelayPeer):
 
     def start(self, installed: Path, scratch: Path) -> None:
         self.port = free_port()
-        self.process = launch(self.title, [sys.executable, str(SCRIPT), str(self.port), self.form], self.port)
+        self.process = launch(self.title, [sys.executable, str(SCRIPT), str(self.port), self.form], self.port, scratch)
