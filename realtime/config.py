@@ -102,6 +102,7 @@ class Limits(Section, frozen=True):
     notsent_lowat: Count = 131_072
     recover_events: Positive = 1_000
     recover_bytes: Bytes = 262_144
+    ring_bytes: Bytes = 67_108_864
     presence_names: Count = 200
     live_comments_per_second: Count = 30
     hello_seconds: Positive = 15

@@ -115,6 +115,9 @@ class _Watched(Collector):
         for name, depth in sources.queues.items():
             depths.add_metric([name], depth())
         yield depths
+        rings = service.rings
+        yield _gauge("galaxy_rings", "Rooms whose latest events are at hand for who comes back.", len(rings))
+        yield _gauge("galaxy_ring_bytes", "Memory that these events take.", rings.bytes)
         lag = sources.outbox_lag_ms() / 1_000
         yield _gauge("galaxy_outbox_lag_seconds", "Age of the oldest interaction record that waits.", lag)
 
@@ -127,6 +130,13 @@ class _Watched(Collector):
         yield _counter("galaxy_lagging_listeners", "Times that a listener fell behind.", hub.lagging)
         yield _counter("galaxy_slow_listeners", "Listeners ended as they read too slowly.", hub.slow)
         yield _counter("galaxy_events_spared", "Events that a room's listeners were spared for load.", hub.spared)
+        rings = self._sources.service.rings.counters
+        yield _counter(
+            "galaxy_recoveries", "Times that somebody who came back was given what was missed.", rings.recoveries
+        )
+        yield _counter("galaxy_recovery_waits", "Of these, how many had to wait for the store.", rings.waits)
+        yield _counter("galaxy_recovery_reads", "Reads of the store for recoveries.", rings.reads)
+        yield _counter("galaxy_rings_dropped", "Rooms whose latest events made room for others'.", rings.dropped)
         overflows = hub.catch_up_overflows
         yield _counter("galaxy_recovery_overflows", "Recoveries that more went past than is kept.", overflows)
         yield _counter("galaxy_websocket_opened", "WebSocket connections opened.", sockets.opened)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import msgpack  # type: ignore[import-untyped]  # ships no types
@@ -42,7 +42,7 @@ class BadCommand(Exception):
 class Codec:
     """One way of writing the protocol's objects. `text` says which kind of WebSocket message carries them."""
 
-    __slots__ = ("_decode", "_head", "_lenient", "encode", "frame", "name", "text")
+    __slots__ = ("_array", "_decode", "_head", "_lenient", "encode", "frame", "name", "text")
 
     def __init__(
         self,
@@ -52,8 +52,11 @@ class Codec:
         lenient: Callable[[bytes], Any],
         encode: Callable[[Any], bytes],
         frame: Callable[[bytes], bytes],
+        array: Callable[[Sequence[bytes]], bytes],
     ):
-        """`lenient` decodes anything, with lone surrogates for what is no Unicode; raises ValueError and its like."""
+        """`lenient` decodes anything, with lone surrogates for what is no Unicode; raises ValueError and its like.
+        `array` makes one of encoded elements.
+        """
         self.name = name
         self.text = text
         self._decode = decoder(AnyCommand).decode
@@ -61,6 +64,7 @@ class Codec:
         self._lenient = lenient
         self.encode = encode
         self.frame = frame
+        self._array = array
 
     def framed(self, message: object) -> bytes:
         """The object as a whole WebSocket frame, to be written to any number of connections."""
@@ -69,6 +73,14 @@ class Codec:
     def event(self, event: object, epoch: str) -> bytes:
         """The codec as the hub's way of writing events; only server-sent events need the epoch in each."""
         return self.framed(event)
+
+    def part(self, event: object, epoch: str) -> bytes:
+        """One event of many; see `whole`."""
+        return self.encode(event)
+
+    def whole(self, parts: Sequence[bytes]) -> msgspec.Raw:
+        """Encoded events as an array, to stand in an object that is yet to be encoded."""
+        return msgspec.Raw(self._array(parts))
 
     def decode(self, data: bytes) -> AnyCommand:
         """Raises BadCommand for what is no object, names no known command, or has a field of the wrong type."""
@@ -115,6 +127,18 @@ class Codec:
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+def _json_array(elements: Sequence[bytes]) -> bytes:
+    return b"[" + b",".join(elements) + b"]"
+
+
+def _msgpack_array(elements: Sequence[bytes]) -> bytes:
+    header: bytes = _packer.pack_array_header(len(elements))
+    return header + b"".join(elements)
+
+
+_packer = msgpack.Packer()
+
+
 def _lenient_json(data: bytes) -> Any:
     return json.loads(data.decode(errors="surrogateescape"))
 
@@ -123,8 +147,9 @@ def _lenient_msgpack(data: bytes) -> Any:
     return msgpack.unpackb(data, unicode_errors="surrogateescape", strict_map_key=False)
 
 
-JSON = Codec("JSON", True, msgspec.json.Decoder, _lenient_json, msgspec.json.Encoder().encode, text_frame)
+JSON = Codec("JSON", True, msgspec.json.Decoder, _lenient_json, msgspec.json.Encoder().encode, text_frame, _json_array)
 MSGPACK = Codec(
-    "MessagePack", False, msgspec.msgpack.Decoder, _lenient_msgpack, msgspec.msgpack.Encoder().encode, binary_frame
-)
+    "MessagePack", False, msgspec.msgpack.Decoder, _lenient_msgpack, msgspec.msgpack.Encoder().encode, binary_frame,
+    _msgpack_array,
+)  # fmt: skip
 BY_SUBPROTOCOL = {None: JSON, JSON_SUBPROTOCOL: JSON, MSGPACK_SUBPROTOCOL: MSGPACK}

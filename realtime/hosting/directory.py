@@ -83,12 +83,17 @@ class Directory:
         host = self.hosts[room] = Host(loaded, self._around)
         return host
 
-    def let_go(self, listened: Container[str]) -> None:
-        """Drops hosts that are neither `listened` to nor used."""
+    def let_go(self, listened: Container[str]) -> list[str]:
+        """Drops hosts that are neither `listened` to nor used. Returns their rooms."""
         before = self._around.clock() - IDLE_MS
-        for room, host in list(self.hosts.items()):
-            if room not in listened and not host.busy and host.used_at < before:
-                del self.hosts[room]
+        gone = [
+            room
+            for room, host in self.hosts.items()
+            if room not in listened and not host.busy and host.used_at < before
+        ]
+        for room in gone:
+            del self.hosts[room]
+        return gone
 
 
 def _known(room: Room, actor: Actor) -> bool:

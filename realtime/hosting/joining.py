@@ -1,27 +1,29 @@
 """Joining a room: from which position on a listener hears all of it, and what it has missed before.
 
-One loop step records the position and starts to keep new events for the listener; the past is read up to that
-position; one loop step writes the reply, then what was kept. So nothing is missed and nothing comes twice.
+What was missed is first brought to hand, if it is not. Then one loop step notes the position, writes the reply with all
+up to it, and lets the listener hear what comes after. So nothing is missed and nothing comes twice.
 """
 
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import msgspec
-from msgspec.structs import replace
-
 from realtime import ports
-from realtime.fanout.channel import Channel
 from realtime.fanout.hub import Hub
+from realtime.fanout.listeners import Form as EventForm
 from realtime.fanout.listeners import Listener
+from realtime.fanout.ring import Form as PastForm
+from realtime.fanout.ring import TooMuch
 from realtime.hosting.directory import Directory
 from realtime.hosting.host import Host
+from realtime.hosting.recovery import Recovery
 from realtime.hosting.users import Users
 from rooms import commands as c
-from rooms.actors import Actor, Viewer
+from rooms.actors import Actor
 from rooms.permissions import authorize
 from rooms.room import FOREVER
-from rooms.visibility import shown
+
+TRIES = 3
+"""How often what was missed is brought to hand, where it is gone again before it could be used."""
 
 Reply = Callable[[dict[str, Any]], None]
 
@@ -34,41 +36,47 @@ class Surroundings(Protocol):
     users: Users
 
 
-class Joining:
-    def __init__(self, around: Surroundings, recover_events: int, recover_bytes: int):
-        self._around = around
-        self._recover_events = recover_events
-        self._recover_bytes = recover_bytes
+class Form(EventForm, PastForm, Protocol):
+    """How what is to come and what was missed are written for one kind of listener."""
 
-    async def join(self, actor: Actor, command: c.RoomJoin, listener: Listener, reply: Reply) -> None:
+
+class Joiner(Listener, Protocol):
+    """Who can be given a room's past."""
+
+    @property
+    def form(self) -> Form: ...
+
+
+class Joining:
+    def __init__(self, around: Surroundings, recovery: Recovery, recover_events: int):
+        self._around = around
+        self._recovery = recovery
+        self._recover_events = recover_events
+
+    async def join(self, actor: Actor, command: c.RoomJoin, listener: Joiner, reply: Reply) -> None:
         """Subscribes the listener; `reply` is called before it hears anything. Raises Rejected, Unavailable."""
-        around = self._around
-        host = await around.directory.enter(command.room, actor)
-        authorize(host.room, actor, command, around.clock())
-        channel = around.hub.channel(command.room, host.epoch, live=host.room.kind == "live")
-        if command.since is None or not self._within_reach(host, command.since):
-            self._start(host, channel, actor, listener, reply)
-            return
-        around.hub.catch_up(channel, listener)
-        pos, viewer = host.room.pos, host.room.viewer(actor)
-        try:
-            missed = await self._missed(host, command.since.pos, pos, viewer)
-            # While the past was read, the actor may have been sent away, and the listener with them; or have shown
-            # another token; or the room was loaded anew, and knows only some of its people.
+        host = await self._enter(actor, command)
+        since = command.since
+        for _ in range(TRIES):
+            if since is None or not self._within_reach(host, since):
+                break
+            viewer = host.room.viewer(actor)
+            if self._recovery.at_hand(host, since.pos, viewer):
+                self._start(host, actor, listener, reply, since.pos)
+                return
+            # Who joins again hears nothing of the old subscription any more.
+            self._around.hub.remove(command.room, listener)
+            await self._recovery.reach(host, since.pos, viewer)
+            # Meanwhile the actor may have been sent away, or have shown another token; or the room was loaded anew,
+            # and knows only some of its people.
             actor = listener.actor
-            host = await around.directory.enter(command.room, actor)
-            authorize(host.room, actor, command, around.clock())
-        except BaseException:
-            around.hub.remove(command.room, listener)
-            raise
-        if not around.hub.listening(command.room, listener):
-            channel = around.hub.channel(command.room, host.epoch, live=host.room.kind == "live")
-            missed = None
-        if missed is None or not around.hub.catching_up(channel, listener):
-            self._start(host, channel, actor, listener, reply)
-            return
-        reply(self._shown(host, actor, pos, missed))
-        around.hub.caught_up(channel, listener, replace(viewer, role=host.room.role(actor)))
+            host = await self._enter(actor, command)
+        self._start(host, actor, listener, reply, None)
+
+    async def _enter(self, actor: Actor, command: c.RoomJoin) -> Host:
+        host = await self._around.directory.enter(command.room, actor)
+        authorize(host.room, actor, command, self._around.clock())
+        return host
 
     def _within_reach(self, host: Host, since: c.Since) -> bool:
         return (
@@ -77,22 +85,21 @@ class Joining:
             and host.room.pos - since.pos <= self._recover_events
         )
 
-    def _start(self, host: Host, channel: Channel, actor: Actor, listener: Listener, reply: Reply) -> None:
-        """From here on, without the past."""
-        self._around.hub.settle(channel, listener)
-        reply(self._shown(host, actor, host.room.pos, None))
-        self._around.hub.add(channel, listener, host.room.viewer(actor))
+    def _start(self, host: Host, actor: Actor, listener: Joiner, reply: Reply, after: int | None) -> None:
+        """From here on, with what came after a position, unless that is too much."""
+        hub, viewer = self._around.hub, host.room.viewer(actor)
+        channel = hub.channel(host.room.id, host.epoch, live=host.room.kind == "live")
+        hub.settle(channel, listener)
+        missed = None
+        if after is not None:
+            try:
+                missed = self._recovery.past(host, after, viewer, listener.form)
+            except TooMuch:
+                missed = None
+        reply(self._shown(host, actor, missed))
+        hub.add(channel, listener, viewer)
 
-    async def _missed(self, host: Host, after: int, to: int, viewer: Viewer) -> list[Any] | None:
-        """What the viewer may see of the log after one position up to another; None where it is too much."""
-        if after == to:
-            return []
-        events = await self._around.store.events(host.room.id, after=after, to=to, limit=to - after)
-        seen = list(shown(events, viewer))
-        size = sum(len(msgspec.json.encode(event)) for event in seen)
-        return seen if size <= self._recover_bytes else None
-
-    def _shown(self, host: Host, actor: Actor, pos: int, missed: list[Any] | None) -> dict[str, Any]:
+    def _shown(self, host: Host, actor: Actor, missed: Any | None) -> dict[str, Any]:
         room = host.room
         person = room.people.get(actor.user)
         you: dict[str, Any] = {
@@ -119,8 +126,8 @@ class Joining:
             "room": info,
             "you": you,
             "epoch": host.epoch,
-            "pos": pos,
+            "pos": room.pos,
             "first_pos": host.first_pos,
             "recovered": missed is not None,
-            "events": missed or [],
+            "events": missed if missed is not None else [],
         }

@@ -15,6 +15,7 @@ from msgspec import Struct
 from realtime import ports
 from realtime.fanout.hub import Hub
 from realtime.fanout.listeners import Listener
+from realtime.fanout.rings import Rings
 from realtime.fanout.sparing import Sparing
 from realtime.hosting.aftermath import Aftermath
 from realtime.hosting.directory import Directory
@@ -23,6 +24,7 @@ from realtime.hosting.host import Host
 from realtime.hosting.joining import Joining
 from realtime.hosting.presence import Presence
 from realtime.hosting.queries import Queries
+from realtime.hosting.recovery import Recovery
 from realtime.hosting.throttle import Throttle
 from realtime.hosting.upkeep import Upkeep
 from realtime.hosting.users import Recipient, Users
@@ -47,11 +49,17 @@ class Bounds(Struct, frozen=True):
 
     recover_events: int
     recover_bytes: int
+    ring_bytes: int
     presence_names: int
     unsent_bytes: int
     invite_guesses_per_minute: int
     reactions_per_second: int
     live_comments_per_second: int
+
+
+def ring_bytes(bounds: Bounds) -> int:
+    """What one room's ring may take: whatever can be recovered at all finds room, written in several forms."""
+    return bounds.recover_events * 1_024 + bounds.recover_bytes * 8
 
 
 class Observer(Protocol):
@@ -90,7 +98,9 @@ class Service:
         self.hub = Hub(bounds.unsent_bytes, self.presence.changed, self._emptied, observer.flushed, sparing)
         self.directory = Directory(self)
         self.queries = Queries(store, clock, self.directory, self.hub, self.presence)
-        self.joining = Joining(self, bounds.recover_events, bounds.recover_bytes)
+        self.rings = Rings(bounds.recover_events, ring_bytes(bounds), bounds.ring_bytes)
+        self.recovery = Recovery(store, self.rings, bounds.recover_bytes)
+        self.joining = Joining(self, self.recovery, bounds.recover_events)
         self.aftermath = Aftermath(self.hub, self.users, broker, recorded)
         self.typing: set[tuple[str, str]] = set()
         """Rooms and users of whom typing was told since the last tick, or since they last sent what they typed."""
@@ -236,6 +246,7 @@ class Service:
         for event in events:
             if isinstance(event, MessageCreated):
                 self.typing.discard((event.room, event.by.id))
+        self.rings.committed(host.room.id, host.epoch, events, listened=host.room.id in self.hub.channels)
         self.aftermath.committed(host, events, effects)
 
     async def recheck(self, room: str, listener: Listener) -> None:
@@ -278,6 +289,7 @@ class Service:
             raise Rejected("unauthorized", "This token is no longer valid: the user has logged out everywhere.")
         if profile is None or (profile.name, profile.avatar) != (actor.name, actor.avatar):
             await self.store.save_profile(actor.user, actor.name, actor.avatar)
+            self.rings.renamed(actor.user, actor.name, actor.avatar)
             if profile is not None:
                 await self._renamed(actor)
 

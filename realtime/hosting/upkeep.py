@@ -7,6 +7,7 @@ import structlog
 
 from realtime import ports
 from realtime.fanout.hub import Hub
+from realtime.fanout.rings import Rings
 from realtime.hosting.aftermath import Aftermath
 from realtime.hosting.directory import Directory
 from realtime.hosting.entry import Entry
@@ -33,6 +34,7 @@ class Surroundings(Protocol):
     clock: ports.Clock
     directory: Directory
     hub: Hub
+    rings: Rings
     users: Users
     presence: Presence
     aftermath: Aftermath
@@ -59,7 +61,8 @@ class Upkeep:
             self._around.typing.clear()
             self._around.presence.announce(self._around.hub)
             self._around.hub.tell_sampled()
-            self._around.directory.let_go(self._around.hub.channels)
+            for room in self._around.directory.let_go(self._around.hub.channels):
+                self._around.rings.drop(room)
             try:
                 await self._around.users.announce()
                 await self._announce_reactions()

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -31,6 +32,12 @@ class SseForm:
             return frame("room.skip", event, f"{epoch}:{event.last}")
         assert isinstance(event, dict)  # noqa: S101 - an ephemeral event
         return frame(event["type"], event)
+
+    def part(self, event: object, epoch: str) -> bytes:
+        return self.event(event, epoch)
+
+    def whole(self, parts: Sequence[bytes]) -> bytes:
+        return b"".join(parts)
 
 
 FORM = SseForm()
@@ -113,8 +120,8 @@ class Stream:
         data = {"type": "joined"} | {name: value for name, value in reply.items() if name != "events"}
         event_id = None if missed else f"{epoch}:{reply['pos']}"
         self.out(frame("joined", data, event_id, self.retry_ms))
-        for event in missed:
-            self.out(FORM.event(event, epoch))
+        if missed:
+            self.out(missed)
 
     def expelled(self, room: str, notice: dict[str, Any]) -> None:
         self.tell(notice)

@@ -10,6 +10,7 @@ from rooms.drafts import Draft, Verdict
 NOTHING_BOUND = Bounds(
     recover_events=1_000,
     recover_bytes=1_000_000,
+    ring_bytes=64_000_000,
     presence_names=200,
     unsent_bytes=0,
     invite_guesses_per_minute=0,

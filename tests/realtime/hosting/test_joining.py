@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from realtime.fanout import hub
 from realtime.stores import reads
 from realtime.stores.sqlite import SQLiteStore
 from rooms import commands as c
 from rooms.actors import Actor
 from rooms.errors import Rejected
 from rooms.events import Logged
+from tests.support.forms import JSON_LINES
 from tests.support.service import make_service
 
 OWNER, BOB = Actor(user="owner", name="Owner"), Actor(user="bob", name="Bob")
@@ -47,11 +47,8 @@ class Ear:
     def __init__(self, actor: Actor):
         self.actor = actor
         self.user = actor.user
-        self.form = self
+        self.form = JSON_LINES
         self.heard: list[dict[str, Any]] = []
-
-    def event(self, event: object, epoch: str) -> bytes:
-        return msgspec.json.encode(event) + b"\n"
 
     def out(self, frames: bytes) -> None:
         self.heard += map(msgspec.json.decode, frames.splitlines())
@@ -109,14 +106,15 @@ async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     await house.service.close()
 
 
-async def test_too_much_at_the_last_moment_is_no_recovery(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "CATCH_UP_EVENTS", 2)
-    house.store.act = lambda: house.service.hub.publish(house.room, [{"type": "typing"}] * 3)
+async def test_what_comes_while_the_past_is_read_is_in_it(house: House) -> None:
+    house.store.act = lambda: house.say("meanwhile")
     reply = await house.join(house.bob, since=1)
-    assert (reply["recovered"], reply["events"]) == (False, [])
+    assert reply["recovered"]
+    assert [event["pos"] for event in reply["events"]] == list(range(2, reply["pos"] + 1))
+    assert reply["events"][-1]["message"]["text"] == "meanwhile"
     await house.say("after")
-    await house.service.answer(BOB, c.MessageSend(room=house.room, text="to come behind it"))
-    assert [event["pos"] for event in house.bob.heard if "pos" in event][:1] == [reply["pos"] + 1]
+    house.service.hub.flush_all()
+    assert [event["pos"] for event in house.bob.heard if "pos" in event] == [reply["pos"] + 1]
 
 
 async def test_a_room_that_is_loaded_anew_meanwhile_still_knows_its_members(house: House) -> None:

@@ -15,18 +15,11 @@ from realtime.stores.sqlite import SQLiteStore
 from rooms import commands as c
 from rooms.actors import Actor
 from rooms.errors import Rejected
+from tests.support.forms import JSON_LINES
 from tests.support.service import NOTHING_BOUND, make_service
 
 ROOM = "r"
 OWNER = Actor(user="owner", name="Owner", admin=True)
-
-
-class JsonForm:
-    def event(self, event: object, epoch: str) -> bytes:
-        return msgspec.json.encode(event) + b"\n"
-
-
-FORM = JsonForm()
 
 
 class Checker:
@@ -35,7 +28,7 @@ class Checker:
     def __init__(self, user: str):
         self.actor = Actor(user=user, name=user)
         self.user = user
-        self.form = FORM
+        self.form = JSON_LINES
         self.unsent = 0
         self.lagging = False
         self.pos: int | None = None
@@ -67,7 +60,7 @@ class Checker:
             assert since is not None
             self.pos = since
             for event in reply["events"]:
-                self.hear(msgspec.to_builtins(event))
+                self.hear(event)
             assert self.pos == reply["pos"]
         else:
             assert reply["events"] == []

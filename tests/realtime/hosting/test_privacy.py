@@ -15,6 +15,7 @@ from realtime.stores.sqlite import SQLiteStore
 from rooms import commands as c
 from rooms.actors import Actor
 from rooms.errors import Rejected
+from tests.support.forms import JSON_LINES, JsonLines
 from tests.support.service import NOTHING_BOUND, make_service
 
 OWNER = Actor(user="owner", name="Owner")
@@ -57,11 +58,8 @@ class Listening:
         self.heard: list[bytes] = []
 
     @property
-    def form(self) -> "Listening":
-        return self
-
-    def event(self, event: object, epoch: str) -> bytes:
-        return msgspec.json.encode(event)
+    def form(self) -> JsonLines:
+        return JSON_LINES
 
     def out(self, frames: bytes) -> None:
         self.heard.append(frames)

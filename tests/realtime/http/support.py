@@ -82,6 +82,7 @@ async def housed(
     bounds = Bounds(
         recover_events=limits.recover_events,
         recover_bytes=limits.recover_bytes,
+        ring_bytes=limits.ring_bytes,
         presence_names=limits.presence_names,
         unsent_bytes=limits.unsent_bytes,
         invite_guesses_per_minute=limits.invite_guesses_per_minute,
