@@ -29,11 +29,9 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._commands = Counter(
-            "galaxy_commands", "Commands answered, by type and by `ok` or error code.", ["type", "code"],
-            registry=self.registry,
-        )  # fmt: skip
-        self._command_children: dict[tuple[str, str], Counter] = {}
+        # A plain dict, read at each scrape: counting a command must cost next to nothing.
+        self._commands: dict[tuple[str, str], int] = {}
+        self.registry.register(_Commands(self._commands))
         self._closed = Counter(
             "galaxy_websocket_closed", "WebSocket connections ended, by close code.", ["code"], registry=self.registry
         )
@@ -49,10 +47,7 @@ class Metrics:
 
     def command(self, command: str, code: str) -> None:
         """A command was answered. `command` is a known type, or "?"; `code` is `ok` or an error code."""
-        child = self._command_children.get((command, code))
-        if child is None:
-            child = self._command_children[command, code] = self._commands.labels(command, code)
-        child.inc()
+        self._commands[command, code] = self._commands.get((command, code), 0) + 1
 
     def closed(self, code: int) -> None:
         """A WebSocket connection has ended."""
@@ -70,6 +65,21 @@ class Metrics:
     def watch(self, sources: "Sources") -> None:
         """Shows what `sources` say, from now on."""
         self.registry.register(_Watched(sources))
+
+
+class _Commands(Collector):
+    def __init__(self, answered: Mapping[tuple[str, str], int]):
+        self._answered = answered
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        text = "Commands answered, by type and by `ok` or error code."
+        family = CounterMetricFamily("galaxy_commands", text, labels=["type", "code"])
+        for labels, count in self._answered.items():
+            family.add_metric(labels, count)
+        yield family
 
 
 class Sources(Struct, frozen=True):

@@ -27,6 +27,8 @@ from rooms.errors import Rejected
 
 log = structlog.get_logger("realtime.gateway")
 
+LARGE = (c.Query, c.RoomJoin, c.ReadMark)
+"""Commands whose replies are of any size, and paced."""
 EXPIRING_MS = 60_000
 """How long before its end a token is said to be ending."""
 
@@ -181,7 +183,7 @@ class Endpoint:
     def tell(self, event: dict[str, Any], *, asked: bool = False) -> None:
         """Writes an object of any size, unless what was written before, beside what was `asked`, is too much yet."""
         limit = self._door.welcome.unsent_bytes
-        if limit and self.unsent > limit:
+        if self.connection.choked and limit and self.unsent > limit:
             self.too_slow()
             return
         frame = self.session.codec.framed(event)
@@ -201,9 +203,7 @@ class Endpoint:
     def _ok(self, command: c.AnyCommand, reply: dict[str, Any]) -> None:
         self._door.metrics.command(str(command.__struct_config__.tag), "ok")
         if command.id is not None:
-            self.tell(
-                {"type": "ok", "id": command.id, **reply}, asked=isinstance(command, c.Query | c.RoomJoin | c.ReadMark)
-            )
+            self.tell({"type": "ok", "id": command.id, **reply}, asked=isinstance(command, LARGE))
 
     def _refuse(self, command_id: int | None, rejected: Rejected, name: str) -> None:
         self._door.metrics.command(name, rejected.code)

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from realtime import ports
 from realtime.hosting.entry import Entry, repeat, unmet
 from rooms.actors import Actor
-from rooms.decide import MAX_PURGE, Decision, Facts, Limits, Moment, decide, needs
+from rooms.decide import MAX_PURGE, NOTHING, Decision, Facts, Limits, Moment, decide, needs
 from rooms.drafts import Draft, Verdict
 from rooms.effects import Effect, SpaceMessages
 from rooms.errors import Rejected
@@ -245,10 +245,15 @@ class Host:
         """Makes the room know what the batch needs; the rest comes back, a command each. What a message quotes is
         known only once the message is: a second round asks for that.
         """
-        facts = {entry: await self._look_up_own(entry, now) for entry in batch}
+        facts = dict.fromkeys(batch, NO_FACTS)
+        asking = [entry for entry in batch if needs(self.room, entry.actor.user, entry.command, now) is not NOTHING]
+        if not asking:
+            return facts
+        for entry in asking:
+            facts[entry] = await self._look_up_own(entry, now)
         named = Named()
         for turn in range(2):
-            wanted = [needs(self.room, entry.actor.user, entry.command, now, facts[entry]) for entry in batch]
+            wanted = [needs(self.room, entry.actor.user, entry.command, now, facts[entry]) for entry in asking]
             people = frozenset().union(*(need.people for need in wanted))
             messages = frozenset().union(*(need.messages for need in wanted))
             names = frozenset().union(*(need.names for need in wanted)) if turn == 0 else frozenset()

@@ -9,11 +9,23 @@ from rooms import commands as c
 from rooms.actors import Actor
 from rooms.decide import admin, chat, membership
 from rooms.decide.decision import Decision, Limits, Moment, Outcome
-from rooms.decide.needs import MAX_PURGE, Facts, Needs, Release, needs
+from rooms.decide.needs import MAX_PURGE, NOTHING, Facts, Needs, Release, needs
 from rooms.permissions import authorize
 from rooms.room import Room
 
-__all__ = ["MAX_PURGE", "Decision", "Facts", "Limits", "Moment", "Needs", "Outcome", "Release", "decide", "needs"]
+__all__ = [
+    "MAX_PURGE",
+    "NOTHING",
+    "Decision",
+    "Facts",
+    "Limits",
+    "Moment",
+    "Needs",
+    "Outcome",
+    "Release",
+    "decide",
+    "needs",
+]
 
 
 def decide(room: Room, actor: Actor, command: c.Decided | Release, moment: Moment) -> Outcome:

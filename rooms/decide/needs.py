@@ -20,6 +20,10 @@ class Needs(Struct, frozen=True):
     purge: tuple[str, Millis] | None = None
 
 
+NOTHING = Needs()
+"""The same object for all commands that need nothing, as most do."""
+
+
 class Facts(Struct, frozen=True):
     """What the look-up found, apart from people and messages, which the room itself then knows."""
 
@@ -45,6 +49,8 @@ def needs(room: Room, user: str, command: c.Decided | Release, now: Millis, fact
     `facts` is what a first look-up found: an approval needs its message's author, once the message is known. So an
     edit needs the message that the edited one answers: ask again where the first look-up found the edited one.
     """
+    if isinstance(command, c.MessageSend) and _plain(command) and room.knows_person(user):
+        return NOTHING
     people = {user}
     messages: set[int] = set()
     names: frozenset[str] = frozenset()
@@ -90,6 +96,11 @@ def needs(room: Room, user: str, command: c.Decided | Release, now: Millis, fact
         pending=pending,
         purge=purge,
     )
+
+
+def _plain(command: c.MessageSend) -> bool:
+    """Most of what is ever said answers nobody and mentions nobody."""
+    return command.reply_to is None and "@" not in command.text
 
 
 def _of_pending(pending: Pending, people: set[str], messages: set[int]) -> frozenset[str]:

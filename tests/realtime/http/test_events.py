@@ -246,6 +246,7 @@ async def test_a_reader_that_is_too_slow_is_cut_off_and_recovers(tmp_path: Path)
             async with asyncio.timeout(PATIENCE):
                 while not kept.ended:
                     house.service.hub.publish(room, [noise])
+                    house.service.hub.flush_all()
                     await asyncio.sleep(0)
                     most = max(most, kept.unsent)
             assert most <= 65_536 + 2 * 51_000
