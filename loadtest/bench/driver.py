@@ -1,5 +1,6 @@
 """What a side's own process does: runs the server on one core and its subscribers on another, and measures."""
 
+import gc
 import os
 import signal
 import time
@@ -127,9 +128,11 @@ class Driver:
         """The server is stopped but for this: there are some that poll when idle, on the other server's core."""
         for pid in family(self.peer.pid):
             os.kill(pid, signal.SIGCONT)
+        gc.disable()
         try:
             yield
         finally:
+            gc.enable()
             self._pause()
 
     def _pause(self) -> None:

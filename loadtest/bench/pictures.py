@@ -1,5 +1,6 @@
 """A bench's plots, as SVG files."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -91,6 +92,8 @@ def _windows(bench: Bench) -> Canvas | None:
     axes.set_title(f"{MUST.subscribers:,} subscribers, {MUST.characters} characters, JSON", loc="left")
     axes.grid(visible=False, axis="x")
     _rates_axis(axes)
+    lowest = min(rate for found in by_window.values() for rate in found.values())
+    axes.set_ylim(bottom=10 ** math.floor(math.log10(lowest)))
     canvas.legend(loc="outside lower center", ncols=3, frameon=False)
     return canvas
 

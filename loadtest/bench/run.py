@@ -16,6 +16,8 @@ from loadtest.peers import OURS, SERVERS
 from loadtest.peers.peer import Codec
 from loadtest.run import machine
 
+CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
+
 
 def run(plan: Plan, out: Path, arguments: list[str], tell: Callable[[str], None]) -> tuple[Bench, Path]:
     """Installs what is missing into `out`, measures, and writes the results there after every row.
@@ -32,7 +34,7 @@ def run(plan: Plan, out: Path, arguments: list[str], tell: Callable[[str], None]
     found = Bench(
         started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
         command=shlex.join(["python", "-m", "loadtest.bench", *arguments]),
-        machine=f"{machine().partition(': ')[2]}, Python {sys.version.split()[0]}",
+        machine=_machine(),
         versions={name: SERVERS[name](Codec("json")).version(installed) for name in names},
         left_out=plan.left_out,
         comparisons=[],
@@ -44,6 +46,11 @@ def run(plan: Plan, out: Path, arguments: list[str], tell: Callable[[str], None]
         found.write(path)
         tell(f"{number}/{len(plan.rows)}, {found.minutes:.0f} min: {one}")
     return found, path
+
+
+def _machine() -> str:
+    _, _, found = machine().partition(": ")  # not its name
+    return f"{found}, TCP {CONGESTION.read_text().strip()}, Python {sys.version.split()[0]}"
 
 
 def _comparisons(plan: Plan, installed: Path, scratch: Path) -> Iterator[Comparison]:
