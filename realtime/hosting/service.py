@@ -4,7 +4,6 @@ WebSocket and HTTP both come in here, so that both run the same checks on the sa
 """
 
 import asyncio
-import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 from weakref import WeakSet
@@ -20,6 +19,7 @@ from realtime.fanout.sparing import Sparing
 from realtime.hosting.aftermath import Aftermath
 from realtime.hosting.directory import Directory
 from realtime.hosting.entry import Answer, Entry
+from realtime.hosting.fresh import FreshIds
 from realtime.hosting.host import Host
 from realtime.hosting.joining import Joining
 from realtime.hosting.presence import Presence
@@ -105,6 +105,7 @@ class Service:
         self.typing: set[tuple[str, str]] = set()
         """Rooms and users of whom typing was told since the last tick, or since they last sent what they typed."""
         self._upkeep = Upkeep(self)
+        self._ids = FreshIds()
         self._guesses = Throttle(bounds.invite_guesses_per_minute, 60_000)
         self._reactions = Throttle(bounds.reactions_per_second, 1_000)
         self._making: WeakSet[Host] = WeakSet()
@@ -136,7 +137,7 @@ class Service:
         return any(host.busy for hosts in (self.directory.hosts.values(), self._making) for host in hosts)
 
     def fresh(self) -> str:
-        return secrets.token_urlsafe(16)
+        return self._ids.next()
 
     # Commands
 
