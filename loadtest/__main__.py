@@ -1,6 +1,7 @@
 """`python -m loadtest SCENARIO`: loads a server, and tells what it bore."""
 
 import contextlib
+import signal
 import sys
 import time
 from pathlib import Path
@@ -16,10 +17,15 @@ from loadtest.progress import Progress
 from loadtest.results import Run
 from loadtest.run import Target, own_server, run
 
+TOLD = 10
+"""Failures that are printed; the report has more."""
+INTERRUPTED = 128 + signal.SIGINT
+"""The exit code, as shells have it."""
+
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the process's exit code: 1 where the server broke a promise or the run could not be made, 130 where it
-    was interrupted.
+    """Returns the process's exit code: 1 where the server broke a promise or the run could not be made, INTERRUPTED
+    where it was stopped, with a report all the same.
     """
     given = parse(arguments)
     if isinstance(given, Merging):
@@ -30,10 +36,13 @@ def main(arguments: list[str] | None = None) -> int:
         where = f"--url: http://{given.host}:{given.port}" if given.port else "our own server"
         print(f"failed: {where}: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted before there was anything to report", file=sys.stderr)
+        return INTERRUPTED
     folder = given.out or Path("artefacts/loadtest") / f"{found.scenario}-{time.strftime('%Y%m%d-%H%M%S')}"
     written = report.write(found, folder)
     _tell(found, written, json=given.json)
-    return 1 if found.failed else 130 if found.interrupted else 0
+    return 1 if found.failed else INTERRUPTED if found.interrupted else 0
 
 
 def _play(given: Given) -> Run:
@@ -64,10 +73,10 @@ def _tell(found: Run, written: Path, *, json: bool) -> None:
         for name, value in found.figures.items():
             print(f"{name:{width}}  {value:,.2f}" if abs(value) < 1_000 else f"{name:{width}}  {value:,.0f}")
         print(f"report: {written}")
-    for failure in found.failures:
+    for failure in found.failures[:TOLD]:
         print(f"{failure.kind}: {failure.text}", file=sys.stderr)
-    if found.failed > len(found.failures):
-        print(f"and {found.failed - len(found.failures):,} more", file=sys.stderr)
+    if found.failed > TOLD:
+        print(f"and {found.failed - TOLD:,} more", file=sys.stderr)
 
 
 if __name__ == "__main__":

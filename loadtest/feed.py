@@ -138,18 +138,35 @@ class Feed:
         else:
             data = self._rest + data
         now = time.monotonic_ns() >> CLOCK_SHIFT
-        at = 0
-        while (found := frame_at(data, at)) is not None:
+        at, bulk = 0, True
+        while at < len(data):
+            if bulk and (known := self._known(data, at, now)):
+                at += known
+                continue
+            if (found := frame_at(data, at)) is None:
+                break
             opcode, payload, end = found
             frame = data[at:end]
-            if not self._matches(frame, now):
+            bulk = not self._matches(frame, now)
+            if bulk:
                 self._decode(opcode, frame, data[payload:end], private, now)
             at = end
-        self._rest = rest = data[at:]
+        self._rest = data[at:]
+
+    def _known(self, data: bytes, at: int, now: int) -> int:
+        """How many of the next bytes are just what others have received in the room that spoke last, if all are that
+        there are to compare; else 0.
+        """
         place = self._place
-        if rest and place is not None and place.offset >= 0 and place.stream.data.startswith(rest, place.offset):
-            place.offset += len(rest)
-            self._rest = b""
+        if place is None or (offset := place.offset) < 0:
+            return 0
+        stream = place.stream
+        size = min(len(stream.data) - offset, len(data) - at)
+        if size <= 0 or not stream.data.startswith(memoryview(data)[at : at + size], offset):
+            return 0
+        place.offset = offset + size
+        stream.advanced(offset, place.offset, now)
+        return size
 
     def _matches(self, frame: bytes, now: int) -> bool:
         """Whether it is just what comes next in one of the rooms."""

@@ -4,6 +4,7 @@ Every one counts from the moment its message was scheduled for, not from when th
 it ("coordinated omission": Gil Tene, How NOT to Measure Latency).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 from loadtest import histograms
@@ -38,24 +39,26 @@ class Deliveries:
         """Whether latencies are counted: not while warming up."""
         self._events = 0
         self._skipped = 0
-        self._delays: dict[int, int] = {}
+        self._delays: Counter[int] = Counter()
 
     def add(self, events: int, skipped: int, dues: Sequence[int], now: int, connections: int) -> None:
-        """So many connections have received so much at `now`; `dues` are the messages' scheduled moments, `now` as well
-        in units of 2^16 ns; 0: not to be timed.
+        """So many connections have received so much at `now`; `dues` are the messages' scheduled moments, in units of
+        2^16 ns like `now`; 0: not to be timed.
         """
         self._events += events * connections
         self._skipped += skipped * connections
         if now and self.timing:
-            delays = self._delays
-            for due in dues:
-                delay = now - due
-                delays[delay] = delays.get(delay, 0) + connections
+            delays, timed = self._delays, filter(None, dues)
+            if connections == 1:
+                delays.update(map(now.__sub__, timed))  # in C: where nobody received just the same at the same time
+            else:
+                for due in timed:
+                    delays[now - due] += connections
 
     def take(self) -> tuple[int, int, str | None]:
         """Events, skipped positions, and the packed histogram of delays."""
         events, skipped, delays = self._events, self._skipped, self._delays
-        self._events, self._skipped, self._delays = 0, 0, {}
+        self._events, self._skipped, self._delays = 0, 0, Counter()
         return events, skipped, packed({round(delay * _UNIT): count for delay, count in delays.items()})
 
 

@@ -72,8 +72,7 @@ async def run(options: Options, target: Target, observer: Observer | None = None
         stage.figures |= disk_figures(target.folder)
     try:
         async with _interruptible() as signals:
-            await stage.open()
-            playing = asyncio.create_task(SCENARIOS[options.scenario](stage))
+            playing = asyncio.create_task(_play(stage))
             watching = asyncio.create_task(_watch(stage))
             stopping = asyncio.create_task(signals.wait())
             abandoned = asyncio.create_task(stage.abandoned.wait())
@@ -105,9 +104,14 @@ async def run(options: Options, target: Target, observer: Observer | None = None
     )
 
 
+async def _play(stage: Stage) -> None:
+    await stage.open()
+    await SCENARIOS[stage.options.scenario](stage)
+
+
 def _stopped(error: BaseException, recorder: Recorder) -> None:
-    """What ended the run is a failure of it; anything but the server's doing is raised."""
-    if not isinstance(error, Stopped | Lost | OSError | httpx.HTTPError | ProcessLookupError):
+    """What ended a run is a failure of it, if there is a run; anything but the server's doing is raised."""
+    if not recorder.seconds or not isinstance(error, Stopped | Lost | OSError):
         raise error
     recorder.fail(Failure(kind="lost", text=str(error) or type(error).__name__))
 

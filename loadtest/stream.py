@@ -7,7 +7,6 @@ frame adds it here, parsed and its position checked; for all others it must be t
 import zlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from operator import attrgetter
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -25,8 +24,6 @@ STUCK = 5
 """Calls of `RoomStream.resync`, one a second, after which a hole counts as nobody's."""
 UNLOGGED = frozenset({"ok", "error", "mention", "pending.resolved", "room.reset", "room.removed"})
 """Types that may name a `pos` without being the event at it."""
-
-_end, _last = attrgetter("end"), attrgetter("last")
 
 
 class Frame(NamedTuple):
@@ -82,6 +79,12 @@ class RoomStream:
         self._live = live
         self._start = pos
         self._frames: list[Frame] = []
+        self._ends: list[int] = []
+        self._lasts: list[int] = []
+        self._dues: list[int] = []
+        """Of the frames, once more: millions of times a second something is looked up by these."""
+        self._skips = False
+        """Whether any of them is one."""
         self._ahead: dict[int, tuple[bytes, Seen]] = {}
         self._arrays: dict[tuple[int, int], bytes] = {}
         self._stuck = (pos, 0)
@@ -90,13 +93,13 @@ class RoomStream:
 
     def frame_start(self, offset: int) -> int:
         """Where the frame begins that `offset` lies in."""
-        i = bisect_right(self._frames, offset, key=_end)
-        return self._frames[i - 1].end if i else 0
+        i = bisect_right(self._ends, offset)
+        return self._ends[i - 1] if i else 0
 
     def pos_at(self, offset: int) -> int:
         """The position reached by who has received so many bytes."""
-        i = bisect_right(self._frames, offset, key=_end)
-        return self._frames[i - 1].last if i else self._start
+        i = bisect_right(self._ends, offset)
+        return self._lasts[i - 1] if i else self._start
 
     def offset_after(self, pos: int) -> int:
         """Where the frame ends that ends with this position; -1 where none does."""
@@ -104,8 +107,8 @@ class RoomStream:
             return len(self.data)
         if pos == self._start:
             return 0
-        i = bisect_left(self._frames, pos, key=_last)
-        return self._frames[i].end if i < len(self._frames) and self._frames[i].last == pos else -1
+        i = bisect_left(self._lasts, pos)
+        return self._ends[i] if i < len(self._lasts) and self._lasts[i] == pos else -1
 
     def array(self, first: int, last: int) -> bytes | None:
         """The events after the position `first` up to `last` as the array that a recovery holds; None where the stream
@@ -163,6 +166,7 @@ class RoomStream:
         account.pos = last
         due = 0
         if skip:
+            self._skips = True
             account.skipped += last - first + 1
         else:
             account.events += 1
@@ -172,11 +176,17 @@ class RoomStream:
                 account.messages += 1
                 account.text_sum += text_sum(first, text)
         account.digest = zlib.crc32(frame, account.digest)
-        self._frames.append(Frame(len(self.data), first, last, due, skip, self._spared(seen)))
+        self._add(Frame(len(self.data), first, last, due, skip, self._spared(seen)))
         if self._arrays:
             self._arrays.clear()
         if self._ahead and (kept := self._ahead.pop(first, None)):
             self._compare(kept[0], frame, seen)
+
+    def _add(self, frame: Frame) -> None:
+        self._frames.append(frame)
+        self._ends.append(frame.end)
+        self._lasts.append(frame.last)
+        self._dues.append(frame.due)
 
     def _spared(self, seen: Seen) -> bool:
         """Comments of live rooms, and who came and went in any large one (docs/protocol.md, "Objects")."""
@@ -187,7 +197,7 @@ class RoomStream:
             self.report("bytes", f"room {self.room}: {seen.type} at {seen.pos} differs from what others received")
 
     def _look_up(self, frame: bytes, seen: Seen, pos: int) -> None:
-        i = bisect_left(self._frames, pos, key=_last)
+        i = bisect_left(self._lasts, pos)
         if pos <= self._start or i == len(self._frames):
             return
         known = self._frames[i]
@@ -199,7 +209,7 @@ class RoomStream:
             self.report("bytes", f"room {self.room}: {seen.type} at {pos} differs from what others received")
 
     def _may_skip(self, first: int, last: int) -> None:
-        for i in range(bisect_left(self._frames, first, key=_last), len(self._frames)):
+        for i in range(bisect_left(self._lasts, first), len(self._frames)):
             known = self._frames[i]
             if known.first > last:
                 return
@@ -222,7 +232,7 @@ class RoomStream:
         else:
             timed = seen.type == "message.created" and isinstance(seen.message, dict)
             due = due_in(seen.message["text"]) if timed else 0
-            self._deliveries.add(1, 0, (due,) if due else (), now, 1)
+            self._deliveries.add(1, 0, (due,), now, 1)
 
     def count(self) -> None:
         """Adds to the deliveries what has been received whole since the last call."""
@@ -238,16 +248,10 @@ class RoomStream:
 
     def _between(self, start: int, end: int) -> tuple[int, int, list[int]]:
         """Events, skipped positions, and when the messages were due that end between two offsets."""
-        events, skipped, dues = 0, 0, []
-        for i in range(bisect_right(self._frames, start, key=_end), bisect_right(self._frames, end, key=_end)):
-            frame = self._frames[i]
-            if frame.skip:
-                skipped += frame.last - frame.first + 1
-            else:
-                events += 1
-                if frame.due:
-                    dues.append(frame.due)
-        return events, skipped, dues
+        first, last = bisect_right(self._ends, start), bisect_right(self._ends, end)
+        skips = [frame for frame in self._frames[first:last] if frame.skip] if self._skips else []
+        skipped = sum(frame.last - frame.first + 1 for frame in skips)
+        return last - first - len(skips), skipped, self._dues[first:last]
 
     # Housekeeping
 
@@ -265,18 +269,21 @@ class RoomStream:
                 continue
             frame, seen = self._ahead.pop(first)
             if first > self.pos + 1:
-                self._frames.append(Frame(len(self.data), self.pos + 1, first - 1, 0, True, True))
+                self._skips = True
+                self._add(Frame(len(self.data), self.pos + 1, first - 1, 0, True, True))
                 self.pos = first - 1
             self._append(frame, seen)
 
     def trim(self, pos: int) -> int:
         """Forgets what everybody has received, up to `pos`. Returns by how much all offsets shrink; `count` first."""
-        i = bisect_right(self._frames, pos, key=_last)
+        i = bisect_right(self._lasts, pos)
         if not i:
             return 0
         cut, self._start = self._frames[i - 1].end, self._frames[i - 1].last
         del self.data[:cut]
         self._frames = [frame._replace(end=frame.end - cut) for frame in self._frames[i:]]
+        self._ends = [frame.end for frame in self._frames]
+        del self._lasts[:i], self._dues[:i]
         self._arrays.clear()
         return cut
 
