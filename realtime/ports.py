@@ -107,10 +107,11 @@ class Appended(Struct, frozen=True):
 
 
 class Access(Struct, frozen=True):
-    """What decides whether a user may know of a room."""
+    """What decides whether a user may know of a room, as of its event at `pos`."""
 
     visibility: Visibility
     person: Person | None
+    pos: int
 
 
 class Loaded(Struct, frozen=True):
@@ -250,8 +251,8 @@ class Store(Protocol):
         written does not harm the others.
         """
 
-    async def access(self, room: str, user: str) -> Access | None:
-        """One query, the same whether the room is there or not."""
+    async def accesses(self, asked: Collection[tuple[str, str]]) -> dict[tuple[str, str], Access]:
+        """For each room and user where there is such a room; by queries that are the same whether there is or not."""
 
     async def load(self, room: str) -> Loaded | None: ...
 
@@ -325,8 +326,8 @@ class Store(Protocol):
     async def mark_read(self, user: str, room: str, pos: int) -> None:
         """Raises the member's read position, never lowers it; nothing for who is no member."""
 
-    async def read_states(self, user: str, room: str | None = None) -> list[ReadState]:
-        """Of all the user's memberships, or of one."""
+    async def read_states(self, users: Collection[str], room: str | None = None) -> list[ReadState]:
+        """Of all the users' memberships, or of those in one room; by user and room."""
 
     async def memberships(self, user: str) -> list[str]:
         """The rooms of which the user is a member."""
@@ -334,7 +335,8 @@ class Store(Protocol):
     async def save_profile(self, user: str, name: str, avatar: str | None) -> bool:
         """Keeps the name and avatar to show for this user from now on. Returns whether they have changed."""
 
-    async def profile(self, user: str) -> Profile | None: ...
+    async def profiles(self, users: Collection[str]) -> dict[str, Profile]:
+        """Of those users who have one."""
 
     async def log_out(self, user: str, at: Millis) -> None:
         """Raises the user's `valid_after` to `at`."""

@@ -1,6 +1,7 @@
 """The state of one room, and the one place that changes it."""
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import assert_never
 
 from msgspec import Struct
@@ -116,11 +117,11 @@ class Room:
         people, messages = len(self.people) - KNOWN_PEOPLE, len(self.messages) - KNOWN_MESSAGES
         if people > 0:
             self.whole = False
-            for user in list(self.people)[:people]:
+            for user in list(islice(self.people, people)):
                 del self.people[user]
         if messages > 0:
             self.whole = False
-            for pos in list(self.messages)[:messages]:
+            for pos in list(islice(self.messages, messages)):
                 del self.messages[pos]
 
     def forget_person(self, user: str) -> None:

@@ -227,6 +227,10 @@ class Ring:
             self.size += len(part) + PART_BYTES
         return part
 
+    def concerns(self, user: str, after: int) -> bool:
+        """Whether something after a position may have been done by or to the user."""
+        return after < self.after or any(user in people(self.events[pos]) for pos in range(after + 1, self.last + 1))
+
     # What is held
 
     def _put(self, event: e.Logged) -> None:

@@ -2,15 +2,23 @@
 
 import asyncio
 from collections.abc import Container
+from typing import Protocol
 
 from realtime import ports
-from realtime.hosting.host import Host, Surroundings
+from realtime.fanout.rings import Rings
+from realtime.hosting import host as hosting
+from realtime.hosting.gathering import Gathering
+from realtime.hosting.host import Host
 from rooms.actors import Actor, Role
 from rooms.errors import not_found
-from rooms.room import Person, Room
+from rooms.room import Room
 
 IDLE_MS = 60_000
 """A room without listeners or commands for this long is let go."""
+
+
+class Surroundings(hosting.Surroundings, Protocol):
+    rings: Rings
 
 
 class Directory:
@@ -18,42 +26,47 @@ class Directory:
 
     def __init__(self, around: Surroundings):
         self._around = around
+        self._accesses = Gathering(around.store.accesses)
         self.hosts: dict[str, Host] = {}
         self._loading: dict[str, asyncio.Task[Host | None]] = {}
 
     async def enter(self, room: str, actor: Actor) -> Host:
         """The room's host, if the actor may know of the room. Raises Rejected(`not_found`), Unavailable.
 
-        Who is not known to be admitted asks the store, by the same query whether the room is there or not, and
+        Who is not known to be admitted asks the store, by the same queries whether the room is there or not, and
         whether it is at hand or not: neither the answer nor its making tells the two apart.
         """
         host = self.at_hand(room, actor)
         if host is not None:
             return host
-        known = self.hosts.get(room)
-        as_of = known.room.pos if known is not None else 0
-        access = await self._around.store.access(room, actor.user)
-        if access is None or not _admitted(access, room, actor, self._around.clock()):
-            raise not_found()
-        host = await self.host(room)
-        if host is None:
-            raise not_found()
-        if host is known and host.room.pos == as_of:
-            self._learn(host, actor.user, access.person)
-        while not host.room.knows_person(actor.user):
-            # The room has gone on since the store was asked: only what is as of its position may be learnt.
-            as_of = host.room.pos
-            found = await self._around.store.find(room, people=(actor.user,))
-            if host.room.pos == as_of:
-                self._learn(host, actor.user, found.people.get(actor.user))
-        return host
+        while True:
+            access = await self._accesses.get((room, actor.user))
+            if access is None or not _admitted(access, room, actor, self._around.clock()):
+                raise not_found()
+            host = await self.host(room)
+            if host is None:
+                raise not_found()
+            if self._learn(host, actor.user, access):
+                return host
 
-    @staticmethod
-    def _learn(host: Host, user: str, person: Person | None) -> None:
-        if not host.room.knows_person(user):
-            host.room.know_person(user, person)
-            if not host.busy:
-                host.room.forget()
+    def _learn(self, host: Host, user: str, access: ports.Access) -> bool:
+        """Whether the room now knows the user: what the store said was of the room's position, or the user has done
+        nothing since, nor had done to them.
+        """
+        room = host.room
+        if room.knows_person(user):
+            return True
+        if access.pos > room.pos:
+            return False
+        if access.pos < room.pos:
+            # Where nothing is at hand that far back, it is from now on: the next answer will do.
+            ring = self._around.rings.at(room.id, host.epoch, room.pos)
+            if ring.concerns(user, access.pos):
+                return False
+        room.know_person(user, access.person)
+        if not host.busy:
+            room.forget()
+        return True
 
     def at_hand(self, room: str, actor: Actor) -> Host | None:
         """The room's host, if it is loaded and knows the actor as admitted."""
@@ -101,7 +114,7 @@ def _known(room: Room, actor: Actor) -> bool:
 
 
 def _admitted(access: ports.Access, room: str, actor: Actor, now: int) -> bool:
-    """`Room.admits`, on what one query says."""
+    """`Room.admits`, on what the store says."""
     if actor.admin or access.visibility == "public":
         return True
     person = access.person

@@ -32,7 +32,7 @@ class Queries:
             case c.RoomList():
                 return await self._rooms(actor, command)
             case c.ReadList():
-                return {"rooms": [shown_read(state) for state in await self._store.read_states(actor.user)]}
+                return {"rooms": [shown_read(state) for state in await self._store.read_states([actor.user])]}
         host = await self._directory.enter(command.room, actor)
         role = authorize(host.room, actor, command, self._clock())
         match command:

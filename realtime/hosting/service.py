@@ -20,6 +20,7 @@ from realtime.hosting.aftermath import Aftermath
 from realtime.hosting.directory import Directory
 from realtime.hosting.entry import Answer, Entry
 from realtime.hosting.fresh import FreshIds
+from realtime.hosting.gathering import Gathering
 from realtime.hosting.host import Host
 from realtime.hosting.joining import Joining
 from realtime.hosting.presence import Presence
@@ -109,6 +110,7 @@ class Service:
         self._guesses = Throttle(bounds.invite_guesses_per_minute, 60_000)
         self._reactions = Throttle(bounds.reactions_per_second, 1_000)
         self._making: WeakSet[Host] = WeakSet()
+        self._profiles = Gathering(store.profiles)
 
     async def start(self) -> None:
         await self.store.open()
@@ -285,7 +287,7 @@ class Service:
 
         Raises Rejected(`unauthorized`) for a token from before the user logged out everywhere; Unavailable.
         """
-        profile = await self.store.profile(actor.user)
+        profile = await self._profiles.get(actor.user)
         if profile is not None and (issued or 0) < profile.valid_after:
             raise Rejected("unauthorized", "This token is no longer valid: the user has logged out everywhere.")
         if profile is None or (profile.name, profile.avatar) != (actor.name, actor.avatar):

@@ -4,12 +4,13 @@ All of it is ephemeral and coalesced to one `user.changed` a second; the truth i
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Protocol
 
 from msgspec import Struct
 
 from realtime import ports
+from realtime.hosting.gathering import Gathering
 from rooms.events import MessageCreated, MessageDeleted, MessageEdited
 from rooms.mentions import EVERYBODY
 
@@ -113,6 +114,7 @@ class Users:
 
     def __init__(self, store: ports.Store):
         self._store = store
+        self._states = Gathering(self._read_states)
         self.ends = 0
         """How often users have logged out everywhere."""
         self.online: dict[str, OnlineUser] = {}
@@ -143,7 +145,7 @@ class Users:
             online.add(recipient)
             moved = online.moved = set()
             try:
-                states = await self._store.read_states(user)
+                states = await self._states.get(user) or []
             except ports.Unavailable:
                 self.disconnect(user, recipient)
                 raise
@@ -153,6 +155,12 @@ class Users:
             online.moved = None
         online.name = name
         online.add(recipient)
+
+    async def _read_states(self, users: Collection[str]) -> dict[str, list[ports.ReadState]]:
+        states: dict[str, list[ports.ReadState]] = {}
+        for state in await self._store.read_states(users):
+            states.setdefault(state.user, []).append(state)
+        return states
 
     def disconnect(self, user: str, recipient: Recipient) -> None:
         online = self.online.get(user)
@@ -265,7 +273,7 @@ class Users:
         """After a read mark: all of the user's read states as the store has them. The room's is told to all of their
         connections.
         """
-        states = await self._store.read_states(user)
+        states = await self._store.read_states([user])
         online = self.online.get(user)
         for state in states:
             if online is not None and state.room == room and room in online.reads:
@@ -300,7 +308,7 @@ class Users:
     async def _reread(self, online: OnlineUser, room: str, before: _Read) -> None:
         before.stale = False
         try:
-            states = await self._store.read_states(online.id, room)
+            states = await self._store.read_states([online.id], room)
         except ports.Unavailable:
             before.stale = True
             raise

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import product
 from typing import Any
 
@@ -185,28 +185,29 @@ def due(connection: Connection, now: Millis, limit: int) -> list[Pending]:
 # Read marks
 
 
-def read_states(connection: Connection, user: str, room: str | None) -> list[ReadState]:
+def read_states(connection: Connection, users: Collection[str], room: str | None) -> list[ReadState]:
     unread = (
         select(func.count(mentions.c.pos.distinct()))
         .where(
             mentions.c.room == room_users.c.room,
-            mentions.c.user.in_([user, EVERYBODY]),
+            or_(mentions.c.user == room_users.c.user, mentions.c.user == EVERYBODY),
             mentions.c.pos > room_users.c.read_pos,
         )
         .scalar_subquery()
     )
+    columns = (rooms.c.id, rooms.c.n, room_users.c.user, room_users.c.read_pos, room_users.c.read_n)
     query = (
-        select(rooms.c.id, rooms.c.n, room_users.c.read_pos, room_users.c.read_n, unread.label("unread"))
+        select(*columns, unread.label("unread"))
         .select_from(room_users)
         .join(rooms, rooms.c.num == room_users.c.room)
-        .where(room_users.c.user == user, room_users.c.role >= Role.MEMBER)
-        .order_by(rooms.c.id)
+        .where(room_users.c.user.in_(users), room_users.c.role >= Role.MEMBER)
     )
     if room is not None:
         query = query.where(rooms.c.id == room)
+    found = sorted(connection.execute(query), key=lambda row: (row.user, row.id))
     return [
-        ReadState(room=row.id, user=user, pos=row.read_pos, n=row.read_n, mentions=row.unread, total=row.n)
-        for row in connection.execute(query)
+        ReadState(room=row.id, user=row.user, pos=row.read_pos, n=row.read_n, mentions=row.unread, total=row.n)
+        for row in found
     ]
 
 

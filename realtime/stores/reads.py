@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, and_, func, or_, select, tuple_
 
 from realtime.ports import Access, Duplicate, Found, KeyClaim, KeyReused, Loaded, Profile
 from realtime.stores import lists, rows
@@ -52,18 +52,18 @@ def _person(row: Any) -> Person:
     )
 
 
-def access(connection: Connection, room: str, user: str) -> Access | None:
-    query = (
-        select(rooms.c.visibility, rooms.c.kind, *_PERSON)
-        .select_from(rooms)
-        .outerjoin(room_users, and_(room_users.c.room == rooms.c.num, room_users.c.user == user))
-        .outerjoin(users, users.c.id == room_users.c.user)
-        .where(rooms.c.id == room)
-    )
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        return None
-    return Access(row.visibility, None if row.user is None else _person(row))
+def accesses(connection: Connection, asked: Collection[tuple[str, str]]) -> dict[tuple[str, str], Access]:
+    """A room that is not there has the number 0 in the second query, as no room has."""
+    query = select(rooms.c.id, rooms.c.num, rooms.c.visibility, rooms.c.pos)
+    found = {row.id: row for row in connection.execute(query.where(rooms.c.id.in_({room for room, _ in asked})))}
+    wanted = [(found[room].num if room in found else 0, user) for room, user in asked]
+    query = _PEOPLE.add_columns(room_users.c.room).where(tuple_(room_users.c.room, room_users.c.user).in_(wanted))
+    people = {(row.room, row.user): _person(row) for row in connection.execute(query)}
+    return {
+        (room, user): Access(found[room].visibility, people.get((found[room].num, user)), found[room].pos)
+        for room, user in asked
+        if room in found
+    }
 
 
 def room_number(connection: Connection, room: str) -> int | None:
@@ -216,9 +216,9 @@ def duplicate(connection: Connection, claim: KeyClaim) -> Duplicate | KeyReused 
     return Duplicate(msgspec.json.decode(row.reply)) if row.body == claim.body else KeyReused()
 
 
-def profile(connection: Connection, user: str) -> Profile | None:
-    row = connection.execute(select(users).where(users.c.id == user)).one_or_none()
-    return Profile(row.id, row.name or row.id, row.avatar, row.valid_after) if row is not None else None
+def profiles(connection: Connection, asked: Collection[str]) -> dict[str, Profile]:
+    found = connection.execute(select(users).where(users.c.id.in_(asked)))
+    return {row.id: Profile(row.id, row.name or row.id, row.avatar, row.valid_after) for row in found}
 
 
 def events(connection: Connection, room: str, after: int, to: int, limit: int) -> list[Any]:

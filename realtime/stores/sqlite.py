@@ -134,8 +134,8 @@ class SQLiteStore:
 
     # Reading
 
-    async def access(self, room: str, user: str) -> Access | None:
-        return await self._readers.read(partial(reads.access, room=room, user=user))
+    async def accesses(self, asked: Collection[tuple[str, str]]) -> dict[tuple[str, str], Access]:
+        return await self._readers.read(partial(reads.accesses, asked=asked))
 
     async def load(self, room: str) -> Loaded | None:
         return await self._readers.read(partial(reads.load, room_id=room))
@@ -216,14 +216,14 @@ class SQLiteStore:
     async def due(self, now: Millis, limit: int) -> list[Pending]:
         return await self._readers.read(partial(lists.due, now=now, limit=limit))
 
-    async def read_states(self, user: str, room: str | None = None) -> list[ReadState]:
-        return await self._readers.read(partial(lists.read_states, user=user, room=room))
+    async def read_states(self, users: Collection[str], room: str | None = None) -> list[ReadState]:
+        return await self._readers.read(partial(lists.read_states, users=users, room=room))
 
     async def memberships(self, user: str) -> list[str]:
         return await self._readers.read(partial(lists.memberships, user=user))
 
-    async def profile(self, user: str) -> Profile | None:
-        return await self._readers.read(partial(reads.profile, user=user))
+    async def profiles(self, users: Collection[str]) -> dict[str, Profile]:
+        return await self._readers.read(partial(reads.profiles, asked=users))
 
     async def outbox(self, limit: int) -> list[tuple[int, Record]]:
         return await self._readers.read(partial(lists.records, limit=limit))

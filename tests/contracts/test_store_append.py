@@ -378,7 +378,7 @@ async def test_a_new_name_shows_on_old_events(store: Store, room: Talk) -> None:
 
 async def test_the_first_name_seen_stays_until_the_profile_changes(store: Store, room: Talk) -> None:
     await room.send(Actor(user="ann", name="Other"), "hello")
-    profile = await store.profile("ann")
+    profile = (await store.profiles(["ann"])).get("ann")
     assert profile is not None
     assert profile.name == "Ann"
 

@@ -14,10 +14,16 @@ from tests.realtime.stores.building import ANN, BOB, CAT, NOW, Talk, actor, talk
 async def test_access(store: Store, room: Talk) -> None:
     await talk(store, "secret", visibility="private", kind="live")
     ann = Person(user="ann", name="Ann", role=Role.OWNER, joined_pos=1)
-    assert await store.access("r1", "ann") == Access("public", ann)
-    assert await store.access("r1", "bob") == Access("public", None)
-    assert await store.access("secret", "bob") == Access("private", None)
-    assert await store.access("nowhere", "bob") is None
+    asked = [(name, user) for name in ("r1", "secret", "nowhere") for user in ("ann", "bob")]
+    assert await store.accesses(asked) == {
+        ("r1", "ann"): Access("public", ann, 1),
+        ("r1", "bob"): Access("public", None, 1),
+        ("secret", "ann"): Access("private", ann, 1),
+        ("secret", "bob"): Access("private", None, 1),
+    }
+    await room.send(ANN, "hello")
+    assert (await store.accesses([("r1", "bob")])) == {("r1", "bob"): Access("public", None, 2)}
+    assert await store.accesses([("nowhere", "bob")]) == {}
 
 
 async def test_a_person_is_what_the_events_say(store: Store, room: Talk) -> None:
@@ -88,7 +94,7 @@ async def test_members_by_id(store: Store, room: Talk) -> None:
 
 
 async def state(store: Store, user: str) -> tuple[int, int, int, int]:
-    (it,) = await store.read_states(user, "r1")
+    (it,) = await store.read_states([user], "r1")
     assert (it.room, it.user) == ("r1", user)
     return it.pos, it.n, it.mentions, it.total
 
@@ -108,7 +114,14 @@ async def test_reading(store: Store, room: Talk) -> None:
     assert await state(store, "bob") == (4, 2, 2, 4)
     await store.mark_read("bob", "r1", 1_000)
     assert await state(store, "bob") == (6, 4, 0, 4)
-    assert await store.read_states("bob") == [ReadState("r1", "bob", 6, 4, 0, 4)]
+    assert await store.read_states(["bob"]) == [ReadState("r1", "bob", 6, 4, 0, 4)]
+    other = await talk(store, "a room")
+    await other.do(BOB, c.MemberJoin(room="a room"))
+    states = await store.read_states(["bob", "nobody", "ann"])
+    assert [(state.user, state.room) for state in states] == [
+        ("ann", "a room"), ("ann", "r1"), ("bob", "a room"), ("bob", "r1"),
+    ]  # fmt: skip
+    assert states[3] == ReadState("r1", "bob", 6, 4, 0, 4)
 
 
 async def test_sending_reads_and_deleting_takes_the_mention_along(store: Store, room: Talk) -> None:
@@ -129,7 +142,7 @@ async def test_sending_reads_and_deleting_takes_the_mention_along(store: Store, 
 async def test_who_is_no_member_has_no_read_mark(store: Store, room: Talk) -> None:
     await store.mark_read("bob", "r1", 1)
     await store.mark_read("bob", "nowhere", 1)
-    assert await store.read_states("bob") == []
+    assert await store.read_states(["bob"]) == []
     assert await store.memberships("bob") == []
     await talk(store, "r0", by=BOB)
     await room.do(BOB, c.MemberJoin(room="r1"))
@@ -229,25 +242,25 @@ async def test_a_cursor_is_of_its_list(store: Store, some_rooms: dict[str, Talk]
 
 
 async def test_profiles(store: Store, room: Talk) -> None:
-    assert await store.profile("ann") == Profile("ann", "Ann", None, 0)
-    assert await store.profile("nobody") is None
+    assert (await store.profiles(["ann"])).get("ann") == Profile("ann", "Ann", None, 0)
+    assert (await store.profiles(["nobody"])).get("nobody") is None
     assert not await store.save_profile("ann", "Ann", None)
     assert await store.save_profile("ann", "Ann", "a.png")
     assert await store.save_profile("ann", "Anna", "a.png")
     assert await store.save_profile("new", "New", None)
-    assert await store.profile("ann") == Profile("ann", "Anna", "a.png", 0)
-    assert await store.profile("new") == Profile("new", "New", None, 0)
+    assert (await store.profiles(["ann"])).get("ann") == Profile("ann", "Anna", "a.png", 0)
+    assert (await store.profiles(["new"])).get("new") == Profile("new", "New", None, 0)
     assert (await store.find("r1", names=["anna", "ann"])).named == Named(frozenset({"ann"}), {"anna": "ann"})
 
 
 async def test_logging_out_everywhere(store: Store, room: Talk) -> None:
     await store.log_out("ann", 50)
     await store.log_out("ann", 40)
-    assert await store.profile("ann") == Profile("ann", "Ann", None, 50)
+    assert (await store.profiles(["ann"])).get("ann") == Profile("ann", "Ann", None, 50)
     await store.log_out("unseen", 7)
-    assert await store.profile("unseen") == Profile("unseen", "unseen", None, 7)
+    assert (await store.profiles(["unseen"])).get("unseen") == Profile("unseen", "unseen", None, 7)
     await store.save_profile("unseen", "Seen", None)
-    assert await store.profile("unseen") == Profile("unseen", "Seen", None, 7)
+    assert (await store.profiles(["unseen"])).get("unseen") == Profile("unseen", "Seen", None, 7)
 
 
 # Loading

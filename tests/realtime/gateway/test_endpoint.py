@@ -10,7 +10,8 @@ import pytest
 import pytest_asyncio
 
 from realtime.gateway.endpoint import Endpoint
-from realtime.stores.sqlite import SQLiteStore
+from realtime.hosting.service import Service
+from rooms.actors import Actor
 from tests.support.peer import MSGPACK, WAIT, connected, greeted
 from tests.support.server import NO_LIMITS, serving, token
 
@@ -232,19 +233,19 @@ class TestConnectionsOfOneUser:
     async def test_who_leaves_while_being_let_in_leaves_nothing_behind(
         self, url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        read, asked, go_on = SQLiteStore.profile, asyncio.Event(), asyncio.Event()
+        read, asked, go_on = Service.check_profile, asyncio.Event(), asyncio.Event()
 
-        async def slowly(store: SQLiteStore, user: str) -> object:
+        async def slowly(service: Service, actor: Actor, issued: int | None) -> None:
             asked.set()
             await go_on.wait()
-            return await read(store, user)
+            await read(service, actor, issued)
 
         def endpoints() -> set[int]:
             gc.collect()
             return {id(o) for o in gc.get_objects() if isinstance(o, Endpoint)}
 
         before = endpoints()
-        monkeypatch.setattr(SQLiteStore, "profile", slowly)
+        monkeypatch.setattr(Service, "check_profile", slowly)
         async with connected(url, token("ann")):
             await asked.wait()
         async with connected(url) as other:

@@ -1,7 +1,7 @@
 """Unread counts and mentions that are kept up in memory are the store's, whatever happens while it is being asked."""
 
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,16 @@ class Meanwhile:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def read_states(self, user: str, room: str | None = None) -> list[ports.ReadState]:
+    async def read_states(self, users: Collection[str], room: str | None = None) -> list[ports.ReadState]:
         self.asked += 1
-        states = await self._store.read_states(user, room)
+        states = await self._store.read_states(users, room)
         await self._act("read_states")
         return states
 
-    async def profile(self, user: str) -> ports.Profile | None:
-        profile = await self._store.profile(user)
-        await self._act("profile")
-        return profile
+    async def profiles(self, users: Collection[str]) -> dict[str, ports.Profile]:
+        profiles = await self._store.profiles(users)
+        await self._act("profiles")
+        return profiles
 
     async def _act(self, name: str) -> None:
         act = self.acts.pop(name, None)
@@ -185,7 +185,7 @@ async def test_more_mentions_than_are_at_hand_are_read(house: House, monkeypatch
 async def test_who_logs_out_everywhere_while_coming_online_is_out(house: House) -> None:
     """The profile is read before the logging out, the connection counted in after it."""
     issued = house.clock()
-    house.store.acts["profile"] = lambda: house.do(BOB, c.UserLogout())
+    house.store.acts["profiles"] = lambda: house.do(BOB, c.UserLogout())
     with pytest.raises(Rejected) as refused:
         await house.service.arrive(BOB, issued, house.screen)
     assert refused.value.code == "unauthorized"
