@@ -147,8 +147,6 @@ class _Watched(Collector):
         yield _counter("galaxy_recovery_waits", "Of these, how many had to wait for the store.", rings.waits)
         yield _counter("galaxy_recovery_reads", "Reads of the store for recoveries.", rings.reads)
         yield _counter("galaxy_rings_dropped", "Rooms whose latest events made room for others'.", rings.dropped)
-        overflows = hub.catch_up_overflows
-        yield _counter("galaxy_recovery_overflows", "Recoveries that more went past than is kept.", overflows)
         yield _counter("galaxy_websocket_opened", "WebSocket connections opened.", sockets.opened)
         yield _counter("galaxy_websocket_messages_received", "Messages from clients.", sockets.messages_in)
         yield _counter("galaxy_websocket_bytes_received", "Bytes from WebSocket clients.", sockets.bytes_in)

@@ -16,7 +16,6 @@ class Channel:
 
     __slots__ = (
         "arrived",
-        "catching",
         "epoch",
         "first",
         "groups",
@@ -44,8 +43,6 @@ class Channel:
         self.live = live
         self.users: dict[str, tuple[Listener, ...]] = {}
         self.groups: dict[Group, set[Listener]] = {}
-        self.catching: dict[Listener, list[Any] | None] = {}
-        """Listeners who read their past, and what has come meanwhile; None where that was too much to keep."""
         self.first: dict[Listener, int] = {}
         """The first position whose text a listener may read, where that is not all."""
 
@@ -87,7 +84,7 @@ class Channel:
         return self.sampler is not None and self.sampler.over
 
     def group_of(self, listener: Listener) -> Group | None:
-        """The group that the listener is in; None while it reads its past."""
+        """The group that the listener is in."""
         form = listener.form
         for staff in (False, True):
             for lagging in (False, True):
@@ -110,7 +107,7 @@ class Channel:
                 del self.groups[key]
 
     def viewer(self, listener: Listener) -> Viewer:
-        """A listener who is not catching up, as a viewer."""
+        """A listener as a viewer."""
         group = self.group_of(listener)
         staff = group is not None and group[1]
         return Viewer(listener.user, Role.MODERATOR if staff else Role.NONE, self.first.get(listener, 1))

@@ -25,9 +25,6 @@ from rooms.actors import Role, Viewer
 from rooms.events import Event, Skip
 from rooms.visibility import differs, reach, visible
 
-CATCH_UP_EVENTS = 4_096
-"""Events kept for a listener that is reading its past; more than that, and its recovery has failed."""
-
 PENDING_EVENTS = 1_024
 """Events that may wait in one room: with more, a rest is cut short; with twice as many, the room is written to there
 and then, however long that takes.
@@ -44,7 +41,6 @@ class Counters(Struct):
     bytes: int = 0
     lagging: int = 0
     slow: int = 0
-    catch_up_overflows: int = 0
     overruns: int = 0
     spared: int = 0
 
@@ -88,34 +84,8 @@ class Hub:
     def add(self, channel: Channel, listener: Listener, viewer: Viewer) -> None:
         """From the next event published on, the listener receives all of the room that the viewer may see."""
         self.settle(channel, listener)
-        channel.catching.pop(listener, None)
         self._enter(channel, listener, viewer)
         self._arrive(channel, listener)
-
-    def catch_up(self, channel: Channel, listener: Listener) -> None:
-        """Keeps the room's events for the listener from now on, until `caught_up`."""
-        self.settle(channel, listener)
-        channel.leave(listener)
-        channel.first.pop(listener, None)
-        channel.catching[listener] = []
-        self._arrive(channel, listener)
-
-    def caught_up(self, channel: Channel, listener: Listener, viewer: Viewer) -> bool:
-        """Writes what was kept and goes on as `add` does. Returns False where too much was to be kept, or the
-        listener has left meanwhile: then nothing was written.
-        """
-        self.settle(channel, listener)
-        kept = channel.catching.pop(listener, None)
-        if kept is None:
-            return False
-        self._write_own(channel, listener, kept, viewer)
-        self._enter(channel, listener, viewer)
-        return True
-
-    def catching_up(self, channel: Channel, listener: Listener) -> bool:
-        """Whether everything since `catch_up` is being kept; False once it was too much."""
-        self.settle(channel, listener)
-        return channel.catching.get(listener) is not None
 
     def remove(self, room: str, listener: Listener, *, gone: bool = False) -> bool:
         """Ends a subscription. What was published before is written first, unless the listener is `gone`. Returns
@@ -126,7 +96,6 @@ class Hub:
             return False
         self.settle(channel, listener, gone=gone)
         channel.late.pop(listener, None)
-        channel.catching.pop(listener, None)
         channel.first.pop(listener, None)
         channel.leave(listener)
         others = tuple(other for other in channel.users[listener.user] if other is not listener)
@@ -244,10 +213,7 @@ class Hub:
             return
         if not gone and channel.has(listener):
             events = channel.pending[channel.late.get(listener, 0) :]
-            if listener in channel.catching:
-                self._keep(channel, listener, events)
-            else:
-                self._write_own(channel, listener, events, channel.viewer(listener))
+            self._write_own(channel, listener, events, channel.viewer(listener))
         channel.late[listener] = len(channel.pending)
 
     def flush(self, channel: Channel) -> None:
@@ -312,8 +278,6 @@ class Hub:
                 came.setdefault((group, after), set()).add(listener)
         for (group, after), listeners in came.items():
             self._enqueue(channel, group, heard.by(group, after), listeners)
-        for listener in channel.catching:
-            self._keep(channel, listener, events[late.get(listener, 0) :])
 
     def _enqueue(
         self,
@@ -354,8 +318,7 @@ class Hub:
                 continue
             if differs(event):  # type: ignore[arg-type]  # every Event is one of Logged
                 for listener in channel.users.get(getattr(event, "user", ""), ()):
-                    if listener not in channel.catching:
-                        special[listener] = channel.viewer(listener)
+                    special[listener] = channel.viewer(listener)
             if channel.first and (back := reach(event)) is not None:  # type: ignore[arg-type]  # as above
                 for listener, first in channel.first.items():
                     if back < first:
@@ -382,13 +345,3 @@ class Hub:
             listener.out(buffer)
             self.counters.deliveries += len(events)
             self.counters.bytes += len(buffer)
-
-    def _keep(self, channel: Channel, listener: Listener, events: Sequence[Any]) -> None:
-        kept = channel.catching[listener]
-        if kept is None:
-            return
-        if len(kept) + len(events) > CATCH_UP_EVENTS:
-            channel.catching[listener] = None
-            self.counters.catch_up_overflows += 1
-        else:
-            kept.extend(events)

@@ -232,30 +232,6 @@ async def test_setting_a_viewer_makes_no_listener(house: House) -> None:
     assert stranger.buffers == []
 
 
-async def test_catching_up_keeps_what_comes_meanwhile(house: House) -> None:
-    ear = Ear("bob")
-    house.hub.catch_up(house.channel, ear)
-    house.say(said(1), said(2))
-    assert ear.buffers == []
-    house.hub.publish("r", [said(3)])
-    assert house.hub.caught_up(house.channel, ear, Viewer("bob", Role.NONE))
-    house.say(said(4))
-    assert [event["pos"] for event in ear.heard] == [1, 2, 3, 4]
-
-
-async def test_catching_up_is_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_module, "CATCH_UP_EVENTS", 2)
-    ear = Ear("bob")
-    house.hub.catch_up(house.channel, ear)
-    house.say(said(1), said(2))
-    assert house.hub.catching_up(house.channel, ear)
-    house.say(said(3))
-    assert not house.hub.catching_up(house.channel, ear)
-    assert not house.hub.caught_up(house.channel, ear, Viewer("bob", Role.NONE))
-    assert house.hub.counters.catch_up_overflows == 1
-    assert ear.buffers == []
-
-
 async def test_a_slow_listener_is_given_up_and_delays_nobody(house: House) -> None:
     slow, quick = house.listen("slow"), house.listen("quick")
     slow.lagging = True
