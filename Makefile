@@ -42,6 +42,7 @@ test: check debian  ## everything, in under 15 minutes
 proof: $(VENV)/installed-dev  ## the long forms of what tests show in short; dated results in docs/proof/
 	$(BIN)/python -m tests.faults.kill --rounds 200
 	$(BIN)/python -m tests.loadtest.planted_faults
+	$(BIN)/python -m loadtest soak --out artefacts/loadtest/soak
 
 bench: $(VENV)/installed-dev  ## beside other servers, into docs/performance.md; two idle cores, about 45 minutes
 	@$(MAKE) --no-print-directory debian APT="nats-server gcc libc6-dev libuv1 zlib1g $$(command -v npm >/dev/null || echo nodejs npm)"

@@ -48,7 +48,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=float, default=1e-6, help="faults an event (1e-6)")
     parser.add_argument("--seconds", type=float, default=400, help="of load, at 50,000 events a second (400)")
-    parser.add_argument("--out", type=Path, default=Path("docs/proof"), help="folder for the result (docs/proof)")
+    parser.add_argument("--output", type=Path, default=Path("docs/proof"), help="folder for the result (docs/proof)")
     given = parser.parse_args()
     allow_many()
     plan, run = uvloop.run(prove(given.rate, given.seconds))
@@ -61,8 +61,8 @@ def main() -> int:
         f"{plan.passed:,} events went through the proxy. Planted: {dict(plan.planted)}. "
         f"Found: {dict(found)}, {run.failed} in all. {'Each was found.' if good else 'NOT AS PLANTED.'}\n"
     )
-    given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / f"planted-faults-{datetime.now(UTC):%Y-%m-%d}.md").write_text(text)
+    given.output.mkdir(parents=True, exist_ok=True)
+    (given.output / f"{datetime.now(UTC):%Y-%m-%d}-planted-faults.md").write_text(text)
     print(text)
     return 0 if good else 1
 
