@@ -19,6 +19,8 @@ from loadtest.tokens import token
 
 AT_ONCE = 40
 """Connections of one process that are being opened at the same time."""
+KEPT = 64_000_000
+"""Bytes of all streams together, each its share, beyond which what everybody has received is forgotten."""
 RETRY = 0.25
 """Seconds before somebody tries again whom the server has refused without saying when."""
 
@@ -211,10 +213,11 @@ class Crowd:
     def tidy(self, at_once: bool = False) -> None:
         """Reports holes, and forgets of large streams what everybody has received; after `second`."""
         lowest: dict[str, int] = {}
+        most = KEPT // max(len(self.streams), 1)
         for client in self.clients:
             for room, place in client.feed.places.items():
                 place.own_up(at_once)
-                if len(place.stream.data) > KEPT:
+                if len(place.stream.data) > most:
                     lowest[room] = min(lowest.get(room, place.stream.pos), place.reached)
         for stream in self.streams.values():
             stream.resync(at_once)
@@ -224,10 +227,6 @@ class Crowd:
                     follower = client.feed.places.get(room)
                     if follower is not None and follower.offset >= 0:
                         follower.offset -= cut
-
-
-KEPT = 4_000_000
-"""Bytes of a stream, beyond which what everybody has received is forgotten."""
 
 
 class Unavailable(Exception):

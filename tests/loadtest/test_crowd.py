@@ -96,3 +96,33 @@ async def test_a_refused_message_is_an_error(target: Target) -> None:
     assert "not_found" in made.failures[0].text
     for each in made.crowd.clients:
         each.drop()
+
+
+async def test_what_everybody_has_received_is_forgotten_and_the_rest_is_not(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadtest.crowd.KEPT", 1_000)
+    made = Made(target.port, target.secret)
+    crowd = made.crowd
+    room = await room_with_two(made)
+    stream = crowd.streams[room]
+    crowd.clients[1].stop_reading()
+    for n in range(60):
+        crowd.say(crowd.clients[0], room, f"0 {n} text", str(n), 0)
+        if n % 20 == 19:
+            await crowd.clients[0].ask({"type": "ping"})
+            while crowd.clients[0].busy or crowd.clients[0].feed.places[room].reached < stream.pos:
+                await crowd.clients[0].ask({"type": "ping"})
+            crowd.second(n)
+            crowd.tidy()
+    held = len(stream.data)
+    crowd.clients[1].drop()
+    await crowd.come_back(crowd.clients[1], time.monotonic_ns(), time.monotonic_ns() + 10 * SECOND)
+    assert crowd.clients[1].feed.places[room].reached == crowd.clients[0].feed.places[room].reached == stream.pos
+    second = crowd.second(99)
+    crowd.tidy()
+    assert (len(stream.data), held > 1_000) == (0, True)
+    assert second.delivered > 0
+    assert made.failures == []
+    for each in crowd.clients:
+        each.drop()
