@@ -45,6 +45,11 @@ class Metrics:
             buckets=LATENCIES, registry=self.registry,
         )  # fmt: skip
 
+        self._waited_seconds = Histogram(
+            "galaxy_admission_wait_seconds", "Waiting for a place, of those who came when there was none.",
+            buckets=(*LATENCIES, 10.0), registry=self.registry,
+        )  # fmt: skip
+
     def command(self, command: str, code: str) -> None:
         """A command was answered. `command` is a known type, or "?"; `code` is `ok` or an error code."""
         self._commands[command, code] = self._commands.get((command, code), 0) + 1
@@ -61,6 +66,10 @@ class Metrics:
     def flushed(self, seconds: float) -> None:
         """A room's pending events were written to its listeners, this long after the first of them was published."""
         self._fanout_seconds.observe(seconds)
+
+    def waited(self, seconds: float) -> None:
+        """Somebody who wanted in, to the server or to a room, has had to wait so long for a place."""
+        self._waited_seconds.observe(seconds)
 
     def watch(self, sources: "Sources") -> None:
         """Shows what `sources` say, from now on."""
@@ -122,6 +131,8 @@ class _Watched(Collector):
         yield _gauge("galaxy_rooms_listened", "Rooms that somebody here listens to.", len(service.hub.channels))
         depths = GaugeMetricFamily("galaxy_queue_depth", "What waits in a queue.", labels=["queue"])
         depths.add_metric(["inboxes"], sum(host.waiting for host in service.directory.hosts.values()))
+        depths.add_metric(["arrivals"], service.arrivals.waiting)
+        depths.add_metric(["joins"], service.joining.places.waiting)
         for name, depth in sources.queues.items():
             depths.add_metric([name], depth())
         yield depths
@@ -140,7 +151,14 @@ class _Watched(Collector):
         yield _counter("galaxy_lagging_listeners", "Times that a listener fell behind.", hub.lagging)
         yield _counter("galaxy_slow_listeners", "Listeners ended as they read too slowly.", hub.slow)
         yield _counter("galaxy_events_spared", "Events that a room's listeners were spared for load.", hub.spared)
-        rings = self._sources.service.rings.counters
+        service = self._sources.service
+        refused = CounterMetricFamily(
+            "galaxy_admission_refused", "Those who waited too long to be let in, or into a room.", labels=["into"]
+        )
+        refused.add_metric(["server"], service.arrivals.refused)
+        refused.add_metric(["room"], service.joining.places.refused)
+        yield refused
+        rings = service.rings.counters
         yield _counter(
             "galaxy_recoveries", "Times that somebody who came back was given what was missed.", rings.recoveries
         )

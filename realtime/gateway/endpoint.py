@@ -312,7 +312,7 @@ class Endpoint:
             raise Rejected("too_many", f"A connection listens to at most {most} rooms.")
         self._remember(command.room)
         try:
-            await self._door.service.joining.join(self.actor, command, self, partial(self._ok, command))
+            await self._door.service.joining.join(command, self, partial(self._ok, command))
         except BaseException:
             # Joining again that fails ends the subscription there was: the client knows of none.
             self._forget(command.room)

@@ -15,6 +15,7 @@ from realtime.fanout.ring import Form as PastForm
 from realtime.fanout.ring import TooMuch
 from realtime.hosting.directory import Directory
 from realtime.hosting.host import Host
+from realtime.hosting.places import Places
 from realtime.hosting.recovery import Recovery
 from realtime.hosting.users import Users
 from rooms import commands as c
@@ -48,13 +49,18 @@ class Joiner(Listener, Protocol):
 
 
 class Joining:
-    def __init__(self, around: Surroundings, recovery: Recovery, recover_events: int):
+    def __init__(self, around: Surroundings, recovery: Recovery, recover_events: int, places: Places):
+        self.places = places
         self._around = around
         self._recovery = recovery
         self._recover_events = recover_events
 
-    async def join(self, actor: Actor, command: c.RoomJoin, listener: Joiner, reply: Reply) -> None:
+    async def join(self, command: c.RoomJoin, listener: Joiner, reply: Reply) -> None:
         """Subscribes the listener; `reply` is called before it hears anything. Raises Rejected, Unavailable."""
+        async with self.places:
+            await self._join(listener.actor, command, listener, reply)
+
+    async def _join(self, actor: Actor, command: c.RoomJoin, listener: Joiner, reply: Reply) -> None:
         host = await self._enter(actor, command)
         since = command.since
         for _ in range(TRIES):

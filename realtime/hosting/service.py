@@ -23,6 +23,7 @@ from realtime.hosting.fresh import FreshIds
 from realtime.hosting.gathering import Gathering
 from realtime.hosting.host import Host
 from realtime.hosting.joining import Joining
+from realtime.hosting.places import Places
 from realtime.hosting.presence import Presence
 from realtime.hosting.queries import Queries
 from realtime.hosting.recovery import Recovery
@@ -51,6 +52,8 @@ class Bounds(Struct, frozen=True):
     recover_events: int
     recover_bytes: int
     ring_bytes: int
+    joins_at_once: int
+    join_wait_seconds: int
     presence_names: int
     unsent_bytes: int
     invite_guesses_per_minute: int
@@ -71,6 +74,9 @@ class Observer(Protocol):
 
     def flushed(self, seconds: float) -> None:
         """A room's pending events were written to all its listeners, this long after they were published."""
+
+    def waited(self, seconds: float) -> None:
+        """Somebody who wanted in, to the server or to a room, has had to wait so long for a place."""
 
 
 class Service:
@@ -101,7 +107,9 @@ class Service:
         self.queries = Queries(store, clock, self.directory, self.hub, self.presence)
         self.rings = Rings(bounds.recover_events, ring_bytes(bounds), bounds.ring_bytes)
         self.recovery = Recovery(store, self.rings, bounds.recover_bytes)
-        self.joining = Joining(self, self.recovery, bounds.recover_events)
+        places = Places(bounds.joins_at_once, bounds.join_wait_seconds, observer.waited)
+        self.joining = Joining(self, self.recovery, bounds.recover_events, places)
+        self.arrivals = Places(bounds.joins_at_once, bounds.join_wait_seconds, observer.waited)
         self.aftermath = Aftermath(self.hub, self.users, broker, recorded)
         self.typing: set[tuple[str, str]] = set()
         """Rooms and users of whom typing was told since the last tick, or since they last sent what they typed."""
@@ -271,6 +279,10 @@ class Service:
 
     async def arrive(self, actor: Actor, issued: Millis | None, recipient: Recipient) -> None:
         """Counts a connection of the user in. Raises Rejected(`unauthorized`), Unavailable."""
+        async with self.arrivals:
+            await self._arrive(actor, issued, recipient)
+
+    async def _arrive(self, actor: Actor, issued: Millis | None, recipient: Recipient) -> None:
         ends = self.users.ends
         await self.check_profile(actor, issued)
         await self.users.connect(actor.user, actor.name, recipient)

@@ -86,7 +86,7 @@ class Events:
         try:
             if identity is not None:
                 await self._arrive(identity, stream)
-            await self._service.joining.join(actor, command, stream, stream.joined)
+            await self._service.joining.join(command, stream, stream.joined)
         except BaseException:
             leave(stream, self._service)
             raise

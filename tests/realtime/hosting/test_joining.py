@@ -87,7 +87,7 @@ class House:
         replies: list[dict[str, Any]] = []
         epoch = self.service.directory.hosts[self.room].epoch
         command = c.RoomJoin(room=self.room, since=None if since is None else c.Since(epoch, since))
-        await self.service.joining.join(ear.actor, command, ear, replies.append)
+        await self.service.joining.join(command, ear, replies.append)
         (reply,) = replies
         return reply
 

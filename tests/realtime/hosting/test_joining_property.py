@@ -158,7 +158,6 @@ async def _play(folder: Path, actions: list[tuple[str, int]], chance: random.Ran
         service.hub.remove(ROOM, checker)
         try:
             await service.joining.join(
-                checker.actor,
                 c.RoomJoin(room=ROOM, since=since),
                 checker,
                 lambda reply: checker.on_joined(reply, since.pos if since else None),

@@ -112,7 +112,7 @@ class House:
         if isinstance(command, c.TicketCreate):
             await self.ticket(actor, command)
         elif isinstance(command, c.RoomJoin):
-            await self.service.joining.join(actor, command, Listening(actor), lambda _: None)
+            await self.service.joining.join(command, Listening(actor), lambda _: None)
         else:
             await self.service.answer(actor, command)
 

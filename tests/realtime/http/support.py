@@ -83,6 +83,8 @@ async def housed(
         recover_events=limits.recover_events,
         recover_bytes=limits.recover_bytes,
         ring_bytes=limits.ring_bytes,
+        joins_at_once=limits.joins_at_once,
+        join_wait_seconds=limits.join_wait_seconds,
         presence_names=limits.presence_names,
         unsent_bytes=limits.unsent_bytes,
         invite_guesses_per_minute=limits.invite_guesses_per_minute,
