@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from rooms import events as e
 from rooms.actors import By, Role, Viewer
+from rooms.ids import Millis
 from rooms.text import preview
 from rooms.visibility import differs, reach, visible
 
@@ -151,11 +152,11 @@ class Ring:
             self.rewrite(change)
         return fits
 
-    def trim(self, most: int, size: int) -> None:
-        """Drops the oldest events, down to `most` and `size` bytes."""
+    def trim(self, most: int, size: int, since: Millis = 0) -> None:
+        """Drops the oldest events, down to `most` and `size` bytes, and those from before `since`."""
         if self.size > size:
             self._clear_wholes()
-        while self.events and (len(self.events) > most or self.size > size):
+        while self.events and (len(self.events) > most or self.size > size or self.events[self.after + 1].at < since):
             self.after += 1
             self._take(self.after)
 

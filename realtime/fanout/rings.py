@@ -9,6 +9,10 @@ from realtime.fanout.ring import Ring, people, renamed
 from rooms.actors import By
 from rooms.events import Logged
 
+RECENT_MS = 300_000
+"""A ring keeps what was said within so long before the room's latest event: most who come back have been away for less,
+and what a process holds is at its most soon after the start, not days later.
+"""
 NAMES = 4_096
 """Of so many users whose name or avatar has changed lately, what was written under the old one is put right."""
 
@@ -65,7 +69,8 @@ class Rings:
         before = ring.size
         for event in events:
             ring.append(self._named(event) if self._names else event)
-        ring.trim(self.events, self.room_bytes)
+        if events:
+            ring.trim(self.events, self.room_bytes, events[-1].at - RECENT_MS)
         self.settle(ring, before)
 
     def settle(self, ring: Ring, before: int) -> None:

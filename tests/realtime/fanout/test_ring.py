@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from realtime.fanout.ring import RING_BYTES, WHOLES, Ring, TooMuch
-from realtime.fanout.rings import Rings
+from realtime.fanout.rings import RECENT_MS, Rings
 from rooms import events as e
 from rooms.actors import By, Role, Viewer
 from tests.support.forms import JSON_LINES
@@ -193,3 +194,13 @@ def test_names_are_those_of_today() -> None:
     events = rings.at("r", "e", 2).past(0, GUEST, JSON_LINES, PLENTY)
     assert [(event["by"]["name"], event["by"]["avatar"]) for event in events] == [("Anna", "a.png")] * 2
     assert events[1]["message"]["reply_to"]["by"]["name"] == "Anna"
+
+
+def test_what_was_said_long_ago_makes_room_for_what_is_new() -> None:
+    rings = Rings(10, PLENTY, PLENTY)
+    for pos, at in ((1, 0), (2, RECENT_MS), (3, RECENT_MS + 1)):
+        rings.committed("r", "e", [replace(said(pos), room="r", at=at)], listened=True)
+    ring = rings.get("r")
+    assert ring is not None
+    assert (ring.after, ring.last) == (1, 3)
+    assert rings.bytes == ring.size
