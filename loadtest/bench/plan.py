@@ -47,7 +47,7 @@ class Plan(Struct, frozen=True):
         opening = 0.0
         for (_, _, subscribers, each), found in self.grouped():
             servers = 1 + len({row.peer for row in found})
-            opening += servers * (3 + subscribers * (0.0015 + 0.0004 * each)) + (subscribers * 0.002 if each else 0)
+            opening += servers * (3 + subscribers * (0.0015 + 0.0004 * each)) + (subscribers * 0.01 if each else 0)
         return (opening + sum(row.estimate for row in self.rows)) / 60
 
     def grouped(self) -> Iterator[tuple[tuple[int, str, int, int], list[Row]]]:
