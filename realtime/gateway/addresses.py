@@ -1,10 +1,14 @@
 """Whose connection this is: the peer, or the client that a trusted proxy names in X-Forwarded-For."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Address = IPv4Address | IPv6Address
 Networks = tuple[IPv4Network | IPv6Network, ...]
+
+CACHED = 4_096
+"""Addresses of which it is known what they mean: behind a proxy, or when many come back, the same ones come again."""
 
 
 def parse_networks(cidrs: Iterable[str]) -> Networks:
@@ -18,6 +22,7 @@ def parse_networks(cidrs: Iterable[str]) -> Networks:
     return tuple(networks)
 
 
+@lru_cache(CACHED)
 def parse_address(text: str) -> Address | None:
     """An address as sockets and X-Forwarded-For write it: `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]`, `[::1]:80`.
 
@@ -61,6 +66,7 @@ def client_address(peer: str, forwarded_for: str, trusted: Networks) -> str:
     return client
 
 
+@lru_cache(CACHED)
 def limit_key(address: str) -> str:
     """What limits an address: an IPv4 address itself, of IPv6 the /64 that one customer is given (RFC 6177)."""
     parsed = parse_address(address)
