@@ -12,6 +12,8 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from realtime.gateway.plain_handshake import Plain, parse_plain
+
 # The library logs request lines at DEBUG, and a request line may hold `?token=`.
 log = logging.getLogger("realtime.gateway.handshake.library")
 log.setLevel(logging.WARNING)
@@ -78,6 +80,27 @@ def negotiate(head: bytes, rules: Rules, peer: str | None) -> tuple[Handshake, b
 
     Raises Refused.
     """
+    plain = parse_plain(head)
+    if plain is None:
+        return negotiate_by_library(head, rules, peer)
+    return _accept(plain, rules, peer) or negotiate_by_library(head, rules, peer)
+
+
+def _accept(plain: Plain, rules: Rules, peer: str | None) -> tuple[Handshake, bytes] | None:
+    """As the library would; None where the answer is no, which is the library's to give."""
+    path, _, query = plain.target.partition("?")
+    path = unquote(path)
+    subprotocol = next((one for one in plain.subprotocols if one in rules.subprotocols), None)
+    allowed = plain.origin is None or rules.allows_origin(plain.origin, plain.host)
+    if path not in rules.paths or not allowed or (plain.subprotocols and subprotocol is None):
+        return None
+    headers = Headers(raw=plain.headers)
+    handshake = Handshake(path, query, headers, peer, plain.host, plain.origin, subprotocol)
+    return handshake, plain.response(subprotocol)
+
+
+def negotiate_by_library(head: bytes, rules: Rules, peer: str | None) -> tuple[Handshake, bytes]:
+    """As `negotiate`, for any head."""
 
     def select(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
         for subprotocol in offered:
