@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import httptools
 import structlog
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
@@ -23,6 +24,12 @@ from realtime.gateway.error_log import describe
 from realtime.gateway.http_edge import HttpEdge, HttpLimits, Peer
 
 log = structlog.get_logger("realtime.gateway.http")
+
+
+def _address(transport: asyncio.BaseTransport, end: str) -> tuple[str, int] | None:
+    """Host and port; None on a Unix socket."""
+    address = transport.get_extra_info(end)
+    return (address[0], address[1]) if isinstance(address, tuple) else None
 
 
 def _nothing_to_release() -> None:
@@ -77,7 +84,14 @@ class GatewayHttpProtocol(HttpToolsProtocol):
     # --- the connection's life
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        super().connection_made(transport)
+        # As uvicorn does; but it asks the socket for addresses that the transport knows, and each such call lets other
+        # threads have the interpreter.
+        self.connections.add(self)
+        self.transport = transport
+        self.flow = FlowControl(transport)
+        self.server = _address(transport, "sockname")
+        self.client = _address(transport, "peername")
+        self.scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         self._deadline = self.loop.time() + self.edge.limits.head_seconds
         self.edge.add(self)
         if self.client is None:

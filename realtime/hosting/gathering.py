@@ -12,13 +12,15 @@ V = TypeVar("V")
 
 TOGETHER = 256
 """Keys asked for at once."""
+REST_SECONDS = 0.005
+"""After each question: when many come, more of them are asked for at once, and each costs less."""
 WAITING = 16_384
 """Who may wait for an answer; above, `unavailable`."""
 
 
 class Gathering(Generic[K, V]):
     """Answers for single keys, from questions about many: one is under way, and the next is for all who have come
-    meanwhile. So nobody is given an answer from before they asked, and nobody waits where nothing is under way.
+    meanwhile. So nobody is given an answer from before they asked, and nobody waits long where little is asked.
     """
 
     def __init__(self, ask: Callable[[Collection[K]], Awaitable[Mapping[K, V]]]):
@@ -41,6 +43,7 @@ class Gathering(Generic[K, V]):
             while self._waiting:
                 asked = [self._waiting.popleft() for _ in range(min(TOGETHER, len(self._waiting)))]
                 await self._answer(asked)
+                await asyncio.sleep(REST_SECONDS)
         finally:
             self._asking = None
 
