@@ -206,7 +206,7 @@ class Hub:
         """Writes to one listener, unless it is `gone`, all that was published before: it is now on its own."""
         for buffer, waiting in channel.tick:
             if listener in waiting:
-                waiting.discard(listener)
+                del waiting[listener]
                 if not gone:
                     listener.out(buffer)
         if not channel.pending:
@@ -240,7 +240,7 @@ class Hub:
             buffer, waiting = tick[-1]
             while waiting:
                 for _ in range(min(SLICE, len(waiting))):
-                    waiting.pop().out(buffer)
+                    waiting.popitem()[0].out(buffer)
                 if waiting and perf_counter() > until:
                     channel.spent += perf_counter() - began
                     return
@@ -264,8 +264,9 @@ class Hub:
         special, own = self._special(channel, events), heard.own(channel)
         apart = special.keys() | late.keys() | own.keys()
         for key, listeners in channel.groups.items():
-            self._enqueue(channel, key, heard.by(key), listeners - apart if apart else listeners.copy())
-        came: dict[tuple[Group, int], set[Listener]] = {}
+            left = {one: None for one in listeners if one not in apart} if apart else listeners.copy()
+            self._enqueue(channel, key, heard.by(key), left)
+        came: dict[tuple[Group, int], dict[Listener, None]] = {}
         for listener in apart:
             group = channel.group_of(listener)
             if group is None:
@@ -273,9 +274,11 @@ class Hub:
             after = late.get(listener, 0)
             if listener in special or listener in own or listener in channel.first:
                 whole = restored(heard.by(group, after), own.get(listener, ()))
-                self._enqueue(channel, group, whole, {listener}, special.get(listener) or channel.viewer(listener))
+                self._enqueue(
+                    channel, group, whole, {listener: None}, special.get(listener) or channel.viewer(listener)
+                )
             else:
-                came.setdefault((group, after), set()).add(listener)
+                came.setdefault((group, after), {})[listener] = None
         for (group, after), listeners in came.items():
             self._enqueue(channel, group, heard.by(group, after), listeners)
 
@@ -284,7 +287,7 @@ class Hub:
         channel: Channel,
         group: Group,
         events: Sequence[Any],
-        listeners: set[Listener],
+        listeners: dict[Listener, None],
         viewer: Viewer | None = None,
     ) -> None:
         """Puts the events into the tick, for listeners of one group, as the `viewer` sees them; by default as all of
