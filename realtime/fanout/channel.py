@@ -43,8 +43,8 @@ class Channel:
         self.live = live
         self.users: dict[str, tuple[Listener, ...]] = {}
         self.groups: dict[Group, dict[Listener, None]] = {}
-        """As dicts: who came one after another lies near each other in memory, and writing in that order takes a twelfth
-        less time than in any other.
+        """As dicts: who came one after another lies near each other in memory, and writing in that order takes a
+        twelfth less time than in any other.
         """
         self.first: dict[Listener, int] = {}
         """The first position whose text a listener may read, where that is not all."""

@@ -302,6 +302,7 @@ def test_says_how_many_of_a_busy_rooms_comments_are_shown(page: Page, answering:
 
     def spare(until: int) -> None:
         message = {"text": f"seen {until}", "n": until, "mentions": []}
+        assert answering.peer is not None
         answering.peer.send(
             {"type": "comments.sampled", "room": "r1", "shown": 30, "total": 1210},
             {"type": "room.skip", "room": "r1", "from": until - 10, "to": until - 1},
