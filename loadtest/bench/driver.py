@@ -114,9 +114,12 @@ class Driver:
 
     def measure(self, window: int, warm_up: float, seconds: float) -> Figure:
         with self._running():
-            timing = Timing(Clocks(self.peer.pid), warm_up, seconds)
+            timing = Timing(Clocks(self.peer.pid, self._idle), warm_up, seconds)
             self.load.measure(window, timing)
         return timing.taken.figure(self.load.listeners)
+
+    def _idle(self) -> float:
+        return self._crowd.idle if self._crowd is not None else 0.0
 
     def close(self) -> None:
         if self._crowd is not None:

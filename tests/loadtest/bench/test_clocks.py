@@ -17,7 +17,7 @@ def test_child_processes_count() -> None:
         pids = family(parent.pid)
         assert pids[0] == parent.pid
         assert len(pids) == 2
-        clocks = Clocks(parent.pid)
+        clocks = Clocks(parent.pid, float)
         before, _ = clocks.read()
         while clocks.read()[0] < before + 0.05:
             pass
@@ -26,7 +26,7 @@ def test_child_processes_count() -> None:
 
 def test_a_server_that_has_ended_is_an_error() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
-        clocks = Clocks(ended.pid)
+        clocks = Clocks(ended.pid, float)
         ended.wait()
     with pytest.raises(OSError, match=r"."):
         clocks.read()
@@ -34,7 +34,7 @@ def test_a_server_that_has_ended_is_an_error() -> None:
 
 def test_our_own_clock_counts_our_own_work() -> None:
     with subprocess.Popen(["sleep", "60"]) as idle:
-        clocks = Clocks(idle.pid)
+        clocks = Clocks(idle.pid, float)
         server, client = clocks.read()
         until = time.process_time() + 0.02
         while time.process_time() < until:
