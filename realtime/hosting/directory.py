@@ -48,6 +48,8 @@ class Directory:
                 raise not_found()
             if self._learn(host, actor.user, access):
                 return host
+            if access.pos > host.room.pos and not host.busy:
+                host.catch_up()
 
     def _learn(self, host: Host, user: str, access: ports.Access) -> bool:
         """Whether the room now knows the user: what the store said was of the room's position, or the user has done

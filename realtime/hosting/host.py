@@ -102,13 +102,20 @@ class Host:
         self._inbox.append(entry)
         self._wake()
 
+    def catch_up(self) -> None:
+        """The log is known to have gone on without this host, as after a commit of which it never heard."""
+        self._stale = True
+        self._wake()
+
     def _wake(self) -> None:
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"room {self.room.id}")
 
     async def _run(self) -> None:
         try:
-            while self._inbox:
+            behind = self._stale
+            while self._inbox or behind:
+                behind = False
                 batch = [self._inbox.popleft() for _ in range(min(BATCH, len(self._inbox)))]
                 for entry in batch:
                     entry.kept = False

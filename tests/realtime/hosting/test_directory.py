@@ -1,5 +1,6 @@
 """Who enters a room that goes on meanwhile is known as they are, not as they were."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from pathlib import Path
@@ -95,3 +96,14 @@ async def test_who_leaves_meanwhile_is_no_member(house: House) -> None:
     await house.service.directory.enter("r", BOB)
     assert host.room.role(BOB) is Role.NONE
     assert host.room.members == members - 1
+
+
+async def test_a_room_whose_log_has_gone_on_without_it_catches_up(house: House) -> None:
+    """As after a commit whose answer was lost: nobody who comes may wait for the next command."""
+    elsewhere = make_service(house.store, itertools.count(1_700_000_100_000).__next__)
+    for _ in range(3):
+        await elsewhere.answer(OWNER, c.MessageSend(room="r", text="unheard of"))
+    async with asyncio.timeout(10):
+        host = await house.service.directory.enter("r", BOB)
+    assert host.room.pos == 5
+    assert host.room.role(BOB) is Role.MEMBER
