@@ -4,6 +4,8 @@ An event's struct is its wire form: encoding it as JSON or MessagePack gives the
 Fields that hold their default are left out.
 """
 
+from typing import ClassVar
+
 from msgspec import Struct
 
 from rooms.actors import By
@@ -43,7 +45,12 @@ class RoomChanges(Struct, frozen=True, omit_defaults=True):
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
-    """A logged event at `pos` of the room's log, `at` milliseconds since the Unix epoch."""
+    """A logged event at `pos` of the room's log, `at` milliseconds since the Unix epoch.
+
+    A `restricting` one takes a right from somebody: a decision made without knowing of it must be made again.
+    """
+
+    restricting: ClassVar[bool] = False
 
     room: str
     pos: int
@@ -58,11 +65,13 @@ class RoomCreated(Event, frozen=True, kw_only=True, omit_defaults=True, tag="roo
 
 
 class RoomUpdated(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.updated"):
+    restricting: ClassVar[bool] = True
+
     changes: RoomChanges
 
 
 class RoomClosed(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.closed"):
-    pass
+    restricting: ClassVar[bool] = True
 
 
 class UserEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,11 +90,15 @@ class MemberLeft(UserEvent, frozen=True, kw_only=True, omit_defaults=True, tag="
 
 
 class MemberRoleChanged(UserEvent, frozen=True, kw_only=True, omit_defaults=True, tag="member.role"):
+    restricting: ClassVar[bool] = True
+
     role: str
 
 
 class MemberMuted(UserEvent, frozen=True, kw_only=True, omit_defaults=True, tag="member.muted"):
     """`reason` and who muted are for moderators and the target alone (`rooms.visibility`)."""
+
+    restricting: ClassVar[bool] = True
 
     until: Millis | None = None
     reason: str | None = None
@@ -98,11 +111,15 @@ class MemberUnmuted(UserEvent, frozen=True, kw_only=True, omit_defaults=True, ta
 class MemberKicked(UserEvent, frozen=True, kw_only=True, omit_defaults=True, tag="member.kicked"):
     """`was_member` is false where a mere listener was sent away, so that whoever counts members can."""
 
+    restricting: ClassVar[bool] = True
+
     reason: str | None = None
     was_member: bool = True
 
 
 class MemberBanned(UserEvent, frozen=True, kw_only=True, omit_defaults=True, tag="member.banned"):
+    restricting: ClassVar[bool] = True
+
     until: Millis | None = None
     reason: str | None = None
     was_member: bool = True

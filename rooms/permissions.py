@@ -74,7 +74,7 @@ def authorize(room: Room, actor: Actor, command: c.Command, now: Millis) -> Role
     if room.banned(actor.user, now) and not actor.admin:
         raise until("banned", "You are banned from this room.", room.people[actor.user].banned_until, now)  # type: ignore[union-attr]  # banned() has found the person
     role = room.role(actor)
-    if room.closed and isinstance(command, c.Decided | c.Typing) and not isinstance(command, OPEN_WHEN_CLOSED):
+    if room.closed and isinstance(command, c.Change | c.Typing) and not isinstance(command, OPEN_WHEN_CLOSED):
         raise Rejected("forbidden", "This room is closed.", field="closed")
     match TABLE[type(command)]:
         case Who.ANYBODY:

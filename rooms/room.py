@@ -148,7 +148,8 @@ class Room:
         if actor.admin:
             return Role.ADMIN
         person = self.people.get(actor.user)
-        return max(person.role if person else self.staff.get(actor.user, Role.NONE), actor.grant(self.id))
+        role = person.role if person else self.staff.get(actor.user, Role.NONE)
+        return max(role, actor.grant(self.id)) if actor.granted else role
 
     def by(self, actor: Actor) -> By:
         return By(actor.user, actor.name, self.role(actor).wire, actor.avatar)
@@ -183,9 +184,11 @@ class Room:
     def apply(self, event: e.Logged) -> None:
         """Folds one event into the state. Total: whatever the log holds, this does not fail."""
         self.pos = event.pos
-        if isinstance(event, e.RESTRICTING):
+        if event.restricting:
             self.rules_pos = event.pos
         match event:
+            case e.MessageCreated():  # first, as most are
+                self._message(event)
             case e.RoomCreated():
                 self._created(event)
             case e.RoomUpdated():
@@ -210,8 +213,6 @@ class Room:
                 self._sanction(event, banned_until=event.until or FOREVER)
             case e.MemberUnbanned():
                 self._sanction(event, banned_until=0)
-            case e.MessageCreated():
-                self._message(event)
             case e.MessageEdited():
                 if event.message is not None:
                     self._change(

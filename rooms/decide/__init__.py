@@ -10,6 +10,7 @@ from rooms.actors import Actor
 from rooms.decide import admin, chat, membership
 from rooms.decide.decision import Decision, Limits, Moment, Outcome
 from rooms.decide.needs import MAX_PURGE, NOTHING, Facts, Needs, Release, needs
+from rooms.drafts import Draft
 from rooms.permissions import authorize
 from rooms.room import Room
 
@@ -24,6 +25,7 @@ __all__ = [
     "Outcome",
     "Release",
     "decide",
+    "judged",
     "needs",
 ]
 
@@ -35,6 +37,8 @@ def decide(room: Room, actor: Actor, command: c.Decided | Release, moment: Momen
     Rejected with the reply that the command gets.
     """
     match command:
+        case c.MessageSend():  # first, as most are
+            return chat.send(room, actor, authorize(room, actor, command, moment.now), command, moment)
         case Release():
             return chat.release(room, command, moment)
         case c.RoomCreate():
@@ -44,8 +48,6 @@ def decide(room: Room, actor: Actor, command: c.Decided | Release, moment: Momen
         case _:
             role = authorize(room, actor, command, moment.now)
     match command:
-        case c.MessageSend():
-            return chat.send(room, actor, role, command, moment)
         case c.MessageEdit():
             return chat.edit(room, actor, role, command, moment)
         case c.MessageDelete():
@@ -86,3 +88,19 @@ def decide(room: Room, actor: Actor, command: c.Decided | Release, moment: Momen
             return admin.report(room, actor, command, moment)
         case _:
             assert_never(command)
+
+
+def judged(room: Room, actor: Actor, command: c.Decided | Release, draft: Draft, moment: Moment) -> Decision:
+    """Goes on with a command of which `decide` has made this draft on the room as it still is, at the same moment but
+    for the verdict: what was checked then is not checked again. Raises Rejected.
+    """
+    match command:
+        case c.MessageSend():
+            return chat.sent(room, actor, draft.role, command, moment)
+        case c.MessageEdit():
+            return chat.edited(room, actor, command, moment)
+        case _:
+            outcome = decide(room, actor, command, moment)
+            if isinstance(outcome, Draft):
+                raise TypeError(f"{type(command).__name__} asks to be judged twice")
+            return outcome

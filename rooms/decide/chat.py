@@ -22,13 +22,21 @@ UNIQUE_MS = 30_000
 
 def send(room: Room, actor: Actor, role: Role, command: c.MessageSend, moment: Moment) -> Outcome:
     check_message(room, role, command.text)
-    pace = _check_pace(room, actor, role, command.text, moment.now)
+    _check_pace(room, actor, role, command.text, moment.now)
     if command.reply_to is not None:
         message_at(room, command.reply_to, room.viewer(actor), field="reply_to")
+    if moment.verdict is None:
+        return Draft("message", room.id, actor.user, role, command.text, room.settings.policy)
+    return sent(room, actor, role, command, moment)
+
+
+def sent(room: Room, actor: Actor, role: Role, command: c.MessageSend, moment: Moment) -> Decision:
+    """What a message does that may be sent, with the moment's verdict. Raises Rejected where that refuses it."""
     verdict = moment.verdict
     if verdict is None:
-        return Draft("message", room.id, actor.user, role, command.text, room.settings.policy)
+        raise ValueError("a message is judged before it is sent")
     text = _judged(verdict, command.text)
+    pace = _spaced(room, actor, role, moment.now)
     if text != command.text:
         _check_repeat(room, actor, role, text, moment.now)
     once = _once(room, actor, role, text, moment.now)
@@ -71,16 +79,21 @@ def check_message(room: Room, role: Role, text: str) -> None:
         raise Rejected("forbidden", "Only emoji may be sent here.", field="emoji_only")
 
 
-def _check_pace(room: Room, actor: Actor, role: Role, text: str, now: int) -> tuple[Effect, ...]:
-    """Slow mode and repeats. Returns what must still hold when the message is written."""
+def _check_pace(room: Room, actor: Actor, role: Role, text: str, now: int) -> None:
+    """Slow mode and repeats."""
     if role >= Role.MODERATOR:
-        return ()
+        return
     person = room.people.get(actor.user)
     gap = room.settings.slow_seconds * 1_000
     if gap and person and person.last_at + gap > now:
         raise Rejected("slow_mode", "Slow mode is on.", retry_after_ms=person.last_at + gap - now)
     _check_repeat(room, actor, role, text, now)
-    return (SpaceMessages(actor.user, now, gap),) if gap else ()
+
+
+def _spaced(room: Room, actor: Actor, role: Role, now: int) -> tuple[Effect, ...]:
+    """What of slow mode must still hold when the message is written."""
+    gap = room.settings.slow_seconds * 1_000
+    return (SpaceMessages(actor.user, now, gap),) if gap and role < Role.MODERATOR else ()
 
 
 def _check_repeat(room: Room, actor: Actor, role: Role, text: str, now: int) -> None:
@@ -168,9 +181,17 @@ def edit(room: Room, actor: Actor, role: Role, command: c.MessageEdit, moment: M
     check_message(room, role, command.text)
     if moment.verdict is None:
         return Draft("edit", room.id, actor.user, role, command.text, room.settings.policy)
-    if moment.verdict.action == "hold":
-        raise Rejected("bounced", moment.verdict.reason, field="text")
-    text = _judged(moment.verdict, command.text)
+    return edited(room, actor, command, moment)
+
+
+def edited(room: Room, actor: Actor, command: c.MessageEdit, moment: Moment) -> Decision:
+    """What an edit does that may be made, with the moment's verdict. Raises Rejected where that refuses it."""
+    message, verdict = room.messages.get(command.target), moment.verdict
+    if message is None or verdict is None:
+        raise ValueError("an edit is of a message that is known, and judged before it is made")
+    if verdict.action == "hold":
+        raise Rejected("bounced", verdict.reason, field="text")
+    text = _judged(verdict, command.text)
     body = e.Body(
         text=text, n=message.n, reply_to=quote(room, message.reply_to), mentions=_mentions(room, actor, text, moment)
     )
