@@ -251,6 +251,14 @@ class Store(Protocol):
         written does not harm the others.
         """
 
+    async def append_all(self, batches: Sequence[Batch]) -> Sequence[Appended | Exception]:
+        """Writes each batch as `append` does, in order, all in one transaction. Returns one answer a batch.
+
+        A batch that fails by its own fault (what `append` would raise, Unavailable aside) fails alone: its answer is
+        the exception. The others are then written one transaction each, and any that finds the store unavailable has
+        that Unavailable for its answer. Raises Unavailable where no batch was written.
+        """
+
     async def accesses(self, asked: Collection[tuple[str, str]]) -> dict[tuple[str, str], Access]:
         """For each room and user where there is such a room; by queries that are the same whether there is or not."""
 

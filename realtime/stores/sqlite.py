@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +25,7 @@ from realtime.ports import (
     ReadState,
     RoomRow,
     Span,
+    Unavailable,
 )
 from realtime.stores import lists, reads, timeline, upkeep
 from realtime.stores.driver import BUSY_MS, engine, unavailable
@@ -113,6 +114,22 @@ class SQLiteStore:
 
     async def append(self, batch: Batch) -> Appended:
         return await self.run(lambda tx: tx.append(batch))
+
+    async def append_all(self, batches: Sequence[Batch]) -> list[Appended | Exception]:
+        try:
+            return await self.run(lambda tx: [tx.append(batch) for batch in batches])
+        except Unavailable:
+            raise
+        except Exception as error:
+            if len(batches) == 1:
+                return [error]
+        return [await self._outcome(batch) for batch in batches]
+
+    async def _outcome(self, batch: Batch) -> Appended | Exception:
+        try:
+            return await self.append(batch)
+        except Exception as error:
+            return error
 
     async def discard_pending(self, pending: str) -> None:
         await self.run(partial(upkeep.discard_pending, pending=pending))

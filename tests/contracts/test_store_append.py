@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from realtime.ports import (
+    Appended,
     Batch,
     Duplicate,
     KeyClaim,
@@ -288,6 +289,58 @@ async def test_appends_to_many_rooms_at_once_all_stand(store: Store) -> None:
     for name in names:
         assert [event.pos for event in await log(store, name)] == [1, 2, 3, 4, 5, 6]
         assert await texts(store, name) == [f"{name} {i}" for i in range(5)]
+
+
+async def test_batches_of_many_rooms_are_written_in_order(store: Store) -> None:
+    names = [f"room{i}" for i in range(8)]
+    for name in names:
+        await talk(store, name)
+    first = [Batch(name, 1, 0, NOW, (sent(2, f"{name} a", room=name),)) for name in names]
+    then = [Batch(name, 2, 0, NOW, (sent(3, f"{name} b", room=name, n=2),)) for name in names]
+    appended = await store.append_all(first + then)
+    assert [x.results for x in appended if isinstance(x, Appended)] == [
+        (Written({"pos": pos, "at": NOW}),) for pos in [2] * 8 + [3] * 8
+    ]
+    for name in names:
+        assert await texts(store, name) == [f"{name} a", f"{name} b"]
+
+
+async def test_a_batch_that_is_not_written_harms_no_other_of_those_with_it(store: Store, room: Talk) -> None:
+    await talk(store, "r2")
+    appended = await store.append_all(
+        [
+            Batch("nowhere", 0, 0, NOW, (sent(1, room="nowhere"),)),
+            Batch("r1", 1, 0, NOW, (sent(2, "kept", key=claim("k")), sent(3, key=claim("k", b"other")), sent(4))),
+            Batch("r2", 1, 0, NOW, (sent(2, "kept too", room="r2"),)),
+        ]
+    )
+    assert [x.results for x in appended if isinstance(x, Appended)] == [
+        (NotTried(),),
+        (Written({"pos": 2, "at": NOW}), KeyReused(), NotTried()),
+        (Written({"pos": 2, "at": NOW}),),
+    ]
+    assert (await texts(store), await texts(store, "r2")) == (["kept"], ["kept too"])
+
+
+async def test_a_batch_that_fails_by_its_own_fault_fails_alone(store: Store, room: Talk) -> None:
+    await talk(store, "r2")
+    await talk(store, "r3")
+    textless = replace(message("r2", 3), message=None)
+    bad = Batch("r2", 1, 0, NOW, (sent(2, room="r2"), Proposal((textless,), (), None, {}, True, True)))
+    first, failed, last = await store.append_all(
+        [
+            Batch("r1", 1, 0, NOW, (sent(2, "first"),)),
+            bad,
+            Batch("r3", 1, 0, NOW, (sent(2, "last", room="r3"),)),
+        ]
+    )
+    assert isinstance(failed, ValueError)
+    assert isinstance(first, Appended)
+    assert isinstance(last, Appended)
+    assert first.results == last.results == (Written({"pos": 2, "at": NOW}),)
+    assert [await texts(store, name) for name in ("r1", "r2", "r3")] == [["first"], [], ["last"]]
+    assert [type(x) for x in await store.append_all([bad])] == [ValueError]
+    assert await store.append_all([]) == []
 
 
 async def test_two_nodes_append_at_once_without_a_hole(open_store: OpenStore) -> None:

@@ -86,6 +86,8 @@ async def test_a_locked_database_is_unavailable_until_it_is_not(make_store: Make
         with pytest.raises(Unavailable):
             await store.append(batch("r1", 1))
         with pytest.raises(Unavailable):
+            await store.append_all([batch("r1", 1), batch("r1", 2)])
+        with pytest.raises(Unavailable):
             await store.save_profile("ann", "Anne", None)
         await whole(store, events=1)
     assert (await store.append(batch("r1", 1))).results == (Written({"pos": 2, "at": NOW}),)
