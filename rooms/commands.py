@@ -1,6 +1,6 @@
 """Every command of `galaxy.v1` as a typed value (docs/protocol.md, "Commands")."""
 
-from typing import Annotated, ClassVar, Literal, TypeGuard
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
@@ -310,13 +310,7 @@ Decided = (
     | MessageDeny
     | ReportCreate
 )
-"""Commands that `rooms.decide` decides: each is a Change."""
-
-
-def is_decided(command: object) -> TypeGuard[Decided]:
-    """Whether the command is one of Decided, at a tenth of the price of asking the union."""
-    return isinstance(command, Change)
-
+"""Commands that `rooms.decide` decides: the Changes, by which they are told from others at a tenth of the price."""
 
 AnyCommand = ConnectionCommand | Query | Decided | TicketCreate | ReadMark | Typing | UserLogout
 

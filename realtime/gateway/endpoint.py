@@ -218,10 +218,10 @@ class Endpoint:
 
     def _at_hand(self, command: c.AnyCommand) -> Host | None:
         """The host that takes the command without any waiting, if there is one."""
-        return self._door.service.at_hand(self.actor, command) if isinstance(command, c.Decided) else None
+        return self._door.service.at_hand(self.actor, command) if isinstance(command, c.Change) else None
 
     def _start(self, command: c.AnyCommand, host: Host | None) -> None:
-        if host is not None and isinstance(command, c.Decided):
+        if host is not None and isinstance(command, c.Change):
             try:
                 self._door.service.submit_to(host, self.actor, command, self, partial(self._answered, command))
             except Rejected as rejected:
@@ -243,7 +243,7 @@ class Endpoint:
 
     async def _run(self, command: c.AnyCommand) -> None:
         try:
-            if isinstance(command, c.Decided):
+            if isinstance(command, c.Change):
                 self._anybody(command)
                 await self._door.service.submit(self.actor, command, self, partial(self._answered, command))
                 return

@@ -1,16 +1,17 @@
 """What follows a commit: who hears of it, who may listen no longer, whose counts change."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from realtime import ports
 from realtime.fanout.hub import Hub
 from realtime.hosting.host import Host
 from realtime.hosting.queries import shown_pending
+from realtime.hosting.rounds import Written
 from realtime.hosting.users import Users
 from rooms import events as e
-from rooms.effects import AddPending, Effect, React, TakePending
+from rooms.effects import AddPending, React, TakePending
 from rooms.room import FOREVER
 
 REACTED = 10_000
@@ -29,15 +30,15 @@ class Aftermath:
         self._broker = broker
         self._recorded = recorded
 
-    def committed(self, host: Host, events: Sequence[e.Logged], effects: Sequence[tuple[Effect, int | None]]) -> None:
-        room = host.room
+    def committed(self, host: Host, written: Written) -> None:
+        room, events = host.room, written.events
         urgent = not host.waiting
         for event in events:
             self._hub.publish(room.id, (event,), urgent=urgent)
             self._follow(host, event)
         if events:
             self._broker.publish(room.id, events)
-        for effect, pos in effects:
+        for effect, pos in written.effects:
             match effect:
                 case AddPending(pending):
                     self._tell_staff(host, {"type": "message.pending"} | shown_pending(pending))
@@ -49,8 +50,7 @@ class Aftermath:
                         self.reacted.popitem(last=False)
                 case _:
                     pass
-        if events or effects:
-            self._recorded()
+        self._recorded()
 
     def _follow(self, host: Host, event: e.Logged) -> None:
         """What an event means for who listens and who is online."""

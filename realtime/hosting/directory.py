@@ -65,9 +65,7 @@ class Directory:
             ring = self._around.rings.at(room.id, host.epoch, room.pos)
             if ring.concerns(user, access.pos):
                 return False
-        room.know_person(user, access.person)
-        if not host.busy:
-            room.forget()
+        host.learn(user, access.person)
         return True
 
     def at_hand(self, room: str, actor: Actor) -> Host | None:

@@ -1,28 +1,29 @@
 """One room at work: its inbox, and the way of a command from being decided to being heard.
 
 inbox → look up what is needed → decide (the free part) → judge → decide with the verdict, in sequence → append, one
-transaction → reply → apply → publish. A batch is whatever arrived while the last one was being written.
+transaction with what other rooms have decided in the same round → reply → apply → publish. A batch is whatever arrived
+while the last one was being written.
 """
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol
 
 import structlog
+from msgspec import Struct
 from msgspec.structs import replace
 
 from realtime import ports
 from realtime.hosting.entry import Entry, repeat, unmet
+from realtime.hosting.lookup import NO_FACTS, look_up, wanting
+from realtime.hosting.rounds import Rounds, Written
 from rooms.actors import Actor
-from rooms.decide import MAX_PURGE, NOTHING, Decision, Facts, Limits, Moment, decide, needs
+from rooms.decide import Decision, Facts, Limits, Moment, decide, judged
 from rooms.drafts import Draft, Verdict
 from rooms.effects import Effect, SpaceMessages
 from rooms.errors import Rejected
-from rooms.events import Logged
 from rooms.ids import Millis
-from rooms.mentions import Named
 from rooms.room import Person, Room
 
 log = structlog.get_logger("realtime.host")
@@ -35,8 +36,6 @@ TRIES = 5
 """How often a command is decided before others, on other nodes, who were quicker each time, have it refused as
 `unavailable`."""
 
-NO_FACTS = Facts()
-
 
 class Surroundings(Protocol):
     """What a host needs of the process around it."""
@@ -45,17 +44,27 @@ class Surroundings(Protocol):
     policy: ports.Policy
     clock: ports.Clock
     limits: Limits
+    rounds: Rounds
 
     def fresh(self) -> str:
         """A random id: 128 bits or more, letters and digits."""
 
-    def written(self, seconds: float, events: int) -> None:
-        """A batch of so many events is durable, this long after it was handed to the store."""
+    def committed(self, host: "Host", written: Written) -> None:
+        """The room has gone on: the events are in the log and applied, the replies are written."""
 
-    def committed(self, host: "Host", events: Sequence[Logged], effects: Sequence[tuple[Effect, int | None]]) -> None:
-        """The room has gone on: the events are in the log and applied, the replies are written. Each effect comes
-        with the position that its command was given.
-        """
+
+class _Batch(Struct):
+    """Commands on their way together. Each is in at most one of `decided` and `refused`, and in neither while it waits
+    for its verdict.
+    """
+
+    entries: list[Entry]
+    facts: Mapping[Entry, Facts] | None = None
+    """None: not looked up, as for most nothing need be."""
+    ahead: Room | None = None
+    """The room as it will be once all that is decided is written."""
+    decided: list[tuple[Entry, Decision]] = []
+    refused: list[tuple[Entry, Rejected]] = []
 
 
 class Host:
@@ -69,13 +78,16 @@ class Host:
         self._around = around
         self._inbox: deque[Entry] = deque()
         self._parked: dict[object, deque[Entry]] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._batch: _Batch | None = None
+        self._asked = False
+        """Whether the room takes part in a round, from asking for it until its batch is settled."""
         self._stale = False
-        self._judging: set[asyncio.Future[None]] = set()
+        self._tasks: set[asyncio.Future[None]] = set()
+        """Verdicts that are awaited, and questions to the store."""
 
     @property
     def busy(self) -> bool:
-        return self._task is not None or bool(self._parked)
+        return self._asked or bool(self._parked) or bool(self._tasks)
 
     @property
     def waiting(self) -> int:
@@ -84,125 +96,127 @@ class Host:
 
     def renamed(self, actor: Actor) -> None:
         """The user goes by another name from now on."""
-        person = self.room.people.get(actor.user)
-        if person is not None:
-            self.room.know_person(actor.user, replace(person, name=actor.name, avatar=actor.avatar))
+        for room in self._rooms():
+            person = room.people.get(actor.user)
+            if person is not None:
+                room.know_person(actor.user, replace(person, name=actor.name, avatar=actor.avatar))
+
+    def learn(self, user: str, person: Person | None) -> None:
+        """What the store says of a user whom the room does not know, as of the room's position."""
+        for room in self._rooms():
+            if not room.knows_person(user):
+                room.know_person(user, person)
+        if not self._asked:
+            self.room.forget()
+
+    def _rooms(self) -> Sequence[Room]:
+        """The room, and the one that it is about to be: what is decided concerns nobody whom that one does not know."""
+        ahead = self._batch.ahead if self._batch is not None else None
+        return (self.room,) if ahead is None or ahead is self.room else (self.room, ahead)
 
     def submit(self, entry: Entry) -> None:
         """Takes a command. Its answer comes when it is committed or refused, never before this returns."""
         self.used_at = self._around.clock()
-        behind = self._parked.get(entry.lane)
-        if behind is not None:
-            if len(behind) >= INBOX:
-                raise Rejected("unavailable", "This room is busy.", retry_after_ms=1_000)
-            behind.append(entry)
-            return
-        if len(self._inbox) >= INBOX:
+        behind = self._parked.get(entry.lane) if self._parked else None
+        queue = self._inbox if behind is None else behind
+        if len(queue) >= INBOX:
             raise Rejected("unavailable", "This room is busy.", retry_after_ms=1_000)
-        self._inbox.append(entry)
-        self._wake()
+        queue.append(entry)
+        if behind is None:
+            self._ask()
 
     def catch_up(self) -> None:
         """The log is known to have gone on without this host, as after a commit of which it never heard."""
         self._stale = True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name=f"room {self.room.id}")
-
-    async def _run(self) -> None:
-        try:
-            behind = self._stale
-            while self._inbox or behind:
-                behind = False
-                batch = [self._inbox.popleft() for _ in range(min(BATCH, len(self._inbox)))]
-                for entry in batch:
-                    entry.kept = False
-                try:
-                    await self._process(batch)
-                except ports.Unavailable as error:
-                    self._stale = True
-                    refusal = Rejected("unavailable", "Try again in a moment.", retry_after_ms=error.retry_after_ms)
-                    self._answer_all(batch, refusal)
-                except Exception:
-                    self._stale = True
-                    log.exception("batch_failed", room=self.room.id)
-                    self._answer_all(batch, Rejected("internal", "Something went wrong here."))
-        finally:
-            self._task = None
-
-    @staticmethod
-    def _answer_all(batch: list[Entry], refusal: Rejected) -> None:
-        """For those of a batch that have had no answer yet, and will have no other: an answered entry has given its
-        `answer` away.
-        """
-        for entry in batch:
-            if not entry.kept:
-                entry.done(refusal)
+        self._ask()
 
     def abandon(self) -> None:
         """Waits for verdicts no more: what is being judged stays unsaid, and without an answer."""
-        for judging in self._judging:
-            judging.cancel()
+        for task in self._tasks:
+            task.cancel()
 
-    # One batch
+    def _ask(self) -> None:
+        if not self._asked:
+            self._asked = True
+            self._around.rounds.ask(self)
 
-    async def _process(self, batch: list[Entry]) -> None:
-        await self._refresh()
-        batch = [entry for entry in batch if not (entry.again and await self._repeated(entry))]
-        now = self._around.clock()
-        self.room.forget()
-        facts = await self._look_up(batch, now)
-        ahead = self.room.copy() if len(batch) > 1 else self.room
-        decided: list[tuple[Entry, Decision]] = []
-        refused: list[tuple[Entry, dict[str, Any] | Rejected]] = []
-        for entry in batch:
-            behind = self._parked.get(entry.lane)
-            # What is decided again came before all that was parked since.
-            if behind is not None and not entry.again:
-                entry.kept = True
-                behind.append(entry)
-                continue
-            try:
-                outcome = self._decide(ahead, entry, Moment(
-                    now=now,
-                    fresh=self._around.fresh(),
-                    facts=facts[entry],
-                    verdict=entry.verdict,
-                    limits=self._around.limits,
-                ))  # fmt: skip
-            except Rejected as refusal:
-                refused.append((entry, await self._first_reply(entry, refusal)))
-                continue
-            if isinstance(outcome, Decision):
-                decided.append((entry, outcome))
-                if ahead is not self.room:
-                    ahead.apply_all(outcome.events)
-                    _note_pace(ahead, outcome.effects)
-            else:
-                entry.kept = True
-                self._parked.setdefault(entry.lane, deque())
-                self._await_verdict(entry, outcome)
-        if decided:
-            unwritten, again = await self._write(decided, now)
-            if unwritten is not None:
-                # Whoever was refused after that was refused on what is not so.
-                first = batch.index(unwritten)
-                again += [entry for entry, _ in refused if batch.index(entry) > first]
-                refused = [(entry, answer) for entry, answer in refused if batch.index(entry) < first]
-                self._decide_again(sorted(again, key=batch.index), stalled=unwritten in again)
-        for entry, answer in refused:
-            entry.done(answer)
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    def _decide_again(self, entries: list[Entry], *, stalled: bool) -> None:
-        """Before all that has come since. `stalled`: the first of them was not settled, as others were quicker."""
+    # In a round (`rounds.Party`)
+
+    def decide(self) -> ports.Batch | None:
+        batch = self._batch
+        try:
+            if batch is None:
+                batch = self._batch = self._take()
+                if self._unready(batch):
+                    self._spawn(self._prepare(batch))
+                    return None
+            return self._decide_all(batch)
+        except Exception as error:
+            self._failed(error)
+            return None
+
+    def settle(self, outcome: ports.Appended | Exception) -> Written:
+        try:
+            return self._settle(outcome) if isinstance(outcome, ports.Appended) else self._failed(outcome)
+        except Exception as error:
+            return self._failed(error)
+
+    def follow(self, written: Written) -> None:
+        if written.events or written.effects:
+            self._around.committed(self, written)
+
+    def _unready(self, batch: _Batch) -> bool:
+        """Whether something is to be asked for before the batch can be decided."""
+        again = any(entry.again for entry in batch.entries)
+        return self._stale or again or bool(wanting(self.room, batch.entries, self._around.clock()))
+
+    def _take(self) -> _Batch:
+        entries = [self._inbox.popleft() for _ in range(min(BATCH, len(self._inbox)))]
         for entry in entries:
-            entry.tries += stalled
-            entry.again = entry.kept = entry.tries < TRIES
+            entry.kept = False
+        self.room.forget()
+        return _Batch(entries)
+
+    def _rest(self) -> None:
+        """The batch is done with."""
+        self._batch = None
+        self._asked = False
+        if self._inbox:
+            self._ask()
+
+    def _failed(self, error: Exception) -> Written:
+        """Answers those of the batch that have had no answer yet, and will have no other: an answered entry has given
+        its `answer` away. What of it is in the log, only the log knows.
+        """
+        self._stale = True
+        if isinstance(error, ports.Unavailable):
+            refusal = Rejected("unavailable", "Try again in a moment.", retry_after_ms=error.retry_after_ms)
+        else:
+            log.error("batch_failed", room=self.room.id, exc_info=error)
+            refusal = Rejected("internal", "Something went wrong here.")
+        for entry in self._batch.entries if self._batch is not None else ():
             if not entry.kept:
-                entry.done(Rejected("unavailable", "This room is busy.", retry_after_ms=200))
-        self._inbox.extendleft(reversed([entry for entry in entries if entry.kept]))
+                entry.done(refusal)
+        self._rest()
+        return Written()
+
+    # What has to be asked for first
+
+    async def _prepare(self, batch: _Batch) -> None:
+        """Looks up what the batch needs, then takes part in the next round."""
+        try:
+            await self._refresh()
+            batch.entries = [e for e in batch.entries if not (e.again and await self._repeated(e))]
+            batch.facts = await look_up(self._around.store, self.room, batch.entries, self._around.clock())
+        except Exception as error:
+            self._failed(error)
+        else:
+            self._around.rounds.ask(self)
 
     async def _refresh(self) -> None:
         """After a failure only the log knows what is in it."""
@@ -214,81 +228,8 @@ class Host:
                 self.room.id, after=self.room.pos, to=loaded.room.pos, limit=loaded.room.pos - self.room.pos or 1
             )
             self.room, self.epoch, self.first_pos = loaded.room, loaded.epoch, loaded.first_pos
-            if events:
-                self._around.committed(self, events, ())
+            self.follow(Written(events))
         self._stale = False
-
-    def _decide(self, room: Room, entry: Entry, moment: Moment) -> Decision | Awaitable[Verdict]:
-        """The decision, or the verdict to wait for. Raises Rejected."""
-        outcome = decide(room, entry.actor, entry.command, moment)
-        if not isinstance(outcome, Draft):
-            return outcome
-        verdict = self._around.policy.judge(outcome)
-        if not isinstance(verdict, Verdict):
-            return verdict
-        entry.verdict = verdict
-        outcome = decide(room, entry.actor, entry.command, replace(moment, verdict=verdict))
-        if isinstance(outcome, Draft):
-            raise TypeError(f"{type(entry.command).__name__} asks to be judged twice")
-        return outcome
-
-    def _await_verdict(self, entry: Entry, verdict: Awaitable[Verdict]) -> None:
-        """The lane waits for the verdict; other lanes go on."""
-
-        async def wait() -> None:
-            try:
-                entry.verdict = await verdict
-            except Exception:
-                log.exception("policy_failed", room=self.room.id)
-                entry.verdict = Verdict("hold", policy="", rule="policy_failed", reason="This could not be checked.")
-            behind = self._parked.pop(entry.lane, ())
-            self._inbox.extendleft(reversed([entry, *behind]))
-            self._wake()
-
-        self._judging.add(task := asyncio.ensure_future(wait()))
-        task.add_done_callback(self._judging.discard)
-
-    async def _look_up(self, batch: list[Entry], now: Millis) -> dict[Entry, Facts]:
-        """Makes the room know what the batch needs; the rest comes back, a command each. What a message quotes is
-        known only once the message is: a second round asks for that.
-        """
-        facts = dict.fromkeys(batch, NO_FACTS)
-        asking = [entry for entry in batch if needs(self.room, entry.actor.user, entry.command, now) is not NOTHING]
-        if not asking:
-            return facts
-        for entry in asking:
-            facts[entry] = await self._look_up_own(entry, now)
-        named = Named()
-        for turn in range(2):
-            wanted = [needs(self.room, entry.actor.user, entry.command, now, facts[entry]) for entry in asking]
-            people = frozenset().union(*(need.people for need in wanted))
-            messages = frozenset().union(*(need.messages for need in wanted))
-            names = frozenset().union(*(need.names for need in wanted)) if turn == 0 else frozenset()
-            if not (people or messages or names):
-                break
-            found = await self._around.store.find(self.room.id, people=people, messages=messages, names=names)
-            named = found.named if names else named
-            for user, person in found.people.items():
-                self.room.know_person(user, person)
-            for pos, message in found.messages.items():
-                self.room.know_message(pos, message)
-        nothing = Facts(named=named)
-        return {entry: nothing if own is NO_FACTS else replace(own, named=named) for entry, own in facts.items()}
-
-    async def _look_up_own(self, entry: Entry, now: Millis) -> Facts:
-        """What only this command needs."""
-        need = needs(self.room, entry.actor.user, entry.command, now)
-        if need.invite is None and need.pending is None and need.purge is None:
-            return NO_FACTS
-        found = await self._around.store.find(
-            self.room.id, invite=need.invite, pending=need.pending, purge=need.purge, purge_limit=MAX_PURGE
-        )
-        return Facts(invite=found.invite, pending=found.pending, purge=found.purge)
-
-    async def _first_reply(self, entry: Entry, refusal: Rejected) -> dict[str, Any] | Rejected:
-        """A command that has succeeded before gets its first reply again, whatever would refuse it now."""
-        found = await self._around.store.duplicate(entry.key) if entry.key is not None else None
-        return refusal if found is None else repeat(found)
 
     async def _repeated(self, entry: Entry) -> bool:
         """Whether the command has succeeded before. Then it is answered: of many that are repeated together, as by a
@@ -299,30 +240,96 @@ class Host:
             entry.done(repeat(found))
         return found is not None
 
-    async def _write(self, decided: list[tuple[Entry, Decision]], now: Millis) -> tuple[Entry | None, list[Entry]]:
-        """Returns the first that was not written, and those that were not even tried: they are to be decided again."""
-        proposals = tuple(
-            ports.Proposal(d.events, d.effects, entry.key, d.reply, d.pos, d.timed) for entry, d in decided
-        )
-        batch = ports.Batch(self.room.id, self.room.pos, self.room.rules_pos, now, proposals)
-        began = time.perf_counter()
-        appended = await self._around.store.append(batch)
-        self._around.written(time.perf_counter() - began, len(appended.events))
-        if not batch.base and not any(isinstance(result, ports.Written) for result in appended.results):
+    # Deciding
+
+    def _decide_all(self, batch: _Batch) -> ports.Batch | None:
+        """In sequence, each on what those before it will have made of the room."""
+        room, now = self.room, self._around.clock()
+        ahead = batch.ahead = room.copy() if len(batch.entries) > 1 else room
+        for entry in batch.entries:
+            behind = self._parked.get(entry.lane) if self._parked else None
+            # What is decided again came before all that was parked since.
+            if behind is not None and not entry.again:
+                entry.kept = True
+                behind.append(entry)
+                continue
+            moment = Moment(
+                now=now,
+                fresh=self._around.fresh(),
+                facts=NO_FACTS if batch.facts is None else batch.facts.get(entry, NO_FACTS),
+                verdict=entry.verdict,
+                limits=self._around.limits,
+            )
+            try:
+                outcome = self._decide(ahead, entry, moment)
+            except Rejected as refusal:
+                batch.refused.append((entry, refusal))
+                continue
+            if isinstance(outcome, Decision):
+                batch.decided.append((entry, outcome))
+                if ahead is not room:
+                    ahead.apply_all(outcome.events)
+                    _note_pace(ahead, outcome.effects)
+            else:
+                entry.kept = True
+                self._parked.setdefault(entry.lane, deque())
+                self._spawn(self._wait_for(entry, outcome))
+        if not batch.decided:
+            self._refuse(batch.refused)
+            self._rest()
+            return None
+        proposals = [
+            ports.Proposal(d.events, d.effects, entry.key, d.reply, d.pos, d.timed) for entry, d in batch.decided
+        ]
+        return ports.Batch(room.id, room.pos, room.rules_pos, now, tuple(proposals))
+
+    def _decide(self, room: Room, entry: Entry, moment: Moment) -> Decision | Awaitable[Verdict]:
+        """The decision, or the verdict to wait for. Raises Rejected."""
+        outcome = decide(room, entry.actor, entry.command, moment)
+        if not isinstance(outcome, Draft):
+            return outcome
+        verdict = self._around.policy.judge(outcome)
+        if not isinstance(verdict, Verdict):
+            return verdict
+        entry.verdict = verdict
+        return judged(room, entry.actor, entry.command, outcome, replace(moment, verdict=verdict))
+
+    async def _wait_for(self, entry: Entry, verdict: Awaitable[Verdict]) -> None:
+        """The lane waits for the verdict; other lanes go on."""
+        try:
+            entry.verdict = await verdict
+        except Exception:
+            log.exception("policy_failed", room=self.room.id)
+            entry.verdict = Verdict("hold", policy="", rule="policy_failed", reason="This could not be checked.")
+        behind = self._parked.pop(entry.lane, ())
+        self._inbox.extendleft(reversed([entry, *behind]))
+        self._ask()
+
+    # Once it is written
+
+    def _settle(self, appended: ports.Appended) -> Written:
+        batch = self._batch
+        if batch is None:
+            raise ValueError("nothing was handed to the store")
+        if not self.room.pos and not any(isinstance(result, ports.Written) for result in appended.results):
             # A room was to be made where there is one: its log is none of this host's business.
-            for entry, _ in decided:
-                entry.done(await self._first_reply(entry, unmet(None)))
-            return None, []
-        self.room.apply_all(appended.events)
-        effects: list[tuple[Effect, int | None]] = []
+            self._refuse([*((entry, unmet(None)) for entry, _ in batch.decided), *batch.refused])
+            self._rest()
+            return Written()
+        effects = [
+            (effect, result.reply.get("pos"))
+            for (_, decision), result in zip(batch.decided, appended.results, strict=True)
+            if decision.effects and isinstance(result, ports.Written)
+            for effect in decision.effects
+        ]
+        self._go_on(batch, appended, effects)
         unwritten: Entry | None = None
         again: list[Entry] = []
-        for (entry, decision), result in zip(decided, appended.results, strict=True):
-            if unwritten is None and not isinstance(result, ports.Written):
-                unwritten = entry
+        for (entry, _), result in zip(batch.decided, appended.results, strict=True):
+            if not isinstance(result, ports.Written):
+                unwritten = unwritten or entry
             match result:
                 case ports.Written(reply):
-                    effects.extend((effect, reply.get("pos")) for effect in decision.effects)
                     entry.done(reply)
                 case ports.Duplicate() | ports.KeyReused():
                     entry.done(repeat(result))
@@ -332,9 +339,60 @@ class Host:
                     entry.done(unmet(effect))
                 case ports.NotTried():
                     again.append(entry)
-        _note_pace(self.room, [effect for effect, _ in effects])
-        self._around.committed(self, appended.events, effects)
-        return unwritten, again
+        if unwritten is None:
+            self._refuse(batch.refused)
+        else:
+            # Whoever was refused after that was refused on what is not so.
+            at = batch.entries.index
+            again += [entry for entry, _ in batch.refused if at(entry) > at(unwritten)]
+            self._refuse([one for one in batch.refused if at(one[0]) < at(unwritten)])
+            self._decide_again(sorted(again, key=at), stalled=unwritten in again)
+        self._rest()
+        return Written(appended.events, effects)
+
+    def _go_on(self, batch: _Batch, appended: ports.Appended, effects: Sequence[tuple[Effect, int | None]]) -> None:
+        """The room becomes what the log has made of it: mostly what it was foreseen to become."""
+        ahead, events = batch.ahead, appended.events
+        foreseen = (
+            ahead is not None
+            and ahead is not self.room
+            and len(events) == sum(len(decision.events) for _, decision in batch.decided)
+            and ahead.pos == (events[-1].pos if events else self.room.pos)
+            and all(isinstance(result, ports.Written) for result in appended.results)
+        )
+        if ahead is not None and foreseen:
+            self.room = ahead
+        else:
+            self.room.apply_all(events)
+            _note_pace(self.room, [effect for effect, _ in effects])
+
+    def _refuse(self, refused: Sequence[tuple[Entry, Rejected]]) -> None:
+        """A command that has succeeded before gets its first reply again, whatever would refuse it now."""
+        for entry, refusal in refused:
+            if entry.key is None:
+                entry.done(refusal)
+            else:
+                self._spawn(self._first_reply(entry, entry.key, refusal))
+
+    async def _first_reply(self, entry: Entry, key: ports.KeyClaim, refusal: Rejected) -> None:
+        try:
+            found = await self._around.store.duplicate(key)
+        except ports.Unavailable as error:
+            refusal = Rejected("unavailable", "Try again in a moment.", retry_after_ms=error.retry_after_ms)
+            found = None
+        except Exception:
+            log.exception("first_reply_failed", room=self.room.id)
+            refusal, found = Rejected("internal", "Something went wrong here."), None
+        entry.done(refusal if found is None else repeat(found))
+
+    def _decide_again(self, entries: list[Entry], *, stalled: bool) -> None:
+        """Before all that has come since. `stalled`: the first of them was not settled, as others were quicker."""
+        for entry in entries:
+            entry.tries += stalled
+            entry.again = entry.kept = entry.tries < TRIES
+            if not entry.kept:
+                entry.done(Rejected("unavailable", "This room is busy.", retry_after_ms=200))
+        self._inbox.extendleft(reversed([entry for entry in entries if entry.kept]))
 
 
 def _note_pace(room: Room, effects: Sequence[Effect]) -> None:

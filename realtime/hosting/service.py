@@ -4,7 +4,8 @@ WebSocket and HTTP both come in here, so that both run the same checks on the sa
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -27,15 +28,14 @@ from realtime.hosting.places import Places
 from realtime.hosting.presence import Presence
 from realtime.hosting.queries import Queries
 from realtime.hosting.recovery import Recovery
+from realtime.hosting.rounds import Answering, Rounds, Written
 from realtime.hosting.throttle import Throttle
 from realtime.hosting.upkeep import Upkeep
 from realtime.hosting.users import Recipient, Users
 from rooms import commands as c
 from rooms.actors import Actor
 from rooms.decide import Limits
-from rooms.effects import Effect
 from rooms.errors import Rejected, not_found
-from rooms.events import Logged, MessageCreated
 from rooms.ids import Millis
 from rooms.permissions import authorize
 from rooms.room import Room
@@ -92,13 +92,16 @@ class Service:
         bounds: Bounds,
         recorded: Callable[[], None],
         observer: Observer,
+        answering: Answering = nullcontext,
     ):
-        """`recorded` is called when interaction records have been put into the outbox."""
+        """`recorded` is called when interaction records have been put into the outbox; `answering` makes what many
+        commands are answered within.
+        """
         self.store = store
         self.policy = policy
         self.clock = clock
         self.limits = limits
-        self.written = observer.committed
+        self.rounds = Rounds(store, answering, observer.committed)
         self.users = Users(store)
         self.presence = Presence(bounds.presence_names)
         sparing = Sparing(bounds.live_comments_per_second, bounds.presence_names)
@@ -153,7 +156,7 @@ class Service:
 
     async def answer(self, actor: Actor, command: c.AnyCommand) -> dict[str, Any]:
         """What the `ok` reply of any command that needs no connection adds. Raises Rejected."""
-        if isinstance(command, c.Decided):
+        if isinstance(command, c.Change):
             done: asyncio.Future[dict[str, Any] | Rejected] = asyncio.get_running_loop().create_future()
             await self.submit(actor, command, done, lambda reply: None if done.done() else done.set_result(reply))
             reply = await done
@@ -253,12 +256,12 @@ class Service:
 
     # What follows a commit
 
-    def committed(self, host: Host, events: Sequence[Logged], effects: Sequence[tuple[Effect, int | None]]) -> None:
-        for event in events:
-            if isinstance(event, MessageCreated):
-                self.typing.discard((event.room, event.by.id))
-        self.rings.committed(host.room.id, host.epoch, events, listened=host.room.id in self.hub.channels)
-        self.aftermath.committed(host, events, effects)
+    def committed(self, host: Host, written: Written) -> None:
+        if self.typing:
+            self.typing.difference_update((event.room, event.by.id) for event in written.events)
+        room = host.room.id
+        self.rings.committed(room, host.epoch, written.events, listened=room in self.hub.channels)
+        self.aftermath.committed(host, written)
 
     async def recheck(self, room: str, listener: Listener) -> None:
         """The listener's actor has changed: they go on seeing what they now may see of the room. Raises Unavailable."""

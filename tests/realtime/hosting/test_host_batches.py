@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,11 @@ class Failing:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def append(self, batch: ports.Batch) -> ports.Appended:
+    async def append_all(self, batches: Sequence[ports.Batch]) -> Sequence[ports.Appended | Exception]:
         if self.failures:
             self.failures -= 1
             raise ports.Unavailable("the disk is full")
-        return await self._store.append(batch)
+        return await self._store.append_all(batches)
 
 
 class House:
