@@ -3,12 +3,15 @@
 Hot paths touch the few instruments of `Metrics`, whose children are kept; all else is read when somebody scrapes.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sized
+from itertools import accumulate
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from realtime.gateway.http_edge import HttpEdge
 from realtime.gateway.websocket import Counters as SocketCounters
@@ -36,15 +39,18 @@ class Metrics:
             "galaxy_websocket_closed", "WebSocket connections ended, by close code.", ["code"], registry=self.registry
         )
         self._commit_seconds = Histogram(
-            "galaxy_commit_seconds", "From handing a batch to the store until it is durable.",
+            "galaxy_commit_seconds", "From handing rooms' batches to the store until they are durable.",
             buckets=LATENCIES, registry=self.registry,
         )  # fmt: skip
         self._events = Counter("galaxy_events_logged", "Events written to rooms' logs.", registry=self.registry)
-        self._fanout_seconds = Histogram(
-            "galaxy_fanout_seconds", "From publishing a room's first event of a tick until it is written to all.",
-            buckets=LATENCIES, registry=self.registry,
-        )  # fmt: skip
-
+        self._fanout = Latencies()
+        self.registry.register(
+            _Histogram(
+                "galaxy_fanout_seconds",
+                "From publishing a room's first event of a tick until it is written to all.",
+                self._fanout,
+            )
+        )
         self._waited_seconds = Histogram(
             "galaxy_admission_wait_seconds", "Waiting for a place, of those who came when there was none.",
             buckets=(*LATENCIES, 10.0), registry=self.registry,
@@ -59,13 +65,13 @@ class Metrics:
         self._closed.labels(str(code) if code in CLOSE_CODES else "other").inc()
 
     def committed(self, seconds: float, events: int) -> None:
-        """A batch of so many events is durable, this long after it was handed to the store."""
+        """So many events are durable, this long after they were handed to the store."""
         self._commit_seconds.observe(seconds)
         self._events.inc(events)
 
     def flushed(self, seconds: float) -> None:
         """A room's pending events were written to its listeners, this long after the first of them was published."""
-        self._fanout_seconds.observe(seconds)
+        self._fanout.observe(seconds)
 
     def waited(self, seconds: float) -> None:
         """Somebody who wanted in, to the server or to a room, has had to wait so long for a place."""
@@ -74,6 +80,37 @@ class Metrics:
     def watch(self, sources: "Sources") -> None:
         """Shows what `sources` say, from now on."""
         self.registry.register(_Watched(sources))
+
+
+class Latencies:
+    """A histogram by LATENCIES for what happens once a room and tick: noting a value costs a tenth of what the
+    library's histogram takes, which locks for each of its numbers.
+    """
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(LATENCIES) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.counts[bisect_left(LATENCIES, seconds)] += 1
+        self.total += seconds
+
+
+class _Histogram(Collector):
+    def __init__(self, name: str, text: str, latencies: Latencies):
+        self._name = name
+        self._text = text
+        self._latencies = latencies
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        names = [*map(floatToGoString, LATENCIES), "+Inf"]
+        buckets = list(zip(names, accumulate(self._latencies.counts), strict=True))
+        yield HistogramMetricFamily(self._name, self._text, buckets, self._latencies.total)
 
 
 class _Commands(Collector):

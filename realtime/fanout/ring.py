@@ -109,6 +109,15 @@ class Ring:
     def append(self, event: e.Logged) -> None:
         if event.pos != self.last + 1:
             self._begin(event.pos - 1)
+        if type(event) is e.MessageCreated and event.message is not None and event.message.reply_to is None:
+            # As most are: it changes nothing, shows one name and no other text, and is the same for all who see it.
+            if self._wholes:
+                self._clear_wholes()
+            self.last = event.pos
+            self.events[event.pos] = event
+            self.size += EVENT_BYTES + 2 * len(event.message.text)
+            self._name(event.by.id)
+            return
         if isinstance(event, e.MessageEdited | e.MessageDeleted):
             self.rewrite(event)
         self._clear_wholes()
@@ -241,19 +250,25 @@ class Ring:
             self._about[event.pos] = getattr(event, "user", "")
         for target in _shows(event):
             self._shown.setdefault(target, []).append(event.pos)
-        self.users.update(people(event))
+        for user in people(event):
+            self._name(user)
+
+    def _name(self, user: str) -> None:
+        self.users.add(user)
         if len(self.users) > 4 * len(self.events) + 64:
-            self.users = {user for held in self.events.values() for user in people(held)}
+            self.users = {one for held in self.events.values() for one in people(held)}
 
     def _take(self, pos: int) -> None:
         event = self.events.pop(pos)
         self.size -= _size(event)
-        self._about.pop(pos, None)
-        for target in _shows(event):
-            where = self._shown[target]
-            where.remove(pos)
-            if not where:
-                del self._shown[target]
+        if self._about:
+            self._about.pop(pos, None)
+        if self._shown:
+            for target in _shows(event):
+                where = self._shown[target]
+                where.remove(pos)
+                if not where:
+                    del self._shown[target]
         for parts in self._parts.values():
             part = parts.pop(pos, None)
             if part is not None:

@@ -66,11 +66,12 @@ class Rings:
             if not listened or not events:
                 return
             ring = self.at(room, epoch, events[0].pos - 1)
+        if not events:
+            return
         before = ring.size
         for event in events:
             ring.append(self._named(event) if self._names else event)
-        if events:
-            ring.trim(self.events, self.room_bytes, events[-1].at - RECENT_MS)
+        ring.trim(self.events, self.room_bytes, events[-1].at - RECENT_MS)
         self.settle(ring, before)
 
     def settle(self, ring: Ring, before: int) -> None:

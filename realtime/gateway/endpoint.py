@@ -334,7 +334,8 @@ class Endpoint:
         self.rooms = tuple(one for one in self.rooms if one != room)
 
     def _advance(self, command: c.AnyCommand) -> None:
-        self.session.done(command)
+        if not self.session.done(command):
+            return
         while (following := self.session.following(command, lambda one: self._at_hand(one) is None)) is not None:
             self._start(following, self._at_hand(following))
 

@@ -90,7 +90,7 @@ class Lane:
     def __init__(self) -> None:
         self.running = 0
         self.alone = False
-        self.waiting: deque[c.AnyCommand] = deque()
+        self.waiting: deque[c.AnyCommand] | None = None
 
 
 class Session:
@@ -133,6 +133,8 @@ class Session:
         if command.id is None and not command.id_optional:
             raise BadCommand(Rejected("bad_request", "A command has an id.", field="id"), None)
         hello = isinstance(command, c.Hello)
+        if self.phase is Phase.READY and not hello:
+            return self.pace(command, now)
         match self.phase:
             case Phase.NEW if hello:
                 self.phase = Phase.CHECKING
@@ -145,8 +147,6 @@ class Session:
                     raise Ended(3013, "too many requests")
                 self.backlog += (command,)
                 return None
-            case Phase.READY:
-                return self.pace(command, now)
         return command
 
     @staticmethod
@@ -164,9 +164,11 @@ class Session:
         if isinstance(command, c.RoomJoin):
             self._joins = self._joins or Bucket(limits.joins_burst)
             wait = self._joins.wait_ms(limits.joins_per_second, limits.joins_burst, now)
-        else:
+        elif limits.commands_per_second:
             self._commands = self._commands or Bucket(limits.commands_burst)
             wait = self._commands.wait_ms(limits.commands_per_second, limits.commands_burst, now)
+        else:
+            return command
         if wait:
             if self._limited is None:
                 self._limited = Failures()
@@ -189,12 +191,14 @@ class Session:
         Commands of one room start in order. One that is to run `alone` waits for all before it and holds up all after
         it; the others follow each other at once. Raises BadCommand where too many wait.
         """
-        if self._lanes is None:
-            self._lanes = {}
-        lane = self._lanes.get(lane_of(command))
+        lanes, name = self._lanes, lane_of(command)
+        if lanes is None:
+            lanes = self._lanes = {}
+        lane = lanes.get(name)
         if lane is None:
-            lane = self._lanes[lane_of(command)] = Lane()
-        if lane.waiting or lane.alone or (alone and lane.running):
+            lane = lanes[name] = Lane()
+        elif lane.waiting or lane.alone or alone:
+            lane.waiting = deque() if lane.waiting is None else lane.waiting
             if len(lane.waiting) >= LANE:
                 rejected = Rejected("unavailable", "Too many commands wait for an earlier one.", retry_after_ms=1_000)
                 raise BadCommand(rejected, command.id)
@@ -204,17 +208,21 @@ class Session:
         lane.alone = alone
         return True
 
-    def done(self, command: c.AnyCommand) -> None:
-        """The command has had its effect: ask for those `following` it."""
-        name, lanes = lane_of(command), self._lanes
+    def done(self, command: c.AnyCommand) -> bool:
+        """The command has had its effect. Whether others wait: ask for those `following` it."""
+        lanes, name = self._lanes, lane_of(command)
         assert lanes is not None  # noqa: S101 - `may_start` has put the command's lane there
         lane = lanes[name]
         lane.running -= 1
-        lane.alone = lane.alone and lane.running > 0
-        if not lane.running and not lane.waiting:
-            del lanes[name]
-            if not lanes:
-                self._lanes = None
+        if lane.waiting:
+            lane.alone = lane.alone and lane.running > 0
+            return True
+        if lane.running:
+            return False
+        del lanes[name]
+        if not lanes:
+            self._lanes = None
+        return False
 
     def following(self, command: c.AnyCommand, alone: Callable[[c.AnyCommand], bool]) -> c.AnyCommand | None:
         """The next of the command's room that has waited and starts now. `alone` says, as of now, whether it is to."""

@@ -16,10 +16,10 @@ from msgspec.structs import replace
 
 from realtime import ports
 from realtime.hosting.entry import Entry, repeat, unmet
-from realtime.hosting.lookup import NO_FACTS, look_up, wanting
+from realtime.hosting.lookup import NO_FACTS, look_up
 from realtime.hosting.rounds import Rounds, Written
 from rooms.actors import Actor
-from rooms.decide import Decision, Facts, Limits, Moment, decide, judged
+from rooms.decide import NOTHING, Decision, Facts, Limits, Moment, decide, judged, needs
 from rooms.drafts import Draft, Verdict
 from rooms.effects import Effect, SpaceMessages
 from rooms.errors import Rejected
@@ -116,7 +116,6 @@ class Host:
 
     def submit(self, entry: Entry) -> None:
         """Takes a command. Its answer comes when it is committed or refused, never before this returns."""
-        self.used_at = self._around.clock()
         behind = self._parked.get(entry.lane) if self._parked else None
         queue = self._inbox if behind is None else behind
         if len(queue) >= INBOX:
@@ -172,11 +171,17 @@ class Host:
 
     def _unready(self, batch: _Batch) -> bool:
         """Whether something is to be asked for before the batch can be decided."""
-        again = any(entry.again for entry in batch.entries)
-        return self._stale or again or bool(wanting(self.room, batch.entries, self._around.clock()))
+        if self._stale:
+            return True
+        room, now = self.room, self._around.clock()
+        for entry in batch.entries:
+            if entry.again or needs(room, entry.actor.user, entry.command, now) is not NOTHING:
+                return True
+        return False
 
     def _take(self) -> _Batch:
-        entries = [self._inbox.popleft() for _ in range(min(BATCH, len(self._inbox)))]
+        inbox = self._inbox
+        entries = [inbox.popleft() for _ in range(min(BATCH, len(inbox)))]
         for entry in entries:
             entry.kept = False
         self.room.forget()

@@ -14,16 +14,11 @@ from rooms.room import Room
 NO_FACTS = Facts()
 
 
-def wanting(room: Room, batch: Sequence[Entry], now: Millis) -> list[Entry]:
-    """The commands for which something is to be looked up."""
-    return [entry for entry in batch if needs(room, entry.actor.user, entry.command, now) is not NOTHING]
-
-
 async def look_up(store: ports.Store, room: Room, batch: Sequence[Entry], now: Millis) -> Mapping[Entry, Facts]:
     """Makes the room know what the batch needs; returns the rest, a command each. What a message quotes is known only
     once the message is: a second round asks for that. Raises Unavailable.
     """
-    asking = wanting(room, batch, now)
+    asking = [entry for entry in batch if needs(room, entry.actor.user, entry.command, now) is not NOTHING]
     facts = {entry: await _own(store, room, entry, now) for entry in asking}
     named = Named()
     for turn in range(2):

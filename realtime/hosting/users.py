@@ -229,7 +229,7 @@ class Users:
         counted.total = max(counted.total, body.n)
         author = self.online.get(event.by.id)
         if author is not None and (read := author.reads.get(event.room)) is not None and read.pos < event.pos:
-            author.reads[event.room] = _Read(event.pos, body.n, 0, read.stale, read.seen)
+            read.pos, read.n, read.mentions = event.pos, body.n, 0
         if body.mentions:
             counted.note(body.n, event.by.id, body.mentions)
             self._mentioned(event, body.mentions, members)
