@@ -336,10 +336,10 @@ def _rewritten(event: e.Logged, change: Rewrite) -> e.Logged:
 
 
 def renamed(event: e.Logged, user: By) -> e.Logged:
-    """The event with the user's present name and avatar."""
-    if event.by.id == user.id:
+    """The event with the user's present name and avatar; itself where it bears them."""
+    if event.by.id == user.id and (event.by.name != user.name or event.by.avatar != user.avatar):
         event = replace(event, by=_with_name(event.by, user))
-    if isinstance(event, e.UserEvent) and event.user == user.id:
+    if isinstance(event, e.UserEvent) and event.user == user.id and event.name != user.name:
         event = replace(event, name=user.name)
     if isinstance(event, e.MessageEvent) and event.message is not None:
         quoted = event.message.reply_to

@@ -18,6 +18,8 @@ MAX_CONTROL_PAYLOAD = 125
 
 PROTOCOL_ERROR, INVALID_DATA, TOO_BIG = 1002, 1007, 1009
 
+_LENGTH_16 = 126
+"""Stands in the place of a length that follows in 16 bits."""
 _FINAL_TEXT = FINAL | TEXT
 _SHORT_HEADS = {
     opcode: [bytes((FINAL | opcode, length)) for length in range(126)] for opcode in (TEXT, BINARY, CLOSE, PING, PONG)
@@ -130,26 +132,29 @@ class FrameParser:
         while end - position >= 2:
             first = data[position]
             length = data[position + 1] - 128
-            # The frame that chat is made of, before any other question is asked.
-            if first == _FINAL_TEXT and 0 <= length <= short and self._partial is None:
-                stop = position + 6 + length
-                if stop > end:
-                    needed = stop - position
-                    break
-                payload = apply_mask(data[position + 6 : stop], data[position + 2 : position + 6])
-                if not payload.isascii():
-                    _check_utf8(payload)
-                position = stop
-                yield TEXT, payload
-                continue
-            header, length = self._read_header(data, position, end)
-            start = position + header
+            # Whether it is a frame that chat is made of, before any other question is asked.
+            start = position + 6
+            plain = first == _FINAL_TEXT and self._partial is None
+            if length == _LENGTH_16 and end >= start + 2:
+                length = data[position + 2] << 8 | data[position + 3]
+                start += 2
+                plain = plain and short < length <= self.max_message
+            else:
+                plain = plain and 0 <= length <= short
+            if not plain:
+                header, length = self._read_header(data, position, end)
+                start = position + header
             stop = start + length
             if stop > end:
                 needed = stop - position
                 break
             payload = apply_mask(data[start:stop], data[start - 4 : start])
             position = stop
+            if plain:
+                if not payload.isascii():
+                    _check_utf8(payload)
+                yield TEXT, payload
+                continue
             opcode = first & 0x0F
             if opcode == CLOSE:
                 read_close(payload)
@@ -161,15 +166,18 @@ class FrameParser:
                 if opcode == TEXT:
                     _check_utf8(payload)
                 yield opcode, payload
-            else:
-                message = self._partial = self._partial or _Partial(opcode)
-                message.add(payload, first >= FINAL)
-                if first & FINAL:
-                    self._partial = None
-                    yield message.opcode, bytes(message.payload)
+            elif (message := self._add(opcode, payload, first >= FINAL)) is not None:
+                yield message.opcode, bytes(message.payload)
         if position < end:
             self._held = bytearray(data[position:])
             self._needed = needed
+
+    def _add(self, opcode: int, payload: bytes, final: bool) -> _Partial | None:
+        """Takes a fragment; returns the message that it completes."""
+        message = self._partial or _Partial(opcode)
+        message.add(payload, final)
+        self._partial = None if final else message
+        return message if final else None
 
     def _read_header(self, data: bytes, position: int, end: int) -> tuple[int, int]:
         """Bytes of the header, masking key included, and of the payload.

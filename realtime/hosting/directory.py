@@ -11,7 +11,6 @@ from realtime.hosting.gathering import Gathering
 from realtime.hosting.host import Host
 from rooms.actors import Actor, Role
 from rooms.errors import not_found
-from rooms.room import Room
 
 IDLE_MS = 60_000
 """A room without listeners or commands for this long is let go."""
@@ -71,8 +70,10 @@ class Directory:
     def at_hand(self, room: str, actor: Actor) -> Host | None:
         """The room's host, if it is loaded and knows the actor as admitted."""
         host = self.hosts.get(room)
+        if host is None or not (actor.admin or host.room.knows_person(actor.user)):
+            return None
         now = self._around.clock()
-        if host is None or not _known(host.room, actor) or not host.room.admits(actor, now):
+        if not host.room.admits(actor, now):
             return None
         host.used_at = now
         return host
@@ -107,10 +108,6 @@ class Directory:
         for room in gone:
             del self.hosts[room]
         return gone
-
-
-def _known(room: Room, actor: Actor) -> bool:
-    return actor.admin or room.knows_person(actor.user)
 
 
 def _admitted(access: ports.Access, room: str, actor: Actor, now: int) -> bool:

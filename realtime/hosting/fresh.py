@@ -3,8 +3,8 @@
 import os
 from base64 import urlsafe_b64encode
 
-SIZE = 16
-"""Bytes of an id: 128 bits, so that none is ever guessed or made twice."""
+SIZE = 22
+"""Characters of an id, of 6 bits each: 132 bits, so that none is ever guessed or made twice."""
 TOGETHER = 256
 
 
@@ -19,7 +19,6 @@ class FreshIds:
     def next(self) -> str:
         """Letters, digits, `-` and `_`."""
         if not self._unused:
-            random = os.urandom(SIZE * TOGETHER)
-            pieces = (random[at : at + SIZE] for at in range(0, len(random), SIZE))
-            self._unused = [urlsafe_b64encode(piece).rstrip(b"=").decode() for piece in pieces]
+            random = urlsafe_b64encode(os.urandom(SIZE * TOGETHER * 6 // 8)).decode()
+            self._unused = [random[at : at + SIZE] for at in range(0, SIZE * TOGETHER, SIZE)]
         return self._unused.pop()

@@ -182,9 +182,7 @@ class Service:
 
     def at_hand(self, actor: Actor, command: c.Decided) -> Host | None:
         """The host to `submit_to` without waiting: its room is loaded, and the actor known there."""
-        if isinstance(command, c.RoomCreate | c.InviteAccept):
-            return None
-        return self.directory.at_hand(command.room, actor)
+        return self.directory.at_hand(command.room, actor) if isinstance(command, c.RoomChange) else None
 
     def submit_to(self, host: Host, actor: Actor, command: c.Decided, lane: object, answer: Answer) -> None:
         """As `submit`, for a host that is at hand."""
@@ -216,7 +214,7 @@ class Service:
                 return await self.directory.enter(command.room, actor)
 
     def _check_pace(self, actor: Actor, command: c.Decided) -> None:
-        if isinstance(command, c.MessageReact | c.MessageUnreact):
+        if isinstance(command, (c.MessageReact, c.MessageUnreact)):
             self._reactions.check(actor.user, self.clock(), "Too many reactions.")
             self._reactions.count(actor.user, self.clock())
 
