@@ -224,5 +224,5 @@ outbox = Table(
     "outbox",
     metadata,
     Column("seq", Serial, primary_key=True),
-    Column("record", Text, nullable=False),
+    Column("records", Text, nullable=False),  # JSON of a list of rooms.records.Record
 )

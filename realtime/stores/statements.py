@@ -60,7 +60,7 @@ SAVE_ROOM = prepare(
 ADD_EVENT = _insert(events)
 ADD_MESSAGE = _insert(messages)
 ADD_MENTION = _insert_new(mentions)
-ADD_RECORD = _insert(outbox, but="seq")
+ADD_RECORDS = _insert(outbox, but="seq")
 CLAIM_KEY = _insert_new(keys)
 ADD_WORDS = "INSERT INTO search(rowid, text) VALUES (?, ?)"
 ERASE_WORDS = "INSERT INTO search(search, rowid, text) VALUES ('delete', ?, ?)"

@@ -28,7 +28,10 @@ from realtime.stores import statements as sql
 from realtime.stores.claims import Claims
 from realtime.stores.head import Head, words_id
 from rooms import events as e
-from rooms.records import of_event
+from rooms.records import Record, of_event
+
+RECORDS_TOGETHER = 256
+"""Most interaction records in one row of the outbox, which is read as a whole."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -37,7 +40,7 @@ class Transaction:
     """Runs within a transaction that its owner has begun and will commit or roll back.
 
     `known` holds users whose names are certainly stored; `new_users` adds those that this transaction stores. `erased`
-    tells that texts were taken out, which the write-ahead log still holds.
+    tells that texts were taken out, which the write-ahead log still holds. `records` go into the outbox at the end.
     """
 
     def __init__(self, core: Connection, known: Collection[str]):
@@ -46,6 +49,7 @@ class Transaction:
         self.known = known
         self.new_users: dict[str, tuple[str, str, str, str | None]] = {}
         self.erased = False
+        self.records: list[Record] = []
         self.claims = Claims(self.raw)
         self._heads: dict[str, Head | None] = {}
         self._changed: dict[int, Head] = {}
@@ -55,7 +59,6 @@ class Transaction:
         self._words: list[tuple[int, str]] = []
         self._writers: dict[tuple[int, str], tuple[Any, ...]] = {}
         self._mentions: list[tuple[int, str, int]] = []
-        self._records: list[tuple[str]] = []
         self._marks: dict[tuple[int, str], int] = {}
 
     def head(self, room: str) -> Head | None:
@@ -68,7 +71,7 @@ class Transaction:
         self._heads[room] = head
 
     def flush(self) -> None:
-        """Writes all that was gathered."""
+        """Writes all that was gathered, and that something in this transaction may read."""
         self.claims.flush()
         if self._changed:
             self.raw.executemany(sql.SAVE_ROOM, [head.saved() for head in self._changed.values()])
@@ -78,7 +81,6 @@ class Transaction:
             (sql.ADD_EVENT, self._events),
             (sql.ADD_MESSAGE, self._messages),
             (sql.ADD_MENTION, self._mentions),
-            (sql.ADD_RECORD, self._records),
         ):
             if gathered:
                 sql.insert_all(self.raw, statement, gathered)
@@ -103,6 +105,9 @@ class Transaction:
         if self._marks:
             marks = [(pos, num, num, pos, num, user, pos) for (num, user), pos in self._marks.items()]
             self.raw.executemany(sql.MARK_READ, marks)
+        for start in range(0, len(self.records), RECORDS_TOGETHER):
+            some = self.records[start : start + RECORDS_TOGETHER]
+            self.raw.execute(sql.ADD_RECORDS, (_encode(some).decode(),))
 
     # One room's batch
 
@@ -145,6 +150,7 @@ class Transaction:
         if proposal.effects:
             self.flush()
             self.raw.execute("SAVEPOINT proposal")
+        recorded = len(self.records)
         refusal: Result | None = None
         if proposal.key and not self.claims.take(
             proposal.key, _encode(reply).decode(), batch.at, gather=not proposal.effects
@@ -156,6 +162,7 @@ class Transaction:
             if proposal.effects:
                 self.raw.execute("ROLLBACK TO proposal")
                 self.raw.execute("RELEASE proposal")
+                del self.records[recorded:]
             return refusal
         if proposal.effects:
             self.raw.execute("RELEASE proposal")
@@ -189,7 +196,7 @@ class Transaction:
         target = getattr(event, "target", None)
         subject = getattr(event, "user", None)
         self._row(head, event, target, subject, rows.payload(event))
-        self._records += [(_encode(record).decode(),) for record in of_event(event, author)]
+        self.records += of_event(event, author)
         return event
 
     def _row(self, head: Head, event: e.Logged, target: int | None, subject: str | None, payload: str | None) -> None:
@@ -220,7 +227,7 @@ class Transaction:
         self._words.append((words_id(num, pos), words.indexed(body.text)))
         self._writers[num, user] = (num, user, 0, 0, at, 0, 0, pos, n)
         self._mentions += [(num, who, pos) for who in body.mentions if who != user]
-        self._records += [(_encode(record).decode(),) for record in of_event(event, None)]
+        self.records += of_event(event, None)
         return event
 
 
