@@ -28,6 +28,7 @@ from realtime.stores import statements as sql
 from realtime.stores.claims import Claims
 from realtime.stores.head import Head, words_id
 from rooms import events as e
+from rooms.actors import By
 from rooms.records import Record, of_event
 
 RECORDS_TOGETHER = 256
@@ -195,15 +196,15 @@ class Transaction:
         self._changed[head.num] = head
         target = getattr(event, "target", None)
         subject = getattr(event, "user", None)
-        self._row(head, event, target, subject, rows.payload(event))
+        by = event.by
+        self._events.append(
+            (head.num, pos, rows.TAGS[type(event)], event.at, by.id, by.role, target, subject, rows.payload(event))
+        )
+        self._user(by)
         self.records += of_event(event, author)
         return event
 
-    def _row(self, head: Head, event: e.Logged, target: int | None, subject: str | None, payload: str | None) -> None:
-        by = event.by
-        self._events.append(
-            (head.num, event.pos, rows.TAGS[type(event)], event.at, by.id, by.role, target, subject, payload)
-        )
+    def _user(self, by: By) -> None:
         if by.id not in self.known and by.id not in self.new_users:
             self.new_users[by.id] = (by.id, by.name, by.name.casefold(), by.avatar)
             self._users.append(self.new_users[by.id])
@@ -220,7 +221,7 @@ class Transaction:
         num, user, at = head.num, event.by.id, event.at
         head.last_at = at
         self._changed[num] = head
-        self._row(head, event, pos, None, None)
+        self._user(event.by)
         mentioned = rows.ids_json(body.mentions)
         reply_to = body.reply_to.pos if body.reply_to else None
         self._messages.append((num, pos, n, at, user, event.by.role, body.text, mentioned, reply_to, None))
