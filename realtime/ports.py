@@ -350,10 +350,14 @@ class Store(Protocol):
         """Raises the user's `valid_after` to `at`."""
 
     async def outbox(self, limit: int) -> list[tuple[int, Record]]:
-        """The oldest interaction records that no sink has taken yet, with their sequence numbers."""
+        """The oldest interaction records that no sink has taken yet, in order, each with its sequence number.
+
+        Records written together may share a number; they are then returned together, so there may be more than `limit`
+        (by some hundreds at most). Fewer are returned only where no more wait.
+        """
 
     async def taken(self, up_to: int) -> None:
-        """Removes the records up to a sequence number from the outbox."""
+        """Removes the records up to a sequence number, with all those that bear it, from the outbox."""
 
     async def forget_keys(self, before: Millis) -> None:
         """Drops idempotency keys claimed, and digests of texts said, before a time."""

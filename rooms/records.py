@@ -3,8 +3,7 @@
 Records are facts, not rewards: who did what to whose message, when. They carry no text.
 """
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -36,53 +35,69 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     what: str | None = None
 
 
-def of_event(event: e.Logged, author: str | None) -> Iterator[Record]:
+def of_event(event: e.Logged, author: str | None) -> list[Record]:
     """The records of one logged event. `author` wrote the message that the event targets, where it does."""
-
-    def record(kind: RecordKind, n: int = 0, **more: Any) -> Record:
-        return Record(
-            id=f"{event.room}/{event.pos}/{n}",
-            kind=kind,
-            room=event.room,
-            pos=event.pos,
-            at=event.at,
-            user=event.by.id,
-            **more,
-        )
-
     match event:
         case e.RoomCreated():
-            yield record("room")
+            return [_record(event, "room")]
         case e.MessageCreated():
-            yield record("message")
-            if event.message is not None:
-                if event.message.reply_to is not None:
-                    quoted = event.message.reply_to
-                    yield record("reply", 1, to=quoted.by.id if quoted.by else None, target=quoted.pos)
-                for n, user in enumerate(event.message.mentions, 2):
-                    yield record("mention", n, to=user)
+            return _of_message(event)
         case e.MessageEdited():
-            yield record("edit", target=event.target)
+            return [_record(event, "edit", target=event.target)]
         case e.MessageDeleted():
-            yield record("delete", to=author, target=event.target)
+            return [_record(event, "delete", to=author, target=event.target)]
         case e.MessageReacted():
-            yield record("react", to=author, target=event.target, what=event.emoji)
+            return [_record(event, "react", to=author, target=event.target, what=event.emoji)]
         case e.MessageUnreacted():
-            yield record("unreact", to=author, target=event.target, what=event.emoji)
+            return [_record(event, "unreact", to=author, target=event.target, what=event.emoji)]
         case e.MessagePinned():
-            yield record("pin", to=author, target=event.target)
+            return [_record(event, "pin", to=author, target=event.target)]
         case e.MemberJoined():
-            yield record("join")
+            return [_record(event, "join")]
         case e.MemberLeft():
-            yield record("leave")
+            return [_record(event, "leave")]
         case e.MemberMuted():
-            yield record("sanction", to=event.user, what="mute")
+            return [_record(event, "sanction", to=event.user, what="mute")]
         case e.MemberKicked():
-            yield record("sanction", to=event.user, what="kick")
+            return [_record(event, "sanction", to=event.user, what="kick")]
         case e.MemberBanned():
-            yield record("sanction", to=event.user, what="ban")
+            return [_record(event, "sanction", to=event.user, what="ban")]
         case _:
-            return
+            return []
+
+
+def _of_message(event: e.MessageCreated) -> list[Record]:
+    records = [_record(event, "message")]
+    body = event.message
+    if body is not None:
+        if body.reply_to is not None:
+            quoted = body.reply_to
+            records.append(_record(event, "reply", 1, to=quoted.by.id if quoted.by else None, target=quoted.pos))
+        for n, user in enumerate(body.mentions, 2):
+            records.append(_record(event, "mention", n, to=user))
+    return records
+
+
+def _record(
+    event: e.Logged,
+    kind: RecordKind,
+    n: int = 0,
+    to: str | None = None,
+    target: int | None = None,
+    what: str | None = None,
+) -> Record:
+    room, pos = event.room, event.pos
+    return Record(
+        id=f"{room}/{pos}/{n}",
+        kind=kind,
+        room=room,
+        pos=pos,
+        at=event.at,
+        user=event.by.id,
+        to=to,
+        target=target,
+        what=what,
+    )
 
 
 def of_report(report: Report) -> Record:

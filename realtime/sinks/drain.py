@@ -11,7 +11,7 @@ from rooms.ids import Millis
 from rooms.records import Record
 
 BATCH = 1_000
-"""Most records that are read and offered at once: what bounds the memory this takes."""
+"""About how many records are read and offered at once (see `realtime.ports.Store.outbox`): what bounds the memory."""
 REST = 0.25
 """Seconds between batches that are not full: each costs the store a transaction and the sink an fsync, for which
 messages would wait."""
@@ -110,7 +110,7 @@ class Drain:
             self._accepted = waiting[-1][0]
             self.drained += len(waiting)
             await self._acknowledge()
-        if len(waiting) == self._batch:
+        if len(waiting) >= self._batch:
             return True
         self._oldest_at = None
         return False

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from realtime.stores import projections
 from realtime.stores.head import Head
-from realtime.stores.schema import invites, outbox, pending, reactions, repeats, reports, room_users
+from realtime.stores.schema import invites, pending, reactions, repeats, reports, room_users
 from rooms import effects as x
 from rooms.actors import Role
 from rooms.records import of_report
@@ -91,7 +91,7 @@ def _add_pending(tx: "Transaction", head: Head, effect: x.AddPending) -> bool:
 def _add_report(tx: "Transaction", head: Head, report: x.Report) -> None:
     values = msgspec.structs.asdict(report) | {"room": head.num}
     tx.core.execute(insert(reports).values(values))
-    tx.core.execute(insert(outbox).values(record=msgspec.json.encode(of_report(report)).decode()))
+    tx.records.append(of_report(report))
 
 
 def _react(tx: "Transaction", head: Head, effect: x.React) -> bool:

@@ -17,12 +17,11 @@ class Head(Struct):
     pos: int
     rules_pos: int
     n: int
-    members: int
     last_at: Millis
 
-    def saved(self) -> tuple[int, int, int, int, Millis, int]:
+    def saved(self) -> tuple[int, int, int, Millis, int]:
         """In the order of `statements.SAVE_ROOM`."""
-        return (self.pos, self.rules_pos, self.n, self.members, self.last_at, self.num)
+        return (self.pos, self.rules_pos, self.n, self.last_at, self.num)
 
 
 def words_id(num: int, pos: int) -> int:

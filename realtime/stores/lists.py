@@ -20,7 +20,7 @@ from rooms.settings import Settings
 
 _settings = msgspec.json.Decoder(Settings).decode
 _actor = msgspec.json.Decoder(Actor).decode
-_record = msgspec.json.Decoder(Record).decode
+_records = msgspec.json.Decoder(list[Record]).decode
 
 
 def members(
@@ -231,5 +231,12 @@ def memberships(connection: Connection, user: str) -> list[str]:
 
 
 def records(connection: Connection, limit: int) -> list[tuple[int, Record]]:
-    query = select(outbox.c.seq, outbox.c.record).order_by(outbox.c.seq).limit(limit)
-    return [(seq, _record(record)) for seq, record in connection.execute(query)]
+    """Whole rows, as they are taken as such, until there are `limit` records. No row is empty."""
+    waiting: list[tuple[int, Record]] = []
+    query = select(outbox.c.seq, outbox.c.records).order_by(outbox.c.seq).limit(limit)
+    with connection.execute(query) as found:
+        for seq, encoded in found:
+            waiting += [(seq, record) for record in _records(encoded)]
+            if len(waiting) >= limit:
+                break
+    return waiting

@@ -95,7 +95,7 @@ def _created(tx: "Transaction", room: str, event: e.RoomCreated) -> Head:
         "last_at": event.at,
     }
     num = tx.core.execute(insert(rooms).values(values).returning(rooms.c.num)).scalar_one()
-    head = Head(num, event.pos, 0, 0, 1, event.at)
+    head = Head(num, event.pos, 0, 0, event.at)
     tx.created(room, head)
     _save_person(tx, head, event.by.id, role=Role.OWNER, joined_pos=event.pos, read_pos=event.pos, read_n=0)
     return head
@@ -135,7 +135,9 @@ def _rank(tx: "Transaction", head: Head, event: e.UserEvent, role: Role) -> None
     row = tx.core.execute(query).one_or_none()
     was_member = row is not None and row.role >= Role.MEMBER
     member = role >= Role.MEMBER
-    head.members += member - was_member
+    if member != was_member:
+        members = rooms.c.members + (1 if member else -1)
+        tx.core.execute(update(rooms).where(rooms.c.num == head.num).values(members=members))
     if member and not was_member:
         _save_person(tx, head, event.user, role=role, joined_pos=event.pos, read_pos=event.pos, read_n=head.n)
     else:

@@ -55,6 +55,19 @@ _subject = users.alias()
 _quoted = messages.alias()
 _quoted_author = users.alias()
 
+_BODY = (
+    _author.c.name.label("name"),
+    _author.c.avatar.label("avatar"),
+    messages.c.text,
+    messages.c.n,
+    messages.c.mentions,
+    messages.c.reply_to,
+    _quoted.c.text.label("quoted_text"),
+    _quoted.c.author.label("quoted_author"),
+    _quoted.c.role.label("quoted_role"),
+    _quoted_author.c.name.label("quoted_name"),
+    _quoted_author.c.avatar.label("quoted_avatar"),
+)
 HYDRATED: Select[Any] = (
     select(
         events.c.pos,
@@ -65,18 +78,8 @@ HYDRATED: Select[Any] = (
         events.c.target,
         events.c.subject,
         events.c.payload,
-        _author.c.name.label("name"),
-        _author.c.avatar.label("avatar"),
         _subject.c.name.label("subject_name"),
-        messages.c.text,
-        messages.c.n,
-        messages.c.mentions,
-        messages.c.reply_to,
-        _quoted.c.text.label("quoted_text"),
-        _quoted.c.author.label("quoted_author"),
-        _quoted.c.role.label("quoted_role"),
-        _quoted_author.c.name.label("quoted_name"),
-        _quoted_author.c.avatar.label("quoted_avatar"),
+        *_BODY,
     )
     .select_from(events)
     .outerjoin(_author, _author.c.id == events.c.author)
@@ -85,7 +88,15 @@ HYDRATED: Select[Any] = (
     .outerjoin(_quoted, (_quoted.c.room == messages.c.room) & (_quoted.c.pos == messages.c.reply_to))
     .outerjoin(_quoted_author, _quoted_author.c.id == _quoted.c.author)
 )
-"""Log rows with all that their events show; to be narrowed to positions of one room."""
+"""Rows of `events` with all that they show; to be narrowed to positions of one room."""
+CREATED: Select[Any] = (
+    select(messages.c.pos, messages.c.at, messages.c.author, messages.c.role, *_BODY)
+    .select_from(messages)
+    .outerjoin(_author, _author.c.id == messages.c.author)
+    .outerjoin(_quoted, (_quoted.c.room == messages.c.room) & (_quoted.c.pos == messages.c.reply_to))
+    .outerjoin(_quoted_author, _quoted_author.c.id == _quoted.c.author)
+)
+"""The same of the events that created messages."""
 
 
 def by(user: str, name: str | None, role: str, avatar: str | None) -> By:
@@ -111,18 +122,12 @@ def body(row: Any) -> e.Body | None:
 def event(room: str, row: Any) -> e.Logged:
     """The event of a row of HYDRATED."""
     kind = TYPES[row.type]
-    fields: dict[str, Any] = {
-        "room": room,
-        "pos": row.pos,
-        "at": row.at,
-        "by": by(row.author, row.name, row.role, row.avatar),
-    }
-    if issubclass(kind, e.MessageEvent):
-        fields["message"] = body(row)
-        fields["deleted"] = row.text is None
-        if kind is e.MessageEdited:
-            fields["target"] = row.target
-        return kind(**fields)
+    who = by(row.author, row.name, row.role, row.avatar)
+    if kind is e.MessageEdited:
+        return kind(
+            room=room, pos=row.pos, at=row.at, by=who, target=row.target, message=body(row), deleted=row.text is None
+        )
+    fields: dict[str, Any] = {"room": room, "pos": row.pos, "at": row.at, "by": who}
     if row.payload is not None:
         fields |= msgspec.structs.asdict(_DECODERS[kind].decode(row.payload))
     if row.target is not None:
@@ -132,11 +137,17 @@ def event(room: str, row: Any) -> e.Logged:
     return kind(**fields)
 
 
+def created(room: str, row: Any) -> e.MessageCreated:
+    """The event of a row of CREATED."""
+    who = by(row.author, row.name, row.role, row.avatar)
+    return e.MessageCreated(room=room, pos=row.pos, at=row.at, by=who, message=body(row), deleted=row.text is None)
+
+
 def read_events(connection: Connection, room: str, num: int, after: int, to: int, limit: int | None) -> list[e.Logged]:
     """Events of the room numbered `num` with `after < pos <= to`, ascending."""
-    query = (
-        HYDRATED.where(events.c.room == num, events.c.pos > after, events.c.pos <= to)
-        .order_by(events.c.pos)
-        .limit(limit)
-    )
-    return [event(room, row) for row in connection.execute(query)]
+    found: list[e.Logged] = []
+    for query, table, read in ((CREATED, messages, created), (HYDRATED, events, event)):
+        here = query.where(table.c.room == num, table.c.pos > after, table.c.pos <= to)
+        found += [read(room, row) for row in connection.execute(here.order_by(table.c.pos).limit(limit))]
+    found.sort(key=lambda logged: logged.pos)
+    return found[:limit]

@@ -1,7 +1,8 @@
 """The tables: the log, the projections that follow from it, and what stands beside it.
 
 Types are those that SQLite and PostgreSQL share; JSON is text that msgspec writes. A message's text stands in
-`messages` alone: log rows of created and edited messages carry none and are completed when read.
+`messages` alone: log rows of edited messages carry none and are completed when read. A created message's row there is
+its row of the log too: `events` has all other events.
 Times are milliseconds since the Unix epoch. `room` is the room's number, which stands for its id everywhere else.
 """
 
@@ -72,7 +73,7 @@ events = Table(
     Column("at", BigInteger, nullable=False),
     Column("author", Text, nullable=False),
     Column("role", Text, nullable=False),
-    Column("target", BigInteger),  # the message concerned; a created message's own position
+    Column("target", BigInteger),  # the message concerned
     Column("subject", Text),  # the user concerned
     Column("payload", Text),  # JSON of the event's other fields
     sqlite_with_rowid=False,
@@ -224,5 +225,5 @@ outbox = Table(
     "outbox",
     metadata,
     Column("seq", Serial, primary_key=True),
-    Column("record", Text, nullable=False),
+    Column("records", Text, nullable=False),  # JSON of a list of rooms.records.Record
 )

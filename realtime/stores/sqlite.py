@@ -113,11 +113,12 @@ class SQLiteStore:
         return await self._writer.submit(work)
 
     async def append(self, batch: Batch) -> Appended:
-        return await self.run(lambda tx: tx.append(batch))
+        (appended,) = await self.run(lambda tx: tx.append([batch]))
+        return appended
 
     async def append_all(self, batches: Sequence[Batch]) -> list[Appended | Exception]:
         try:
-            return await self.run(lambda tx: [tx.append(batch) for batch in batches])
+            return list(await self.run(lambda tx: tx.append(batches)))
         except Unavailable:
             raise
         except Exception as error:

@@ -45,22 +45,19 @@ def _insert_new(table: Table) -> str:
     return prepare(statement.on_conflict_do_nothing(), names)
 
 
-ROOM = prepare(
-    select(rooms.c.num, rooms.c.pos, rooms.c.rules_pos, rooms.c.n, rooms.c.members, rooms.c.last_at).where(
-        rooms.c.id == bindparam("room_id")
-    ),
-    "room_id",
-)
+ROOMS = "SELECT id, num, pos, rules_pos, n, last_at FROM rooms WHERE id IN (VALUES (?))"
+"""Written out, as SQLAlchemy has no parameters for rows."""
 SAVE_ROOM = prepare(
     update(rooms)
     .where(rooms.c.num == bindparam("room"))
-    .values({name: bindparam(name) for name in ("pos", "rules_pos", "n", "members", "last_at")}),
-    "pos rules_pos n members last_at room",
+    .values({name: bindparam(name) for name in ("pos", "rules_pos", "n", "last_at")}),
+    "pos rules_pos n last_at room",
 )
+"""All that an event changes of every room. The count of members has an index, which would be written each time."""
 ADD_EVENT = _insert(events)
-ADD_MESSAGE = _insert(messages)
+ADD_MESSAGE = _insert(messages, but="edited_at")
 ADD_MENTION = _insert_new(mentions)
-ADD_RECORD = _insert(outbox, but="seq")
+ADD_RECORDS = _insert(outbox, but="seq")
 CLAIM_KEY = _insert_new(keys)
 ADD_WORDS = "INSERT INTO search(rowid, text) VALUES (?, ?)"
 ERASE_WORDS = "INSERT INTO search(search, rowid, text) VALUES ('delete', ?, ?)"
@@ -75,12 +72,15 @@ ADD_USER = prepare(
     ),
     "id name folded avatar",
 )
-_person, _person_names = _values(room_users)
+_person = upsert(room_users).values(
+    {name: bindparam(name) for name in ("room", "user", "last_at", "read_pos", "read_n")}
+    | dict.fromkeys(("role", "joined_pos", "muted_until", "banned_until"), literal_column("0"))
+)
 ADD_WRITER = prepare(
     _person.on_conflict_do_update(
         index_elements=["room", "user"], set_={c: _person.excluded[c] for c in ("last_at", "read_pos", "read_n")}
     ),
-    _person_names,
+    "room user last_at read_pos read_n",
 )
 """Who has sent a message; one's own message is read."""
 
@@ -103,7 +103,7 @@ MARK_READ = prepare(
 )
 
 CLAIMED = 'SELECT user, scope, "key" FROM keys WHERE (user, scope, "key") IN (VALUES (?, ?, ?))'
-"""Which of many keys are claimed: written out, as SQLAlchemy has no parameters for rows."""
+"""Which of many keys are claimed; written out too."""
 
 TOGETHER = 32
 """Most rows that go into one statement: the driver keeps a prepared one for each number of them."""
@@ -129,4 +129,4 @@ def _together(statement: str, values: Sequence[tuple[Any, ...]]) -> Iterator[tup
 @lru_cache(maxsize=512)
 def _of_rows(statement: str, count: int) -> str:
     """The statement with its one row of parameters repeated."""
-    return re.sub(r"VALUES (\([?, ]+\))", lambda match: "VALUES " + ", ".join([match[1]] * count), statement)
+    return re.sub(r"VALUES (\([?0, ]+\))", lambda match: "VALUES " + ", ".join([match[1]] * count), statement)

@@ -4,7 +4,7 @@ Created messages are gathered and written together, across proposals and rooms; 
 otherwise calls `flush` first.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -28,7 +28,11 @@ from realtime.stores import statements as sql
 from realtime.stores.claims import Claims
 from realtime.stores.head import Head, words_id
 from rooms import events as e
-from rooms.records import of_event
+from rooms.actors import By
+from rooms.records import Record, of_event
+
+RECORDS_TOGETHER = 256
+"""Most interaction records in one row of the outbox, which is read as a whole."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -37,7 +41,7 @@ class Transaction:
     """Runs within a transaction that its owner has begun and will commit or roll back.
 
     `known` holds users whose names are certainly stored; `new_users` adds those that this transaction stores. `erased`
-    tells that texts were taken out, which the write-ahead log still holds.
+    tells that texts were taken out, which the write-ahead log still holds. `records` go into the outbox at the end.
     """
 
     def __init__(self, core: Connection, known: Collection[str]):
@@ -46,6 +50,7 @@ class Transaction:
         self.known = known
         self.new_users: dict[str, tuple[str, str, str, str | None]] = {}
         self.erased = False
+        self.records: list[Record] = []
         self.claims = Claims(self.raw)
         self._heads: dict[str, Head | None] = {}
         self._changed: dict[int, Head] = {}
@@ -55,20 +60,24 @@ class Transaction:
         self._words: list[tuple[int, str]] = []
         self._writers: dict[tuple[int, str], tuple[Any, ...]] = {}
         self._mentions: list[tuple[int, str, int]] = []
-        self._records: list[tuple[str]] = []
         self._marks: dict[tuple[int, str], int] = {}
 
     def head(self, room: str) -> Head | None:
         if room not in self._heads:
-            row = self.raw.execute(sql.ROOM, (room,)).fetchone()
-            self._heads[room] = Head(*row) if row else None
+            self._look_up([room])
         return self._heads[room]
+
+    def _look_up(self, rooms: Iterable[str]) -> None:
+        wanted = [(room,) for room in dict.fromkeys(rooms) if room not in self._heads]
+        self._heads.update(dict.fromkeys(room for (room,) in wanted))
+        for room, *row in sql.select_all(self.raw, sql.ROOMS, wanted):
+            self._heads[room] = Head(*row)
 
     def created(self, room: str, head: Head) -> None:
         self._heads[room] = head
 
     def flush(self) -> None:
-        """Writes all that was gathered."""
+        """Writes all that was gathered, and that something in this transaction may read."""
         self.claims.flush()
         if self._changed:
             self.raw.executemany(sql.SAVE_ROOM, [head.saved() for head in self._changed.values()])
@@ -78,7 +87,6 @@ class Transaction:
             (sql.ADD_EVENT, self._events),
             (sql.ADD_MESSAGE, self._messages),
             (sql.ADD_MENTION, self._mentions),
-            (sql.ADD_RECORD, self._records),
         ):
             if gathered:
                 sql.insert_all(self.raw, statement, gathered)
@@ -103,21 +111,29 @@ class Transaction:
         if self._marks:
             marks = [(pos, num, num, pos, num, user, pos) for (num, user), pos in self._marks.items()]
             self.raw.executemany(sql.MARK_READ, marks)
+        for start in range(0, len(self.records), RECORDS_TOGETHER):
+            some = self.records[start : start + RECORDS_TOGETHER]
+            self.raw.execute(sql.ADD_RECORDS, (_encode(some).decode(),))
 
-    # One room's batch
+    # Batches
 
-    def append(self, batch: Batch) -> Appended:
-        """See `realtime.ports.Store.append`."""
+    def append(self, batches: Sequence[Batch]) -> list[Appended]:
+        """See `realtime.ports.Store.append`. What all of them need to know is looked up together."""
+        self._look_up(batch.room for batch in batches)
+        self.claims.expect(p.key for batch in batches for p in batch.proposals if p.key is not None)
+        return [self._append(batch) for batch in batches]
+
+    def _append(self, batch: Batch) -> Appended:
         head = self.head(batch.room)
         start = head.pos if head else 0
         results: list[Result] = []
         own: list[e.Logged] = []
         decided_in_vain = head is not None and head.rules_pos > max(batch.rules_pos, batch.base)
         if not decided_in_vain and start >= batch.base:
-            self.claims.expect(p.key for p in batch.proposals if p.key is not None)
             for proposal in batch.proposals:
-                results.append(self._propose(batch, proposal, own, moved=start != batch.base))
-                if not isinstance(results[-1], Written):
+                result = self._propose(batch, proposal, own, moved=start != batch.base)
+                results.append(result)
+                if type(result) is not Written:
                     break
         results += [NotTried()] * (len(batch.proposals) - len(results))
         head = self.head(batch.room)
@@ -128,42 +144,53 @@ class Transaction:
         return Appended(tuple(since), tuple(results))
 
     def _propose(self, batch: Batch, proposal: Proposal, own: list[e.Logged], *, moved: bool) -> Result:
-        head = self.head(batch.room)
-        creates = bool(proposal.events) and isinstance(proposal.events[0], e.RoomCreated)
+        head, events = self.head(batch.room), proposal.events
+        creates = bool(events) and type(events[0]) is e.RoomCreated
         if head is None and not creates:
             return NotTried()
         if head is not None and creates:
             return (self._claimed(proposal.key) if proposal.key else None) or Refused(None)
-        if moved and any(_points_beyond(event, batch.base) for event in proposal.events):
+        if moved and any(_points_beyond(event, batch.base) for event in events):
             return NotTried()
         pos = head.pos if head else 0
         reply = dict(proposal.reply)
         if proposal.pos:
-            reply["pos"] = pos + 1 if proposal.events else pos
+            reply["pos"] = pos + 1 if events else pos
         if proposal.timed:
-            reply["at"] = proposal.events[0].at if proposal.events else batch.at
-        if proposal.effects:
-            self.flush()
-            self.raw.execute("SAVEPOINT proposal")
-        refusal: Result | None = None
-        if proposal.key and not self.claims.take(
-            proposal.key, _encode(reply).decode(), batch.at, gather=not proposal.effects
-        ):
-            refusal = self._claimed(proposal.key)
-        if refusal is None and head is not None:
-            refusal = next((Refused(x) for x in proposal.effects if not effects.take(self, head, x)), None)
+            reply["at"] = events[0].at if events else batch.at
+        if head is not None and proposal.effects:
+            refusal = self._conditional(batch, proposal, head, reply)
+        else:
+            refusal = self._claim(batch, proposal.key, reply, gather=True)
         if refusal is not None:
-            if proposal.effects:
-                self.raw.execute("ROLLBACK TO proposal")
-                self.raw.execute("RELEASE proposal")
             return refusal
-        if proposal.effects:
-            self.raw.execute("RELEASE proposal")
-        for event in proposal.events:
+        for event in events:
             own.append(self._log(batch.room, event))
         return Written(reply)
 
+    def _conditional(self, batch: Batch, proposal: Proposal, head: Head, reply: dict[str, Any]) -> Result | None:
+        """Claims the key and takes the effects, or neither. Returns what refuses."""
+        self.flush()
+        recorded = len(self.records)
+        self.raw.execute("SAVEPOINT proposal")
+        refusal: Result | None = self._claim(batch, proposal.key, reply, gather=False)
+        if refusal is None:
+            refusal = next((Refused(x) for x in proposal.effects if not effects.take(self, head, x)), None)
+        if refusal is not None:
+            self.raw.execute("ROLLBACK TO proposal")
+            del self.records[recorded:]
+        self.raw.execute("RELEASE proposal")
+        return refusal
+
     # Keys
+
+    def _claim(
+        self, batch: Batch, key: KeyClaim | None, reply: dict[str, Any], *, gather: bool
+    ) -> Duplicate | KeyReused | None:
+        """Claims the key for this reply. Returns who was first."""
+        if key is None or self.claims.take(key, _encode(reply).decode(), batch.at, gather=gather):
+            return None
+        return self._claimed(key)
 
     def _claimed(self, key: KeyClaim) -> Duplicate | KeyReused | None:
         self.claims.flush()
@@ -188,15 +215,15 @@ class Transaction:
         self._changed[head.num] = head
         target = getattr(event, "target", None)
         subject = getattr(event, "user", None)
-        self._row(head, event, target, subject, rows.payload(event))
-        self._records += [(_encode(record).decode(),) for record in of_event(event, author)]
-        return event
-
-    def _row(self, head: Head, event: e.Logged, target: int | None, subject: str | None, payload: str | None) -> None:
         by = event.by
         self._events.append(
-            (head.num, event.pos, rows.TAGS[type(event)], event.at, by.id, by.role, target, subject, payload)
+            (head.num, pos, rows.TAGS[type(event)], event.at, by.id, by.role, target, subject, rows.payload(event))
         )
+        self._user(by)
+        self.records += of_event(event, author)
+        return event
+
+    def _user(self, by: By) -> None:
         if by.id not in self.known and by.id not in self.new_users:
             self.new_users[by.id] = (by.id, by.name, by.name.casefold(), by.avatar)
             self._users.append(self.new_users[by.id])
@@ -213,14 +240,17 @@ class Transaction:
         num, user, at = head.num, event.by.id, event.at
         head.last_at = at
         self._changed[num] = head
-        self._row(head, event, pos, None, None)
-        mentioned = rows.ids_json(body.mentions)
-        reply_to = body.reply_to.pos if body.reply_to else None
-        self._messages.append((num, pos, n, at, user, event.by.role, body.text, mentioned, reply_to, None))
+        self._user(event.by)
+        mentioned = reply_to = None
+        if body.mentions:
+            mentioned = rows.ids_json(body.mentions)
+            self._mentions += [(num, who, pos) for who in body.mentions if who != user]
+        if body.reply_to is not None:
+            reply_to = body.reply_to.pos
+        self._messages.append((num, pos, n, at, user, event.by.role, body.text, mentioned, reply_to))
         self._words.append((words_id(num, pos), words.indexed(body.text)))
-        self._writers[num, user] = (num, user, 0, 0, at, 0, 0, pos, n)
-        self._mentions += [(num, who, pos) for who in body.mentions if who != user]
-        self._records += [(_encode(record).decode(),) for record in of_event(event, None)]
+        self._writers[num, user] = (num, user, at, pos, n)
+        self.records += of_event(event, None)
         return event
 
 
