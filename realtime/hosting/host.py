@@ -23,6 +23,7 @@ from rooms.decide import NOTHING, Decision, Facts, Limits, Moment, decide, judge
 from rooms.drafts import Draft, Verdict
 from rooms.effects import Effect, SpaceMessages
 from rooms.errors import Rejected
+from rooms.events import Logged
 from rooms.ids import Millis
 from rooms.room import Person, Room
 
@@ -321,18 +322,16 @@ class Host:
             self._refuse([*((entry, unmet(None)) for entry, _ in batch.decided), *batch.refused])
             self._rest()
             return Written()
-        effects = [
-            (effect, result.reply.get("pos"))
-            for (_, decision), result in zip(batch.decided, appended.results, strict=True)
-            if decision.effects and isinstance(result, ports.Written)
-            for effect in decision.effects
-        ]
-        self._go_on(batch, appended, effects)
+        effects: list[tuple[Effect, int | None]] = []
         unwritten: Entry | None = None
-        again: list[Entry] = []
-        for (entry, _), result in zip(batch.decided, appended.results, strict=True):
+        for (entry, decision), result in zip(batch.decided, appended.results, strict=True):
             if not isinstance(result, ports.Written):
                 unwritten = unwritten or entry
+            elif decision.effects:
+                effects += [(effect, result.reply.get("pos")) for effect in decision.effects]
+        self._go_on(batch.ahead if unwritten is None else None, appended.events, effects)
+        again: list[Entry] = []
+        for (entry, _), result in zip(batch.decided, appended.results, strict=True):
             match result:
                 case ports.Written(reply):
                     entry.done(reply)
@@ -355,21 +354,18 @@ class Host:
         self._rest()
         return Written(appended.events, effects)
 
-    def _go_on(self, batch: _Batch, appended: ports.Appended, effects: Sequence[tuple[Effect, int | None]]) -> None:
-        """The room becomes what the log has made of it: mostly what it was foreseen to become."""
-        ahead, events = batch.ahead, appended.events
-        foreseen = (
-            ahead is not None
-            and ahead is not self.room
-            and len(events) == sum(len(decision.events) for _, decision in batch.decided)
-            and ahead.pos == (events[-1].pos if events else self.room.pos)
-            and all(isinstance(result, ports.Written) for result in appended.results)
-        )
-        if ahead is not None and foreseen:
+    def _go_on(
+        self, ahead: Room | None, events: Sequence[Logged], effects: Sequence[tuple[Effect, int | None]]
+    ) -> None:
+        """The room becomes what the log has made of it: mostly `ahead`, as was foreseen. Where all of the batch was
+        written and the log goes as far as that, it holds nothing else.
+        """
+        room = self.room
+        if ahead is not None and ahead is not room and ahead.pos == (events[-1].pos if events else room.pos):
             self.room = ahead
         else:
-            self.room.apply_all(events)
-            _note_pace(self.room, [effect for effect, _ in effects])
+            room.apply_all(events)
+            _note_pace(room, [effect for effect, _ in effects])
 
     def _refuse(self, refused: Sequence[tuple[Entry, Rejected]]) -> None:
         """A command that has succeeded before gets its first reply again, whatever would refuse it now."""
