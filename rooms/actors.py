@@ -33,7 +33,7 @@ WIRE = {
 BY_WIRE = {name: role for role, name in WIRE.items() if role is not Role.ADMIN}
 
 
-class Actor(Struct, frozen=True, kw_only=True):
+class Actor(Struct, frozen=True, gc=False, kw_only=True):
     """A user as their token describes them. `granted` maps rooms to roles that the app's back end grants."""
 
     user: str
@@ -48,7 +48,7 @@ class Actor(Struct, frozen=True, kw_only=True):
         return BY_WIRE[self.granted[room]] if room in self.granted else Role.NONE
 
 
-class By(Struct, frozen=True, omit_defaults=True):
+class By(Struct, frozen=True, gc=False, omit_defaults=True):
     """Who did something, as events and messages show it."""
 
     id: str
@@ -57,7 +57,7 @@ class By(Struct, frozen=True, omit_defaults=True):
     avatar: str | None = None
 
 
-class Viewer(Struct, frozen=True):
+class Viewer(Struct, frozen=True, gc=False):
     """Who looks at a room's log. `from_pos` is the first position whose history this viewer may read."""
 
     user: str

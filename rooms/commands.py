@@ -21,7 +21,7 @@ PurgeSeconds = Annotated[int, Meta(ge=1, le=604_800)]
 GrantableRole = Literal["owner", "moderator", "member"]
 
 
-class Command(Struct, frozen=True, kw_only=True, tag_field="type"):
+class Command(Struct, frozen=True, gc=False, kw_only=True, tag_field="type"):
     """A command; `id` is echoed by its one reply. Where `id_optional`, leaving `id` out asks for no reply."""
 
     id_optional: ClassVar[bool] = False

@@ -7,7 +7,7 @@ from msgspec import Struct
 from rooms.actors import Role
 
 
-class Draft(Struct, frozen=True):
+class Draft(Struct, frozen=True, gc=False):
     """A text on its way into a room. `what` says where it will stand."""
 
     what: Literal["message", "edit", "title"]
@@ -21,7 +21,7 @@ class Draft(Struct, frozen=True):
 Action = Literal["allow", "mask", "hold", "bounce", "block"]
 
 
-class Verdict(Struct, frozen=True):
+class Verdict(Struct, frozen=True, gc=False):
     """The content policy's judgement of one draft.
 
     `mask` publishes `text` in place of the draft's; `hold` keeps the draft for moderators; `bounce` gives it back to

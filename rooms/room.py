@@ -20,7 +20,7 @@ KNOWN_MESSAGES = 512
 """How much of the store a room keeps at hand between two batches; the rest is looked up again when needed."""
 
 
-class Person(Struct, frozen=True, kw_only=True):
+class Person(Struct, frozen=True, gc=False, kw_only=True):
     """What a room holds of one user, member or not. Times are 0 where there is none."""
 
     user: str
@@ -37,7 +37,7 @@ class Person(Struct, frozen=True, kw_only=True):
         return self.role >= Role.MEMBER
 
 
-class Message(Struct, frozen=True, kw_only=True):
+class Message(Struct, frozen=True, gc=False, kw_only=True):
     """A message as it reads now; `text` is None once deleted. `reactions` are (emoji, users) in order of appearance."""
 
     pos: int

@@ -21,7 +21,7 @@ class Limits(Struct, frozen=True):
     pending: int = 1_000
 
 
-class Moment(Struct, frozen=True):
+class Moment(Struct, frozen=True, gc=False):
     """The circumstances of one decision: the time, a fresh random id, what was looked up, what the policy said."""
 
     now: Millis
@@ -31,7 +31,7 @@ class Moment(Struct, frozen=True):
     limits: Limits = Limits()
 
 
-class Decision(Struct, frozen=True):
+class Decision(Struct, frozen=True, gc=False):
     """What a command changes, all or nothing, and what its `ok` reply adds.
 
     `events` carry the positions that follow the room's; whoever writes them gives the final ones, and the reply its

@@ -24,7 +24,7 @@ NOTHING = Needs()
 """The same object for all commands that need nothing, as most do."""
 
 
-class Facts(Struct, frozen=True):
+class Facts(Struct, frozen=True, gc=False):
     """What the look-up found, apart from people and messages, which the room itself then knows."""
 
     named: Named = Named()
