@@ -1,7 +1,10 @@
 """A service without its edges: real rooms on whatever store a test brings, nothing bounded, everything allowed."""
 
+from contextlib import nullcontext
+
 from realtime import ports
 from realtime.brokers.memory import MemoryBroker
+from realtime.hosting.rounds import Answering
 from realtime.hosting.service import Bounds, Service
 from realtime.metrics import Metrics
 from rooms.decide import Limits
@@ -27,6 +30,12 @@ class AllowAll:
 
 
 def make_service(
-    store: ports.Store, clock: ports.Clock, *, bounds: Bounds = NOTHING_BOUND, policy: ports.Policy | None = None
+    store: ports.Store,
+    clock: ports.Clock,
+    *,
+    bounds: Bounds = NOTHING_BOUND,
+    policy: ports.Policy | None = None,
+    answering: Answering = nullcontext,
 ) -> Service:
-    return Service(store, MemoryBroker(), policy or AllowAll(), clock, Limits(), bounds, lambda: None, Metrics())
+    policy = policy or AllowAll()
+    return Service(store, MemoryBroker(), policy, clock, Limits(), bounds, lambda: None, Metrics(), answering)
