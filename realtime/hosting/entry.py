@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import structlog
 from msgspec.structs import replace
 
 from realtime import ports
@@ -24,6 +25,8 @@ from rooms.effects import (
     UseInvite,
 )
 from rooms.errors import Rejected, not_found
+
+log = structlog.get_logger("realtime.entry")
 
 Answer = Callable[[dict[str, Any] | Rejected], None]
 
@@ -52,9 +55,12 @@ class Entry:
             self.key = ports.KeyClaim(actor.user, scope, command.key, digest(command))
 
     def done(self, reply: dict[str, Any] | Rejected) -> None:
-        """Gives the answer, if none has been given."""
+        """Gives the answer, if none has been given. The command has had its effect, whatever becomes of the answer."""
         answer, self.answer = self.answer, _answered
-        answer(reply)
+        try:
+            answer(reply)
+        except Exception:
+            log.exception("answer_failed", type=type(self.command).__name__)
 
 
 def digest(command: c.Change) -> bytes:

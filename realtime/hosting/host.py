@@ -167,8 +167,13 @@ class Host:
             return self._failed(error)
 
     def follow(self, written: Written) -> None:
-        if written.events or written.effects:
+        if not (written.events or written.effects):
+            return
+        try:
             self._around.committed(self, written)
+        except Exception:
+            # What is in the log stays there, and other rooms are yet to be told of.
+            log.exception("follow_failed", room=self.room.id)
 
     def _unready(self, batch: _Batch) -> bool:
         """Whether something is to be asked for before the batch can be decided."""

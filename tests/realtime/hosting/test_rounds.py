@@ -155,6 +155,31 @@ async def test_all_are_answered_within_before_anybody_hears_of_it(
     assert house.log == [(room, True) for room in ROOMS] + [(f"{room} published", False) for room in ROOMS]
 
 
+async def test_who_cannot_be_answered_or_told_harms_no_other_room(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def publish(room: str, *_: Any, **__: Any) -> None:
+        if room == "r2":
+            raise ValueError("a fault of the hub")
+        told.append(room)
+
+    def answer(_: Any) -> None:
+        raise ValueError("a fault of the connection")
+
+    monkeypatch.setattr(house.service.hub, "publish", publish)
+    host = house.service.directory.hosts["r1"]
+    house.service.submit_to(host, ANN, c.MessageSend(room="r1", text="unanswered"), object(), answer)
+    answers = [house.send(room) for room in ("r2", "r3")]
+    await house.service.settle()
+    assert [answer[0]["pos"] for answer in answers] == [2, 2]
+    assert told == ["r1", "r3"]
+    again = house.send("r2")
+    await house.service.settle()
+    assert again[0]["pos"] == 3
+
+
 async def test_one_who_is_renamed_while_a_batch_is_written_keeps_the_new_name(house: House) -> None:
     house.store.hold.clear()
     house.send("r0", "one")
