@@ -200,9 +200,9 @@ reports = Table(
 keys = Table(
     "keys",
     metadata,
+    Column("key", Text, primary_key=True),  # first: those of clients that begin with the time then arrive in order
     Column("user", Text, primary_key=True),
     Column("scope", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
     Column("body", LargeBinary, nullable=False),
     Column("reply", Text, nullable=False),
     Column("at", BigInteger, nullable=False),

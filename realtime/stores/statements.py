@@ -102,7 +102,7 @@ MARK_READ = prepare(
     "read_pos from_room of up_to in_room by_user below",
 )
 
-CLAIMED = 'SELECT user, scope, "key" FROM keys WHERE (user, scope, "key") IN (VALUES (?, ?, ?))'
+CLAIMED = 'SELECT "key", user, scope FROM keys WHERE ("key", user, scope) IN (VALUES (?, ?, ?))'
 """Which of many keys are claimed; written out too."""
 
 TOGETHER = 32
