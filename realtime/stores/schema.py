@@ -227,3 +227,11 @@ outbox = Table(
     Column("seq", Serial, primary_key=True),
     Column("records", Text, nullable=False),  # JSON of a list of rooms.records.Record
 )
+
+unindexed = Table(
+    "unindexed",
+    metadata,
+    Column("seq", Serial, primary_key=True),
+    Column("runs", Text, nullable=False),  # JSON of [room, first position, last position] of messages, one a room
+)
+"""What each transaction leaves out of the full-text index; emptied when it is indexed (docs/decisions/0011)."""
