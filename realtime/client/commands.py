@@ -4,10 +4,11 @@ What changes something gets a random `key` unless one is given, so it is sent ag
 and takes effect once.
 """
 
+import secrets
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol, TypeVar
-from uuid import uuid4
 
 import msgspec
 
@@ -91,7 +92,8 @@ class _At(msgspec.Struct, frozen=True):
 
 
 def new_key() -> str:
-    return uuid4().hex
+    """Never used twice: 80 random bits after the time, so that the server's index takes keys in their order."""
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
 def read_reply(reply: Mapping[str, Any], shape: type[T]) -> T:

@@ -8,7 +8,7 @@ from realtime.stores import statements as sql
 from rooms.ids import Millis
 
 Name = tuple[str, str, str]
-"""User, scope and key."""
+"""Key, user and scope."""
 
 
 class Claims:
@@ -48,4 +48,4 @@ class Claims:
 
 
 def _name(key: KeyClaim) -> Name:
-    return key.user, key.scope, key.key
+    return key.key, key.user, key.scope

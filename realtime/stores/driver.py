@@ -23,6 +23,7 @@ _PRAGMAS = (
     "PRAGMA secure_delete=ON",
     "PRAGMA foreign_keys=ON",
     "PRAGMA cache_size=-16384",  # KiB
+    "PRAGMA wal_autocheckpoint=8192",  # pages: 32 MiB; what is written again and again is copied back once
 )
 
 _UNAVAILABLE = frozenset({

@@ -163,6 +163,7 @@ def _author(tx: "Transaction", head: Head, target: int) -> str | None:
 
 
 def _edited(tx: "Transaction", head: Head, event: e.MessageEdited) -> str | None:
+    tx.index()
     old = _message(tx, head, event.target)
     body = event.message
     if old is None or old.text is None or body is None:
@@ -184,6 +185,7 @@ def _edited(tx: "Transaction", head: Head, event: e.MessageEdited) -> str | None
 
 
 def _deleted(tx: "Transaction", head: Head, event: e.MessageDeleted) -> str | None:
+    tx.index()
     _unpin(tx, head, event.target)
     old = _message(tx, head, event.target)
     if old is None or old.text is None:
@@ -208,7 +210,7 @@ def _unmention(tx: "Transaction", head: Head, target: int, users: Iterable[str])
 
 
 def _reword(tx: "Transaction", head: Head, target: int, old: str, new: str | None) -> None:
-    """Takes the old text's words out of the index, for good."""
+    """Takes the old text's words out of the index, for good. The index must hold them: see `Transaction.index`."""
     row = words_id(head.num, target)
     tx.raw.execute(sql.ERASE_WORDS, (row, words.indexed(old)))
     if new is not None:

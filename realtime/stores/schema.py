@@ -200,9 +200,9 @@ reports = Table(
 keys = Table(
     "keys",
     metadata,
+    Column("key", Text, primary_key=True),  # first: those of clients that begin with the time then arrive in order
     Column("user", Text, primary_key=True),
     Column("scope", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
     Column("body", LargeBinary, nullable=False),
     Column("reply", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
@@ -227,3 +227,11 @@ outbox = Table(
     Column("seq", Serial, primary_key=True),
     Column("records", Text, nullable=False),  # JSON of a list of rooms.records.Record
 )
+
+unindexed = Table(
+    "unindexed",
+    metadata,
+    Column("seq", Serial, primary_key=True),
+    Column("runs", Text, nullable=False),  # JSON of [room, first position, last position] of messages, one a room
+)
+"""What each transaction leaves out of the full-text index; emptied when it is indexed (docs/decisions/0011)."""

@@ -31,6 +31,7 @@ from realtime.stores import lists, reads, timeline, upkeep
 from realtime.stores.driver import BUSY_MS, engine, unavailable
 from realtime.stores.migrate import upgrade
 from realtime.stores.readers import Readers
+from realtime.stores.transaction import Transaction
 from realtime.stores.writer import Work, Writer
 from rooms.effects import Invite, Pending
 from rooms.events import Logged
@@ -203,6 +204,8 @@ class SQLiteStore:
     async def search(
         self, room: str, viewer: str, query: str, *, before: int | None, limit: int, from_pos: int
     ) -> Page:
+        if await self._readers.read(timeline.any_unindexed):
+            await self.run(Transaction.index)
         found = partial(timeline.search, room=room, viewer=viewer, query=query, before=before, limit=limit)
         return await self._readers.read(partial(found, from_pos=from_pos, now=self._clock()))
 

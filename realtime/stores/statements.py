@@ -11,14 +11,14 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, bindparam, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, delete, func, literal_column, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ClauseElement
 
-from realtime.stores.schema import events, keys, mentions, messages, outbox, room_users, rooms, users
+from realtime.stores.schema import events, keys, mentions, messages, outbox, room_users, rooms, unindexed, users
 
 _DIALECT = sqlite.dialect(paramstyle="qmark")
 
@@ -58,6 +58,7 @@ ADD_EVENT = _insert(events)
 ADD_MESSAGE = _insert(messages, but="edited_at")
 ADD_MENTION = _insert_new(mentions)
 ADD_RECORDS = _insert(outbox, but="seq")
+ADD_UNINDEXED = _insert(unindexed, but="seq")
 CLAIM_KEY = _insert_new(keys)
 ADD_WORDS = "INSERT INTO search(rowid, text) VALUES (?, ?)"
 ERASE_WORDS = "INSERT INTO search(search, rowid, text) VALUES ('delete', ?, ?)"
@@ -102,8 +103,17 @@ MARK_READ = prepare(
     "read_pos from_room of up_to in_room by_user below",
 )
 
-CLAIMED = 'SELECT user, scope, "key" FROM keys WHERE (user, scope, "key") IN (VALUES (?, ?, ?))'
+CLAIMED = 'SELECT "key", user, scope FROM keys WHERE ("key", user, scope) IN (VALUES (?, ?, ?))'
 """Which of many keys are claimed; written out too."""
+
+UNINDEXED = prepare(select(unindexed.c.runs), "")
+CLEAR_UNINDEXED = prepare(delete(unindexed), "")
+TEXTS = (
+    "SELECT m.room, m.pos, m.text FROM (VALUES (?, ?, ?)) AS run "
+    "CROSS JOIN messages AS m ON m.room = run.column1 AND m.pos BETWEEN run.column2 AND run.column3 "
+    "WHERE m.text IS NOT NULL"
+)
+"""The messages of many runs: a room's number, the first and the last position."""
 
 TOGETHER = 32
 """Most rows that go into one statement: the driver keeps a prepared one for each number of them."""

@@ -9,7 +9,7 @@ from realtime.ports import Listed, Original, Page, Reaction, Span
 from realtime.stores import rows, words
 from realtime.stores.head import words_id, words_pos
 from realtime.stores.reads import room_number
-from realtime.stores.schema import messages, originals, pins, reactions, users
+from realtime.stores.schema import messages, originals, pins, reactions, unindexed, users
 from rooms.events import Quote
 from rooms.ids import MAX_SAFE_INTEGER, Millis
 from rooms.text import preview
@@ -67,6 +67,11 @@ def reaction_counts(connection: Connection, room: str, target: int) -> dict[str,
     num = room_number(connection, room)
     found = _reactions(connection, num, "", [target]) if num is not None else {}
     return {reaction.emoji: reaction.count for reaction in found.get(target, ())}
+
+
+def any_unindexed(connection: Connection) -> bool:
+    """Whether there are messages that a search would not find yet."""
+    return connection.execute(select(unindexed.c.seq).limit(1)).first() is not None
 
 
 def search(

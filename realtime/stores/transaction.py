@@ -35,6 +35,7 @@ RECORDS_TOGETHER = 256
 """Most interaction records in one row of the outbox, which is read as a whole."""
 
 _encode = msgspec.json.Encoder().encode
+_runs = msgspec.json.Decoder(list[tuple[int, int, int]]).decode
 
 
 class Transaction:
@@ -42,6 +43,7 @@ class Transaction:
 
     `known` holds users whose names are certainly stored; `new_users` adds those that this transaction stores. `erased`
     tells that texts were taken out, which the write-ahead log still holds. `records` go into the outbox at the end.
+    `indexed` tells that the full-text index was brought up to date; `unindexed` counts the messages written since.
     """
 
     def __init__(self, core: Connection, known: Collection[str]):
@@ -50,6 +52,8 @@ class Transaction:
         self.known = known
         self.new_users: dict[str, tuple[str, str, str, str | None]] = {}
         self.erased = False
+        self.indexed = False
+        self.unindexed = 0
         self.records: list[Record] = []
         self.claims = Claims(self.raw)
         self._heads: dict[str, Head | None] = {}
@@ -57,7 +61,7 @@ class Transaction:
         self._users: list[tuple[str, str, str, str | None]] = []
         self._events: list[tuple[Any, ...]] = []
         self._messages: list[tuple[Any, ...]] = []
-        self._words: list[tuple[int, str]] = []
+        self._runs: dict[int, tuple[int, int]] = {}
         self._writers: dict[tuple[int, str], tuple[Any, ...]] = {}
         self._mentions: list[tuple[int, str, int]] = []
         self._marks: dict[tuple[int, str], int] = {}
@@ -94,10 +98,23 @@ class Transaction:
         if self._writers:
             sql.insert_all(self.raw, sql.ADD_WRITER, list(self._writers.values()))
             self._writers.clear()
-        if self._words:
-            self._words.sort()  # rows out of order make the index write a segment each
-            sql.insert_all(self.raw, sql.ADD_WORDS, self._words)
-            self._words.clear()
+
+    def index(self) -> None:
+        """Puts all messages that wait for it into the full-text index, of this transaction and of those before it."""
+        self.flush()
+        runs = self._runs
+        for (noted,) in self.raw.execute(sql.UNINDEXED):
+            for num, first, last in _runs(noted):
+                known = runs.get(num)
+                runs[num] = (min(first, known[0]), max(last, known[1])) if known else (first, last)
+        if runs:
+            texts = sql.select_all(self.raw, sql.TEXTS, [(num, *run) for num, run in runs.items()])
+            rows_of_words = [(words_id(num, pos), words.indexed(text)) for num, pos, text in texts]
+            rows_of_words.sort()  # rows out of order make the index write a segment each
+            sql.insert_all(self.raw, sql.ADD_WORDS, rows_of_words)
+            self.raw.execute(sql.CLEAR_UNINDEXED)
+            runs.clear()
+        self.indexed, self.unindexed = True, 0
 
     def mark_read(self, user: str, room: str, pos: int) -> None:
         """See `realtime.ports.Store.mark_read`; done at the end, once a member and room."""
@@ -111,6 +128,9 @@ class Transaction:
         if self._marks:
             marks = [(pos, num, num, pos, num, user, pos) for (num, user), pos in self._marks.items()]
             self.raw.executemany(sql.MARK_READ, marks)
+        if self._runs:
+            runs = [(num, first, last) for num, (first, last) in self._runs.items()]
+            self.raw.execute(sql.ADD_UNINDEXED, (_encode(runs).decode(),))
         for start in range(0, len(self.records), RECORDS_TOGETHER):
             some = self.records[start : start + RECORDS_TOGETHER]
             self.raw.execute(sql.ADD_RECORDS, (_encode(some).decode(),))
@@ -248,7 +268,9 @@ class Transaction:
         if body.reply_to is not None:
             reply_to = body.reply_to.pos
         self._messages.append((num, pos, n, at, user, event.by.role, body.text, mentioned, reply_to))
-        self._words.append((words_id(num, pos), words.indexed(body.text)))
+        run = self._runs.get(num)
+        self._runs[num] = (run[0], pos) if run else (pos, pos)
+        self.unindexed += 1
         self._writers[num, user] = (num, user, at, pos, n)
         self.records += of_event(event, None)
         return event

@@ -5,6 +5,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -23,6 +24,10 @@ MAX_TOGETHER = 1_024
 KNOWN_USERS = 100_000
 ERASE_S = 1.0
 """After how long texts that were taken out are erased from the write-ahead log too; tried again as often."""
+INDEX_S = 1.0
+INDEX_MANY = 1_024
+"""After how long, and with how many of them, new messages are put into the full-text index: each time makes a segment
+of it, however small. At 5 µs a message the next commit waits 5 ms for them."""
 
 
 class _Job(Struct):
@@ -50,6 +55,8 @@ class Writer:
         self._core: Connection | None = None
         self._known: set[str] = set()
         self._erase_at: float | None = None
+        self._index_at: float | None = 0.0  # an earlier run may have left some
+        self._unindexed = 0
         self._closed = False
         self.commits = 0
 
@@ -90,17 +97,19 @@ class Writer:
                 _settle(jobs)
             if last:
                 break
-            if self._erase_at is not None and time.monotonic() >= self._erase_at:
+            if self._unindexed >= INDEX_MANY or _due(self._index_at):
+                self._index()
+            if _due(self._erase_at):
                 self._erase()
         self._erase()
         self._drop_connection()
 
     def _take(self) -> tuple[list[_Job], bool]:
-        """All that waits, and whether it is the last. Waits for the first, at most until texts are to be erased."""
+        """All that waits, and whether it is the last. Waits for the first, at most until something else is due."""
         jobs: list[_Job] = []
+        due = min((at for at in (self._erase_at, self._index_at) if at is not None), default=None)
         try:
-            wait = None if self._erase_at is None else max(0.0, self._erase_at - time.monotonic())
-            job = self._queue.get(timeout=wait)
+            job = self._queue.get(timeout=None if due is None else max(0.0, due - time.monotonic()))
             while job is not None:
                 jobs.append(job)
                 if len(jobs) == MAX_TOGETHER:
@@ -113,7 +122,7 @@ class Writer:
     def _commit(self, jobs: list[_Job]) -> None:
         """One transaction for all; where one of them fails by its own fault, each gets its own."""
         try:
-            self._write(jobs)
+            self._write(partial(_do, jobs))
         except Exception as error:
             reason = unavailable(error)
             if reason is None and len(jobs) > 1:
@@ -123,22 +132,26 @@ class Writer:
             for job in jobs:
                 job.error = reason or error
 
-    def _write(self, jobs: list[_Job]) -> None:
+    def _write(self, work: Work[None]) -> None:
+        """One transaction."""
         try:
             core = self._connection()
             raw: Any = core.connection.driver_connection
             raw.execute("BEGIN IMMEDIATE")
             tx = Transaction(core, self._known)
-            for job in jobs:
-                job.result = job.work(tx)
+            work(tx)
             tx.finish()
             raw.execute("COMMIT")
         except Exception:
             self._roll_back()
             raise
         self.commits += 1
+        now = time.monotonic()
         if tx.erased and self._erase_at is None:
-            self._erase_at = time.monotonic() + ERASE_S
+            self._erase_at = now + ERASE_S
+        self._unindexed = tx.unindexed + (0 if tx.indexed else self._unindexed)
+        if tx.indexed or self._index_at is None:
+            self._index_at = now + INDEX_S if tx.unindexed else None
         if len(self._known) > KNOWN_USERS:
             self._known.clear()
         self._known.update(tx.new_users)
@@ -165,6 +178,15 @@ class Writer:
             self._core.close()
             self._core = None
 
+    def _index(self) -> None:
+        """Brings the full-text index up to date. Where the disk fails, or another process is in the way, it is tried
+        again later; a search that needs it does so itself.
+        """
+        try:
+            self._write(Transaction.index)
+        except (Error, DBAPIError):
+            self._unindexed, self._index_at = 0, time.monotonic() + INDEX_S
+
     def _erase(self) -> None:
         """Empties the write-ahead log, where texts that were taken out still stand. Waits for no reader: where one is
         in the way, or the disk fails, it is tried again later.
@@ -179,6 +201,15 @@ class Writer:
                 self._erase_at = None
         except (Error, DBAPIError):
             self._drop_connection()
+
+
+def _due(at: float | None) -> bool:
+    return at is not None and time.monotonic() >= at
+
+
+def _do(jobs: list[_Job], tx: Transaction) -> None:
+    for job in jobs:
+        job.result = job.work(tx)
 
 
 def _settle(jobs: list[_Job]) -> None:

@@ -2,9 +2,14 @@
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** A key for a command's `key` field: 128 random bits, so it is never used twice. */
+const hex = (number, digits) => number.toString(16).padStart(digits, "0");
+
+/**
+ * A key for a command's `key` field. Never used twice: 80 random bits after the time, so that the server's index takes
+ * keys in their order.
+ */
 export function newKey() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex(Date.now(), 12) + Array.from(crypto.getRandomValues(new Uint8Array(10)), (byte) => hex(byte, 2)).join("");
 }
 
 /** An error reply of the server, or one of the client's own codes: `disconnected`, `timeout`, `stopped`. */

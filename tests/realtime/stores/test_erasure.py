@@ -32,8 +32,11 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.parametrize("indexed", [True, False])
 @pytest.mark.parametrize("how", ["edited and deleted", "deleted"])
-async def test_a_text_that_was_taken_away_is_in_no_file(make_store: MakeStore, tmp_path: Path, how: str) -> None:
+async def test_a_text_that_was_taken_away_is_in_no_file(
+    make_store: MakeStore, tmp_path: Path, how: str, indexed: bool
+) -> None:
     store = make_store()
     await store.open()
     room = await talk(store)
@@ -44,11 +47,14 @@ async def test_a_text_that_was_taken_away_is_in_no_file(make_store: MakeStore, t
     for text in FILLER[150:]:
         await room.send(ANN, text)
     assert traces(tmp_path) >= set(WORDS)
+    if indexed:
+        assert (await store.search("r1", "ann", WORDS[0], before=None, limit=9, from_pos=1)).messages
     if how == "edited and deleted":
         await room.do(ANN, c.MessageEdit(room="r1", target=pos, text="harmless"))
         assert WORDS[0] in traces(tmp_path)  # its original, for moderators
     await room.do(ANN, c.MessageDelete(room="r1", target=pos))
     await until(lambda: not traces(tmp_path))
+    assert not (await store.search("r1", "ann", WORDS[0], before=None, limit=9, from_pos=1)).messages
     quoted = await store.messages("r1", "ann", Span(around=answer, limit=1), originals=True)
     assert SECRET not in str(quoted)
     await store.close()

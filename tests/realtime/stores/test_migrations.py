@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from realtime.ports import Duplicate, KeyClaim
 from realtime.stores.driver import engine
 from realtime.stores.head import words_id
 from realtime.stores.migrate import upgrade
@@ -50,6 +51,7 @@ async def store(make_store: MakeStore, tmp_path: Path) -> SQLiteStore:
             ),
             ("INSERT INTO search(rowid, text) VALUES (?, ?)", (words_id(1, pos), text)),
         ]
+    rows.append(("INSERT INTO keys VALUES ('ann', 'r1', 'k', ?, ?, ?)", (b"body", encoded({"pos": 2}), NOW)))
     rows += [("INSERT INTO outbox(record) VALUES (?)", (encoded(record),)) for record in RECORDS]
     with engine(tmp_path / "galaxy.db").connect() as connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -71,6 +73,12 @@ async def test_records_that_wait_are_offered_in_order(store: SQLiteStore) -> Non
     assert [record for _, record in await store.outbox(10)] == RECORDS
     await store.taken((await store.outbox(1))[0][0])
     assert [record for _, record in await store.outbox(10)] == RECORDS[1:]
+
+
+async def test_claimed_keys_stay_claimed(store: SQLiteStore) -> None:
+    assert await store.duplicate(KeyClaim("ann", "r1", "k", b"body")) == Duplicate({"pos": 2})
+    await store.forget_keys(NOW + 1)
+    assert await store.duplicate(KeyClaim("ann", "r1", "k", b"body")) is None
 
 
 async def test_the_log_reads_as_before_and_goes_on(store: SQLiteStore) -> None:
