@@ -1,11 +1,13 @@
 """Idempotency keys within one transaction of the writer: looked up together, written together."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from realtime.ports import KeyClaim
-from realtime.stores import statements as sql
 from rooms.ids import Millis
+
+if TYPE_CHECKING:
+    from realtime.stores.statements import Statements
 
 Name = tuple[str, str, str]
 """Key, user and scope."""
@@ -14,8 +16,8 @@ Name = tuple[str, str, str]
 class Claims:
     """What this transaction claims. A key that was not named to `expect` is claimed by a statement of its own."""
 
-    def __init__(self, driver: Any):
-        self._driver = driver
+    def __init__(self, sql: "Statements"):
+        self._sql = sql
         self._free: set[Name] = set()
         self._gathered: dict[Name, tuple[Any, ...]] = {}
 
@@ -23,7 +25,7 @@ class Claims:
         """Looks up which of the keys are free, so that `take` need not ask for each."""
         names = [_name(key) for key in keys]
         if len(names) > 1:
-            taken = sql.select_all(self._driver, sql.CLAIMED, names)
+            taken = self._sql.claimed(names)
             self._free = set(names).difference(taken, self._gathered)
 
     def take(self, key: KeyClaim, reply: str, at: Millis, *, gather: bool) -> bool:
@@ -39,11 +41,11 @@ class Claims:
                 self._gathered[name] = row
                 return True
         self.flush()
-        return bool(self._driver.execute(sql.CLAIM_KEY, row).rowcount)
+        return self._sql.claim(row)
 
     def flush(self) -> None:
         if self._gathered:
-            sql.insert_all(self._driver, sql.CLAIM_KEY, list(self._gathered.values()))
+            self._sql.add_keys(list(self._gathered.values()))
             self._gathered.clear()
 
 

@@ -4,11 +4,10 @@ from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 from sqlalchemy import Delete, Insert, Update, and_, delete, func, insert, literal, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from realtime.stores import projections
 from realtime.stores.head import Head
-from realtime.stores.schema import invites, pending, reactions, repeats, reports, room_users
+from realtime.stores.schema import invites, pending, reactions, repeats, reports, room_users, upsert
 from rooms import effects as x
 from rooms.actors import Role
 from rooms.records import of_report

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 import msgspec
 from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
-from realtime.stores import rows, words
-from realtime.stores import statements as sql
-from realtime.stores.head import Head, words_id
-from realtime.stores.schema import mentions, messages, originals, pins, reactions, room_users, rooms
+from realtime.stores import rows
+from realtime.stores.head import Head
+from realtime.stores.schema import mentions, messages, originals, pins, reactions, room_users, rooms, upsert
 from rooms import events as e
 from rooms.actors import BY_WIRE, Role
 from rooms.ids import Millis
@@ -179,7 +177,7 @@ def _edited(tx: "Transaction", head: Head, event: e.MessageEdited) -> str | None
     )
     before, now = set(rows.ids(old.mentions)), set(body.mentions) - {old.author}
     _unmention(tx, head, event.target, before - now)
-    tx.raw.executemany(sql.ADD_MENTION, [(head.num, user, event.target) for user in now - before])
+    tx.sql.add_mentions([(head.num, user, event.target) for user in now - before])
     _reword(tx, head, event.target, old.text, body.text)
     return str(old.author)
 
@@ -210,11 +208,8 @@ def _unmention(tx: "Transaction", head: Head, target: int, users: Iterable[str])
 
 
 def _reword(tx: "Transaction", head: Head, target: int, old: str, new: str | None) -> None:
-    """Takes the old text's words out of the index, for good. The index must hold them: see `Transaction.index`."""
-    row = words_id(head.num, target)
-    tx.raw.execute(sql.ERASE_WORDS, (row, words.indexed(old)))
-    if new is not None:
-        tx.raw.execute(sql.ADD_WORDS, (row, words.indexed(new)))
+    """Takes the old text's words out of the index, for good."""
+    tx.sql.reword(head.num, target, old, new)
     tx.erased = True
 
 

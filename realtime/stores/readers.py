@@ -5,17 +5,26 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager
+from typing import Protocol, TypeVar
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection
 
 from realtime.ports import Unavailable
-from realtime.stores.driver import Error, unavailable
 
 T = TypeVar("T")
-_STEPS = 20_000
-"""SQLite's virtual machine instructions between two looks at the clock."""
+
+
+class Driver(Protocol):
+    """How a database is read. `deadline` is a time of `time.monotonic`."""
+
+    def connect(self, deadline: float) -> Connection: ...
+
+    def snapshot(self, connection: Connection, deadline: float) -> AbstractContextManager[None]:
+        """Within it all reads see one moment, and those that last beyond the deadline fail."""
+
+    def unavailable(self, error: BaseException) -> Unavailable | None:
+        """What to raise for an error that is not of our own making; None for one that is."""
 
 
 class Readers:
@@ -24,8 +33,8 @@ class Readers:
     At most `limit` wait or run; above that, and for what takes longer than `timeout_ms`, `read` raises Unavailable.
     """
 
-    def __init__(self, engine: Engine, threads: int, limit: int, timeout_ms: int):
-        self._engine = engine
+    def __init__(self, driver: Driver, threads: int, limit: int, timeout_ms: int):
+        self._driver = driver
         self._limit = limit
         self._timeout_s = timeout_ms / 1_000
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="store-reader")
@@ -60,26 +69,20 @@ class Readers:
             raise Unavailable("the store has too much to read")
         connection: Connection | None = None
         try:
-            connection = self._connection()
-            raw: Any = connection.connection.driver_connection
-            raw.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
-            raw.execute("BEGIN")
-            try:
+            connection = self._connection(deadline)
+            with self._driver.snapshot(connection, deadline):
                 return work(connection)
-            finally:
-                if raw.in_transaction:
-                    raw.execute("ROLLBACK")
         except Exception as error:
-            reason = unavailable(error)
+            reason = self._driver.unavailable(error)
             if reason is None:
                 raise
             self._drop(connection)
             raise reason from error
 
-    def _connection(self) -> Connection:
+    def _connection(self, deadline: float) -> Connection:
         connection: Connection | None = getattr(self._mine, "connection", None)
         if connection is None:
-            connection = self._mine.connection = self._engine.connect()
+            connection = self._mine.connection = self._driver.connect(deadline)
             with self._lock:
                 self._connections.append(connection)
         return connection
@@ -94,6 +97,6 @@ class Readers:
         try:
             connection.invalidate()
             connection.close()
-        except (Error, DBAPIError) as error:
-            if unavailable(error) is None:
+        except Exception as error:
+            if self._driver.unavailable(error) is None:
                 raise

@@ -19,8 +19,11 @@ from sqlalchemy import (
     Table,
     Text,
 )
+from sqlalchemy.dialects import postgresql
 
 metadata = MetaData()
+upsert = postgresql.insert
+"""INSERT with ON CONFLICT, which SQLite and PostgreSQL write alike."""
 
 Serial = BigInteger().with_variant(Integer, "sqlite")
 """SQLite numbers rows by itself only in a primary key of the type INTEGER."""

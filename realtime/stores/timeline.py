@@ -1,18 +1,23 @@
 """Messages as people read them: pages of a room's timeline, and what a search finds."""
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import UNSET
-from sqlalchemy import Connection, Select, column, func, select, table, text
+from sqlalchemy import Connection, Select, case, func, select
 
 from realtime.ports import Listed, Original, Page, Reaction, Span
-from realtime.stores import rows, words
-from realtime.stores.head import words_id, words_pos
+from realtime.stores import rows
 from realtime.stores.reads import room_number
-from realtime.stores.schema import messages, originals, pins, reactions, unindexed, users
+from realtime.stores.schema import messages, originals, pins, reactions, users
 from rooms.events import Quote
 from rooms.ids import MAX_SAFE_INTEGER, Millis
 from rooms.text import preview
+
+Hits = Callable[[Connection, int, str, int, int, int], list[int]]
+"""Asks the full-text index for positions, newest first: room's number, query, first position, the one below which to
+look, most that are wanted.
+"""
 
 _quoted = messages.alias()
 _quoted_author = users.alias()
@@ -69,40 +74,22 @@ def reaction_counts(connection: Connection, room: str, target: int) -> dict[str,
     return {reaction.emoji: reaction.count for reaction in found.get(target, ())}
 
 
-def any_unindexed(connection: Connection) -> bool:
-    """Whether there are messages that a search would not find yet."""
-    return connection.execute(select(unindexed.c.seq).limit(1)).first() is not None
-
-
 def search(
     connection: Connection,
     room: str,
     viewer: str,
     query: str,
     *,
+    hits: Hits,
     before: int | None,
     limit: int,
     from_pos: int,
     now: Millis,
 ) -> Page:
     num = room_number(connection, room)
-    expression = words.match(query)
-    if num is None or not expression:
+    if num is None:
         return Page((), more=False)
-    index = table("search", column("rowid"))
-    # A position beyond a row's bits would reach into the rooms that follow in the index.
-    last = min(before - 1, words_pos(-1)) if before is not None else words_pos(-1)
-    hits = (
-        select(index.c.rowid)
-        .where(
-            text("search MATCH :expression"),
-            index.c.rowid >= words_id(num, from_pos),
-            index.c.rowid <= words_id(num, last),
-        )
-        .order_by(index.c.rowid.desc())
-        .limit(limit + 1)
-    )
-    positions = [words_pos(row) for row in connection.execute(hits, {"expression": expression}).scalars()]
+    positions = hits(connection, num, query, from_pos, before if before is not None else MAX_SAFE_INTEGER, limit + 1)
     found = list(
         connection.execute(
             _LISTED.where(
@@ -162,7 +149,7 @@ def _reactions(connection: Connection, num: int, viewer: str, positions: list[in
             reactions.c.target,
             reactions.c.emoji,
             func.count().label("count"),
-            func.max(reactions.c.user == viewer).label("mine"),
+            func.max(case((reactions.c.user == viewer, 1), else_=0)).label("mine"),
         )
         .where(reactions.c.room == num, reactions.c.target.in_(positions))
         .group_by(reactions.c.target, reactions.c.emoji)

@@ -23,10 +23,10 @@ from realtime.ports import (
     Result,
     Written,
 )
-from realtime.stores import effects, projections, reads, rows, words
-from realtime.stores import statements as sql
+from realtime.stores import effects, projections, reads, rows
 from realtime.stores.claims import Claims
-from realtime.stores.head import Head, words_id
+from realtime.stores.head import Head
+from realtime.stores.statements import Statements
 from rooms import events as e
 from rooms.actors import By
 from rooms.records import Record, of_event
@@ -35,47 +35,45 @@ RECORDS_TOGETHER = 256
 """Most interaction records in one row of the outbox, which is read as a whole."""
 
 _encode = msgspec.json.Encoder().encode
-_runs = msgspec.json.Decoder(list[tuple[int, int, int]]).decode
 
 
 class Transaction:
     """Runs within a transaction that its owner has begun and will commit or roll back.
 
     `known` holds users whose names are certainly stored; `new_users` adds those that this transaction stores. `erased`
-    tells that texts were taken out, which the write-ahead log still holds. `records` go into the outbox at the end.
-    `indexed` tells that the full-text index was brought up to date; `unindexed` counts the messages written since.
+    tells that texts were taken out, of which the database's files may still hold copies. `records` go into the outbox
+    at the end.
     """
 
-    def __init__(self, core: Connection, known: Collection[str]):
+    def __init__(self, core: Connection, sql: Statements, known: Collection[str]):
         self.core = core
+        self.sql = sql
         self.raw: Any = core.connection.driver_connection
         self.known = known
         self.new_users: dict[str, tuple[str, str, str, str | None]] = {}
         self.erased = False
-        self.indexed = False
-        self.unindexed = 0
         self.records: list[Record] = []
-        self.claims = Claims(self.raw)
+        self.claims = Claims(sql)
         self._heads: dict[str, Head | None] = {}
         self._changed: dict[int, Head] = {}
         self._users: list[tuple[str, str, str, str | None]] = []
         self._events: list[tuple[Any, ...]] = []
         self._messages: list[tuple[Any, ...]] = []
-        self._runs: dict[int, tuple[int, int]] = {}
         self._writers: dict[tuple[int, str], tuple[Any, ...]] = {}
         self._mentions: list[tuple[int, str, int]] = []
         self._marks: dict[tuple[int, str], int] = {}
 
     def head(self, room: str) -> Head | None:
         if room not in self._heads:
-            self._look_up([room])
+            self.look_up([room])
         return self._heads[room]
 
-    def _look_up(self, rooms: Iterable[str]) -> None:
-        wanted = [(room,) for room in dict.fromkeys(rooms) if room not in self._heads]
-        self._heads.update(dict.fromkeys(room for (room,) in wanted))
-        for room, *row in sql.select_all(self.raw, sql.ROOMS, wanted):
-            self._heads[room] = Head(*row)
+    def look_up(self, rooms: Iterable[str]) -> None:
+        wanted = [room for room in dict.fromkeys(rooms) if room not in self._heads]
+        if wanted:
+            self._heads.update(dict.fromkeys(wanted))
+            for room, *row in self.sql.rooms(wanted):
+                self._heads[room] = Head(*row)
 
     def created(self, room: str, head: Head) -> None:
         self._heads[room] = head
@@ -84,37 +82,25 @@ class Transaction:
         """Writes all that was gathered, and that something in this transaction may read."""
         self.claims.flush()
         if self._changed:
-            self.raw.executemany(sql.SAVE_ROOM, [head.saved() for head in self._changed.values()])
+            self.sql.save_rooms([head.saved() for head in self._changed.values()])
             self._changed.clear()
-        for statement, gathered in (
-            (sql.ADD_USER, self._users),
-            (sql.ADD_EVENT, self._events),
-            (sql.ADD_MESSAGE, self._messages),
-            (sql.ADD_MENTION, self._mentions),
+        for add, gathered in (
+            (self.sql.add_users, self._users),
+            (self.sql.add_events, self._events),
+            (self.sql.add_messages, self._messages),
+            (self.sql.add_mentions, self._mentions),
         ):
             if gathered:
-                sql.insert_all(self.raw, statement, gathered)
+                add(gathered)
                 gathered.clear()
         if self._writers:
-            sql.insert_all(self.raw, sql.ADD_WRITER, list(self._writers.values()))
+            self.sql.add_writers(list(self._writers.values()))
             self._writers.clear()
 
     def index(self) -> None:
         """Puts all messages that wait for it into the full-text index, of this transaction and of those before it."""
         self.flush()
-        runs = self._runs
-        for (noted,) in self.raw.execute(sql.UNINDEXED):
-            for num, first, last in _runs(noted):
-                known = runs.get(num)
-                runs[num] = (min(first, known[0]), max(last, known[1])) if known else (first, last)
-        if runs:
-            texts = sql.select_all(self.raw, sql.TEXTS, [(num, *run) for num, run in runs.items()])
-            rows_of_words = [(words_id(num, pos), words.indexed(text)) for num, pos, text in texts]
-            rows_of_words.sort()  # rows out of order make the index write a segment each
-            sql.insert_all(self.raw, sql.ADD_WORDS, rows_of_words)
-            self.raw.execute(sql.CLEAR_UNINDEXED)
-            runs.clear()
-        self.indexed, self.unindexed = True, 0
+        self.sql.index()
 
     def mark_read(self, user: str, room: str, pos: int) -> None:
         """See `realtime.ports.Store.mark_read`; done at the end, once a member and room."""
@@ -126,20 +112,17 @@ class Transaction:
         """To be called before the commit."""
         self.flush()
         if self._marks:
-            marks = [(pos, num, num, pos, num, user, pos) for (num, user), pos in self._marks.items()]
-            self.raw.executemany(sql.MARK_READ, marks)
-        if self._runs:
-            runs = [(num, first, last) for num, (first, last) in self._runs.items()]
-            self.raw.execute(sql.ADD_UNINDEXED, (_encode(runs).decode(),))
-        for start in range(0, len(self.records), RECORDS_TOGETHER):
-            some = self.records[start : start + RECORDS_TOGETHER]
-            self.raw.execute(sql.ADD_RECORDS, (_encode(some).decode(),))
+            self.sql.mark_read([(num, user, pos) for (num, user), pos in self._marks.items()])
+        self.sql.finish()
+        if self.records:
+            together = range(0, len(self.records), RECORDS_TOGETHER)
+            self.sql.add_records([_encode(self.records[at : at + RECORDS_TOGETHER]).decode() for at in together])
 
     # Batches
 
     def append(self, batches: Sequence[Batch]) -> list[Appended]:
         """See `realtime.ports.Store.append`. What all of them need to know is looked up together."""
-        self._look_up(batch.room for batch in batches)
+        self.look_up(batch.room for batch in batches)
         self.claims.expect(p.key for batch in batches for p in batch.proposals if p.key is not None)
         return [self._append(batch) for batch in batches]
 
@@ -268,9 +251,6 @@ class Transaction:
         if body.reply_to is not None:
             reply_to = body.reply_to.pos
         self._messages.append((num, pos, n, at, user, event.by.role, body.text, mentioned, reply_to))
-        run = self._runs.get(num)
-        self._runs[num] = (run[0], pos) if run else (pos, pos)
-        self.unindexed += 1
         self._writers[num, user] = (num, user, at, pos, n)
         self.records += of_event(event, None)
         return event

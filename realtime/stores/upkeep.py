@@ -1,9 +1,8 @@
 """Writes that are no part of a room's log: profiles, what has been dealt with. Works of the writer."""
 
 from sqlalchemy import delete, or_
-from sqlalchemy.dialects.sqlite import insert as upsert
 
-from realtime.stores.schema import keys, outbox, repeats, users
+from realtime.stores.schema import keys, outbox, repeats, upsert, users
 from realtime.stores.schema import pending as pending_messages
 from realtime.stores.transaction import Transaction
 from rooms.ids import Millis

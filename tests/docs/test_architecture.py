@@ -8,7 +8,7 @@ import pytest
 
 from realtime.gateway.session import BACKLOG, LANE
 from realtime.hosting.host import INBOX
-from realtime.stores.sqlite import WAITING_WRITES
+from realtime.stores.common import WAITING_WRITES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -6,7 +6,7 @@ import pytest
 
 from realtime.ports import Batch, Proposal, Written
 from realtime.stores.sqlite import SQLiteStore
-from realtime.stores.writer import INDEX_MANY
+from realtime.stores.sqlite_writer import INDEX_MANY
 from rooms import commands as c
 from tests.realtime.stores.building import ANN, BOB, NOW, message, talk
 from tests.realtime.stores.conftest import MakeStore

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from realtime.ports import Duplicate, KeyClaim
-from realtime.stores.driver import engine
 from realtime.stores.head import words_id
 from realtime.stores.migrate import upgrade
 from realtime.stores.sqlite import SQLiteStore
+from realtime.stores.sqlite_driver import engine
 from rooms import commands as c
 from rooms import events as e
 from rooms.records import Record

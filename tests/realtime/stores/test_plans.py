@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import event
 
 from realtime.ports import KeyClaim, Span
-from realtime.stores import statements
+from realtime.stores import sqlite_statements as statements
 from rooms import commands as c
 from tests.realtime.stores.building import ANN, BOB, CAT, Talk, talk
 from tests.realtime.stores.conftest import MakeStore

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Connection
 
 from realtime.ports import Unavailable
-from realtime.stores.driver import engine
 from realtime.stores.readers import Readers
+from realtime.stores.sqlite_driver import Reading, engine
 
 _ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
@@ -23,7 +23,7 @@ def count(connection: Connection) -> int:
 async def readers(tmp_path: Path) -> AsyncIterator[Readers]:
     with engine(tmp_path / "t.db").connect() as connection:
         connection.exec_driver_sql("CREATE TABLE t(x)")
-    it = Readers(engine(tmp_path / "t.db", read_only=True), threads=1, limit=2, timeout_ms=200)
+    it = Readers(Reading(tmp_path / "t.db"), threads=1, limit=2, timeout_ms=200)
     yield it
     await it.close()
 

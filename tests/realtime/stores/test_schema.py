@@ -9,9 +9,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from realtime.stores import rows
-from realtime.stores.driver import engine
 from realtime.stores.migrate import upgrade
 from realtime.stores.schema import metadata
+from realtime.stores.sqlite_driver import engine
 from rooms import events as e
 from rooms.actors import By
 from rooms.settings import Settings, SettingsPatch

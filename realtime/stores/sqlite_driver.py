@@ -2,11 +2,14 @@
 a full-text index (FTS5's `secure-delete`, SQLite 3.42).
 """
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pysqlite3  # type: ignore[import-untyped]  # has no stubs; its API is sqlite3's
-from sqlalchemy import Engine, NullPool, create_engine
+from sqlalchemy import Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from realtime.ports import Unavailable
@@ -16,6 +19,9 @@ Driver = Any
 
 BUSY_MS = 250
 """How long a statement waits for another process's lock."""
+
+_STEPS = 20_000
+"""SQLite's virtual machine instructions between two looks at the clock."""
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -74,3 +80,27 @@ def unavailable(error: BaseException) -> Unavailable | None:
     if code is not None and code & 0xFF in _UNAVAILABLE:
         return Unavailable(f"the store cannot serve: {cause}")
     return None
+
+
+class Reading:
+    """`realtime.stores.readers.Driver` on a file."""
+
+    def __init__(self, path: Path, *, busy_ms: int = BUSY_MS):
+        self.engine = engine(path, busy_ms=busy_ms, read_only=True)
+
+    def connect(self, deadline: float) -> Connection:
+        return self.engine.connect()
+
+    @contextmanager
+    def snapshot(self, connection: Connection, deadline: float) -> Iterator[None]:
+        raw: Driver = connection.connection.driver_connection
+        raw.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
+        raw.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if raw.in_transaction:
+                raw.execute("ROLLBACK")
+
+    def unavailable(self, error: BaseException) -> Unavailable | None:
+        return unavailable(error)
