@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
@@ -35,6 +36,9 @@ from realtime.sinks.drain import Drain
 from realtime.sinks.jsonl import JsonLinesSink
 from realtime.stores.sqlite import SQLiteStore
 from rooms.decide import Limits
+
+if TYPE_CHECKING:
+    from realtime.stores.postgres import PostgresStore
 
 log = structlog.get_logger("realtime")
 
@@ -88,8 +92,7 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
     metrics = Metrics()
     authenticator = Authenticator(config.auth)
     tickets = Tickets(ticket_secret(config))
-    config.database.parent.mkdir(parents=True, exist_ok=True)
-    store = SQLiteStore(config.database, clock)
+    store = _store(config, clock)
     records = Drain(store, JsonLinesSink(config.records_folder), clock)
     service = Service(
         store,
@@ -184,6 +187,22 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
         await records.close()
         await service.close()
         await authenticator.close()
+
+
+def _store(config: Config, clock: ports.Clock) -> "SQLiteStore | PostgresStore":
+    settings = config.store
+    if settings.on_postgresql:
+        from realtime.stores.postgres import PostgresStore  # noqa: PLC0415  # its driver, for those who use it
+
+        return PostgresStore(
+            settings.url,
+            clock,
+            timeout_ms=settings.timeout_ms,
+            write_lanes=settings.write_lanes,
+            read_connections=settings.read_connections,
+        )
+    config.database.parent.mkdir(parents=True, exist_ok=True)
+    return SQLiteStore(config.database, clock, read_timeout_ms=settings.timeout_ms)
 
 
 def _welcome(config: Config, dev: bool) -> Welcome:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_origin
 import msgspec
 from msgspec import Meta, Struct, field
 
-from realtime.config_checks import CHECKS, check_together
+from realtime.config_checks import CHECKS, POSTGRESQL, check_together
 
 ENV_PREFIX = "GALAXY_"
 
@@ -70,6 +70,13 @@ class Auth(Section, frozen=True):
 
 class Store(Section, frozen=True):
     url: str = ""
+    timeout_ms: Annotated[int, Meta(ge=500, le=60_000)] = 5_000
+    write_lanes: Annotated[int, Meta(ge=1, le=64)] = 4
+    read_connections: Annotated[int, Meta(ge=1, le=64)] = 4
+
+    @property
+    def on_postgresql(self) -> bool:
+        return self.url.startswith(POSTGRESQL)
 
 
 class Broker(Section, frozen=True):
@@ -147,7 +154,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     @property
     def database(self) -> Path:
-        """The SQLite file."""
+        """The SQLite file, where the store is one."""
         return Path(self.store.url.removeprefix("sqlite:///")) if self.store.url else self.data / "galaxy.db"
 
     @property

@@ -59,6 +59,32 @@ def _file_url(scheme: str, *, or_default: str) -> Callable[[str], None]:
     return check
 
 
+POSTGRESQL = ("postgresql://", "postgres://")
+"""How URLs of PostgreSQL begin."""
+
+
+def _store_url(value: str) -> None:
+    if value.startswith(POSTGRESQL):
+        _postgresql_url(value)
+    elif value and not re.match(r"sqlite:///.", value):
+        raise ValueError(
+            "must be sqlite:///PATH or postgresql://USER@HOST/DATABASE, or empty for galaxy.db in the data folder"
+        )
+
+
+def _postgresql_url(value: str) -> None:
+    import psycopg  # noqa: PLC0415  # a tenth of a second, for those who use it
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+
+    try:
+        names = conninfo_to_dict(value)
+    except psycopg.Error as error:
+        reason = str(error).partition(":")[0].strip()  # what follows may be the password
+        raise ValueError(f"is no URL of PostgreSQL: {reason}") from error
+    if not names.get("dbname"):
+        raise ValueError("names no database: write postgresql://USER@HOST/DATABASE")
+
+
 def _broker_url(value: str) -> None:
     if value != "memory://":
         raise ValueError("must be memory://")
@@ -69,7 +95,7 @@ CHECKS: dict[tuple[str, str], Callable[[Any], None]] = {
     ("server", "trusted_proxies"): _networks,
     ("auth", "secret"): _secret,
     ("auth", "jwks_url"): _jwks_url,
-    ("store", "url"): _file_url("sqlite", or_default="galaxy.db in the data folder"),
+    ("store", "url"): _store_url,
     ("broker", "url"): _broker_url,
     ("records", "url"): _file_url("jsonl", or_default="records/ in the data folder"),
     ("moderation", "blocked_words"): _words,

@@ -252,7 +252,8 @@ class Store(Protocol):
         """
 
     async def append_all(self, batches: Sequence[Batch]) -> Sequence[Appended | Exception]:
-        """Writes each batch as `append` does, in order, all in one transaction. Returns one answer a batch.
+        """Writes each batch as `append` does, those of one room in order, in one transaction or in a few, each with its
+        own rooms. Returns one answer a batch.
 
         A batch that fails by its own fault (what `append` would raise, Unavailable aside) fails alone: its answer is
         the exception. The others are then written one transaction each, and any that finds the store unavailable has
@@ -357,7 +358,7 @@ class Store(Protocol):
         """
 
     async def taken(self, up_to: int) -> None:
-        """Removes the records up to a sequence number, with all those that bear it, from the outbox."""
+        """Removes the records that `outbox` has returned up to a sequence number, with all those that bear it."""
 
     async def forget_keys(self, before: Millis) -> None:
         """Drops idempotency keys claimed, and digests of texts said, before a time."""

@@ -4,7 +4,11 @@ from importlib.resources import as_file, files
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from sqlalchemy import Connection
+
+_BEFORE_POSTGRESQL = "0006"
+"""The revisions up to this one are SQLite's own history."""
 
 
 def upgrade(connection: Connection, to: str = "head") -> None:
@@ -13,4 +17,7 @@ def upgrade(connection: Connection, to: str = "head") -> None:
         config = Config()
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
         config.attributes["connection"] = connection
+        fresh = MigrationContext.configure(connection).get_current_revision() is None
+        if fresh and connection.dialect.name == "postgresql":
+            command.stamp(config, _BEFORE_POSTGRESQL)
         command.upgrade(config, to)

@@ -177,7 +177,8 @@ def _edited(tx: "Transaction", head: Head, event: e.MessageEdited) -> str | None
     )
     before, now = set(rows.ids(old.mentions)), set(body.mentions) - {old.author}
     _unmention(tx, head, event.target, before - now)
-    tx.sql.add_mentions([(head.num, user, event.target) for user in now - before])
+    if now - before:
+        tx.sql.add_mentions([(head.num, user, event.target) for user in now - before])
     _reword(tx, head, event.target, old.text, body.text)
     return str(old.author)
 

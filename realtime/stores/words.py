@@ -1,17 +1,23 @@
 """What the full-text index holds of a text, and what a query asks of it.
 
-The index's tokenizer (FTS5 `unicode61`) finds words by spaces, which Chinese, Japanese and Korean do without. A run of
-their characters becomes its overlapping pairs and its last character alone, `你好吗` → `你好 好吗 吗`: so any two
-neighbours are found as a word, longer stretches as a phrase, and one character as the beginning of a pair.
+The index (FTS5's `unicode61`, or `tokens` for PostgreSQL) finds words by spaces, which Chinese, Japanese and Korean do
+without. A run of their characters becomes its overlapping pairs and its last character alone, `你好吗` →
+`你好 好吗 吗`: so any two neighbours are found as a word, longer stretches as a phrase, and one character as the
+beginning of a pair.
 """
 
 import re
 import unicodedata
+from typing import NamedTuple
 
-_CJK = re.compile(
-    "[\u3005\u3007\u3041-\u3096\u309d\u309e\u30a1-\u30fa\u30fc-\u30fe\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff"
-    "\U00020000-\U0003ffff]+"
+_CJK_SIGNS = (
+    "\u3005\u3007\u3041-\u3096\u309d\u309e\u30a1-\u30fa\u30fc-\u30fe\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff"
+    "\U00020000-\U0003ffff"
 )
+_CJK = re.compile(f"[{_CJK_SIGNS}]+")
+
+_WORD = re.compile(rf"(?:[^\W_]|[{_CJK_SIGNS}])+")
+_ACCENT = re.compile("[\u0300-\u036f]")
 
 
 def _pairs(run: str) -> list[str]:
@@ -30,25 +36,45 @@ def indexed(text: str) -> str:
     return _CJK.sub(_spread, unicodedata.normalize("NFKC", text))
 
 
-def match(query: str) -> str:
-    """An FTS5 expression that every word of `query` must meet, the last one with its beginning; none of it is read as
-    FTS5's own syntax.
-    """
-    terms: list[str] = []
+class Term(NamedTuple):
+    """Words that must follow each other; where `begins`, the last of them may go on."""
+
+    text: str
+    begins: bool
+
+
+def terms(query: str) -> list[Term]:
+    """What a text must hold to be found: every word of `query`, the last one with its beginning."""
+    found: list[Term] = []
     for word in unicodedata.normalize("NFKC", query).replace("\0", " ").split():
         start = 0
         for run in _CJK.finditer(word):
-            terms += _phrase(word[start : run.start()])
+            found += _phrase(word[start : run.start()])
             pairs = _pairs(run.group())
-            terms.append(f'"{" ".join(pairs)}"' if pairs else f'"{run.group()}"*')
+            found.append(Term(" ".join(pairs), begins=False) if pairs else Term(run.group(), begins=True))
             start = run.end()
-        terms += _phrase(word[start:])
-    if terms and not terms[-1].endswith("*"):
-        terms[-1] += "*"
-    return " ".join(terms)
+        found += _phrase(word[start:])
+    if found:
+        found[-1] = found[-1]._replace(begins=True)
+    return found
 
 
-def _phrase(word: str) -> list[str]:
+def _phrase(word: str) -> list[Term]:
     """Signs alone are no words: the index does not hold them."""
-    quoted = word.replace('"', '""')
-    return [f'"{quoted}"'] if any(map(str.isalnum, word)) else []
+    return [Term(word, begins=False)] if any(map(str.isalnum, word)) else []
+
+
+def match(query: str) -> str:
+    """An FTS5 expression of the query's terms; none of it is read as FTS5's own syntax."""
+    quoted = ((term.text.replace('"', '""'), term.begins) for term in terms(query))
+    return " ".join(f'"{text}"{"*" if begins else ""}' for text, begins in quoted)
+
+
+def tokens(text: str) -> list[str]:
+    """The words of an indexed text or of a term, in order, for an index that has no tokenizer of its own: as FTS5's
+    `unicode61` would find them, in lower case and without accents.
+    """
+    if text.isascii():
+        return _WORD.findall(text.lower())
+    bare = _ACCENT.sub("", unicodedata.normalize("NFD", text.lower()))
+    return _WORD.findall(unicodedata.normalize("NFC", bare))

@@ -106,6 +106,10 @@ def test_the_environment_is_typed_by_the_setting() -> None:
         ("[server]\nallowed_origins = [\n 'https://a',\n 1,\n]\n", 2, "expected str, got int (item 1, from 0)"),
         ("[server]\ntrusted_proxies = ['10.0.0.1/8']\n", 2, "[server] trusted_proxies: 10.0.0.1/8 has host bits set"),
         ("[store]\nurl = 'mysql://x'\n", 2, "[store] url: must be sqlite:///PATH"),
+        ("[store]\nurl = 'postgresql://host/'\n", 2, "[store] url: names no database: write postgresql://"),
+        ("[store]\nurl = 'postgresql://host:x/db?nope=1'\n", 2, "[store] url: is no URL of PostgreSQL: invalid"),
+        ("[store]\ntimeout_ms = 100\n", 2, "[store] timeout_ms: expected int >= 500"),
+        ("[store]\nwrite_lanes = 0\n", 2, "[store] write_lanes: expected int >= 1"),
         ("[broker]\nurl = 'redis://x'\n", 2, "[broker] url: must be memory://"),
         ("[records]\nurl = '/tmp'\n", 2, "[records] url: must be jsonl:///PATH"),
         ("[moderation]\nblocked_words = ['a', ' ']\n", 2, "[moderation] blocked_words: an empty word"),
@@ -167,6 +171,19 @@ def test_paths_follow_the_data_folder_unless_named() -> None:
     assert (config.database, config.records_folder) == (Path("/d/galaxy.db"), Path("/d/records"))
     named = load(None, {"GALAXY_STORE__URL": "sqlite:////x/y.db", "GALAXY_RECORDS__URL": "jsonl:///rec"})
     assert (named.database, named.records_folder) == (Path("/x/y.db"), Path("rec"))
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:p@db.example/galaxy?sslmode=require", "postgres:///galaxy?host=/run"])
+def test_a_store_on_postgresql(url: str) -> None:
+    config = load(None, {"GALAXY_STORE__URL": url})
+    assert config.store.on_postgresql
+    assert not load(None, {}).store.on_postgresql
+
+
+def test_a_password_in_a_url_that_is_wrong_is_not_repeated() -> None:
+    (problem,) = problems(None, {"GALAXY_STORE__URL": "postgresql://u:hunter%zz2@host/db"})
+    assert problem.startswith("GALAXY_STORE__URL: is no URL of PostgreSQL")
+    assert "hunter" not in problem
 
 
 def test_printing_a_config_shows_no_secret() -> None:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.stores.words import indexed, match
+from realtime.stores.words import indexed, match, terms, tokens
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,23 @@ def test_any_stretch_of_a_run_is_found(text: str, data: st.DataObject) -> None:
         stretch = run[start : data.draw(st.integers(start + 1, len(run)))]
         assert index.execute("SELECT rowid FROM search WHERE search MATCH ?", (match(stretch),)).fetchall() == [(1,)]
     index.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Plain TEXT, v1.2", ["plain", "text", "v1", "2"]),
+        ("snake_case", ["snake", "case"]),
+        ("Zoë Ångström", ["zoe", "angstrom"]),
+        (" 你好 好 ", ["你好", "好"]),
+        ("がぎ 한국", ["がぎ", "한국"]),
+        ("!!", []),
+    ],
+)
+def test_tokens(text: str, words: list[str]) -> None:
+    assert tokens(text) == words
+
+
+@given(st.text(max_size=40))
+def test_every_term_has_a_word(query: str) -> None:
+    assert all(tokens(term.text) for term in terms(query))
