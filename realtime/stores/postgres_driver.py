@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 _OURS = "54"
 """SQLSTATE class of what is too large or too complex for the server, which it calls an operational error too."""
+_BROKEN = "XX"
+"""SQLSTATE class of what is wrong with the server's files or the server itself."""
 _UNAVAILABLE = frozenset({
     "25006",  # read-only: a standby, after a failover
     "42501",  # no privilege
@@ -164,7 +166,7 @@ def unavailable(error: BaseException) -> Unavailable | None:
         return None
     state = cause.sqlstate or ""
     gone = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not state.startswith(_OURS)
-    if gone or state in _UNAVAILABLE:
+    if gone or state in _UNAVAILABLE or state.startswith(_BROKEN):
         return Unavailable(f"the store cannot serve: {str(cause).strip()}")
     return None
 

@@ -65,8 +65,18 @@ class Readers:
                 connection.close()
 
     def _run(self, work: Callable[[Connection], T], deadline: float) -> T:
+        """Of a connection that was kept the server may have let go since: then the next one tells."""
         if time.monotonic() > deadline:
             raise Unavailable("the store has too much to read")
+        kept = getattr(self._mine, "connection", None) is not None
+        try:
+            return self._read(work, deadline)
+        except Unavailable:
+            if not kept or time.monotonic() > deadline:
+                raise
+        return self._read(work, deadline)
+
+    def _read(self, work: Callable[[Connection], T], deadline: float) -> T:
         connection: Connection | None = None
         try:
             connection = self._connection(deadline)

@@ -6,7 +6,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +18,7 @@ import psycopg
 
 _SUPERUSER = "postgres"
 _NUMBERS = count(1)
+_START_SECONDS = 60.0
 
 
 def _programs() -> Path:
@@ -31,62 +34,64 @@ class PostgresServer:
         self.folder = Path(tempfile.mkdtemp(prefix="galaxy-postgres-"))
         self.data = self.folder / "data"
         self._programs = _programs()
+        self._main: subprocess.Popen[bytes] | None = None
         self._as_user: list[str] = []
         if os.getuid() == 0:
             shutil.chown(self.folder, _SUPERUSER, _SUPERUSER)
             self._as_user = ["setpriv", f"--reuid={_SUPERUSER}", f"--regid={_SUPERUSER}", "--clear-groups"]
 
     def __enter__(self) -> Self:
-        self._run("initdb", "-D", self.data, "-U", _SUPERUSER, "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust")
+        self._run("initdb", "-D", self.data, "-U", _SUPERUSER, "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust").wait()
         self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.pid:
-            self.resume()
-            self._run("pg_ctl", "stop", "-D", self.data, "-m", "immediate", "-w")
+        self.kill()
         shutil.rmtree(self.folder)
 
-    def _run(self, program: str, *arguments: str | Path) -> None:
-        # Standard output would be inherited by the server, and its end be waited for.
+    def _run(self, program: str, *arguments: str | Path) -> subprocess.Popen[bytes]:
         with (self.folder / f"{program}.log").open("ab") as log:
-            subprocess.run(
-                [*self._as_user, self._programs / program, *arguments],
-                check=True, stdout=log, stderr=log, cwd=self.folder,
-            )  # fmt: skip
+            command = [*self._as_user, self._programs / program, *arguments]
+            return subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
 
     def start(self) -> None:
         """Returns when the server takes connections."""
-        options = f"-k {self.folder} -c listen_addresses='' -c fsync=on -c max_connections=200"
-        self._run("pg_ctl", "start", "-D", self.data, "-w", "-l", self.folder / "server.log", "-o", options)
-
-    @property
-    def pid(self) -> int:
-        """Of the main process; 0 where none runs."""
-        with suppress(FileNotFoundError):
-            return int((self.data / "postmaster.pid").read_text().split()[0])
-        return 0
+        settings = ("listen_addresses=", f"unix_socket_directories={self.folder}", "fsync=on", "max_connections=200")
+        options = [part for setting in settings for part in ("-c", setting)]
+        self._main = self._run("postgres", "-D", self.data, *options)
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                return psycopg.connect(self.url()).close()
+            except psycopg.OperationalError:
+                if self._main.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError((self.folder / "postgres.log").read_text()[-2_000:]) from None
+            time.sleep(0.02)
 
     def _processes(self) -> list[int]:
-        pid = self.pid
+        assert self._main is not None
+        pid = self._main.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return [pid, *map(int, children)]
 
     def kill(self) -> None:
         """All at once, as a machine that loses power; returns when none of them runs."""
-        processes = self._processes()
-        handles = [os.pidfd_open(pid) for pid in processes]
-        for pid in processes:
-            with suppress(ProcessLookupError):  # the main process gone, others end by themselves
+        if self._main is None:
+            return
+        handles: list[int] = []
+        for pid in self._processes():
+            with suppress(ProcessLookupError):  # it has just ended
+                handles.append(os.pidfd_open(pid))
                 os.kill(pid, signal.SIGKILL)
         for handle in handles:
             ended = select.poll()
             ended.register(handle, select.POLLIN)
             ended.poll()
             os.close(handle)
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        self._main.wait()
+        self._main = None
 
     def stall(self) -> None:
         for pid in self._processes():
@@ -105,6 +110,13 @@ class PostgresServer:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
+
+    @contextmanager
+    def locked(self, statement: str, database: str) -> Iterator[None]:
+        """A transaction of somebody else that has run the statement stays open meanwhile."""
+        with psycopg.connect(self.url(database)) as connection:
+            connection.execute(statement.encode())
+            yield
 
     def new_database(self) -> str:
         """Returns its name."""
