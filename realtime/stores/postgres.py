@@ -5,7 +5,6 @@ own (docs/decisions/0014).
 import asyncio
 import time
 from collections.abc import Collection, Sequence
-from functools import partial
 from typing import TypeVar
 from zlib import crc32
 
@@ -13,7 +12,6 @@ import psycopg
 from sqlalchemy.exc import DBAPIError
 
 from realtime.ports import Appended, Batch, Clock, Unavailable
-from realtime.stores import upkeep
 from realtime.stores.common import WAITING_READS, WAITING_WRITES, SQLStore
 from realtime.stores.migrate import upgrade
 from realtime.stores.postgres_driver import PostgresDriver, bounded
@@ -130,5 +128,5 @@ class PostgresStore(SQLStore):
         below a number is not gone, so only what it has seen is removed.
         """
         numbers = [number for number in self._offered if number <= up_to]
-        await self.run(partial(upkeep.taken_of, numbers=numbers))
+        await self.run(lambda tx: tx.raw.execute("DELETE FROM outbox WHERE seq = ANY(%s)", (numbers,)))
         self._offered.difference_update(numbers)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import errors, pq
+from psycopg import pq
 from psycopg.abc import PQGen
 from psycopg.conninfo import make_conninfo
 from psycopg.types.string import StrDumperUnknown
@@ -56,7 +56,9 @@ class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         try:
             return super().wait(gen, interval, max(0.001, self.deadline - time.monotonic()))
-        except errors._WaitTimeout as error:
+        except psycopg.OperationalError as error:
+            if time.monotonic() < self.deadline:
+                raise
             raise Stalled("the server has not answered in time") from error
 
 
@@ -104,8 +106,9 @@ class PostgresDriver:
         try:
             connection.execute(
                 "SELECT set_config(name, value, false) FROM (VALUES ('statement_timeout', %(ms)s), "
-                "('idle_in_transaction_session_timeout', %(ms)s)) AS wanted(name, value)",
-                {"ms": str(self._timeout_ms)},
+                "('idle_in_transaction_session_timeout', %(ms)s), ('tcp_keepalives_idle', %(s)s), "
+                "('tcp_keepalives_interval', '1'), ('tcp_keepalives_count', '3')) AS wanted(name, value)",
+                {"ms": str(self._timeout_ms), "s": str(max(1, self._timeout_ms // 1_000))},
             )
             # A role or database set up for speed must not make what `append` returned volatile.
             connection.execute(
@@ -130,6 +133,8 @@ class PostgresDriver:
 
     def abandon(self, connection: Connection) -> bool:
         """Leaves the transaction that has failed. Returns False where the connection is of no further use."""
+        if connection.invalidated:  # by SQLAlchemy, which has seen that it is broken
+            return False
         raw = bounded(connection)
         if raw.info.transaction_status == pq.TransactionStatus.IDLE:
             return True

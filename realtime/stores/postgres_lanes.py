@@ -1,6 +1,7 @@
 """A lane: a thread that writes on one connection to PostgreSQL. Whatever waits for it becomes one transaction."""
 
 import time
+from contextlib import suppress
 
 import psycopg
 from sqlalchemy import Connection
@@ -61,18 +62,17 @@ class Lane(Works):
                 return
 
     def _transact(self, jobs: list[Job], deadline: float) -> None:
-        core = self._begun(deadline)
+        core, tx = self._begun(jobs, deadline)
         try:
-            raw = bounded(core)
-            tx = Transaction(core, PostgresStatements(raw), self._known)
-            tx.look_up(room for job in jobs for room in job.rooms)
             for job in jobs:
                 job.result = job.work(tx)
-            with raw.pipeline():  # one turn to the server for all that has been gathered
+            with bounded(core).pipeline():  # one turn to the server for all that has been gathered
                 tx.finish()
-                raw.execute("COMMIT")
-        except Exception:
-            if not self._driver.abandon(core):
+                tx.raw.execute("COMMIT")
+        except Exception as error:
+            # A server that cannot serve may have been replaced by another.
+            gone = unavailable(error) is not None and not raced(error)
+            if gone or not self._driver.abandon(core):
                 self._drop_connection()
             raise
         self.commits += 1
@@ -80,18 +80,29 @@ class Lane(Works):
             self._known.clear()
         self._known.update(tx.new_users)
 
-    def _begun(self, deadline: float) -> Connection:
-        """The lane's connection, in a transaction; another one where the server has cut it meanwhile."""
+    def _begun(self, jobs: list[Job], deadline: float) -> tuple[Connection, Transaction]:
+        """A transaction on the lane's connection; on another one where the server has cut it meanwhile."""
         if self._core is not None:
-            try:
-                bounded(self._core, deadline).execute("BEGIN")
-            except psycopg.Error:
-                self._drop_connection()
-            else:
-                return self._core
+            with suppress(psycopg.Error):
+                return self._core, self._begin(self._core, jobs, deadline)
         self._core = self._driver.connect(deadline)
-        bounded(self._core, deadline).execute("BEGIN")
-        return self._core
+        return self._core, self._begin(self._core, jobs, deadline)
+
+    def _begin(self, core: Connection, jobs: list[Job], deadline: float) -> Transaction:
+        """With all rooms locked that are known beforehand.
+
+        Not in a pipeline: where none of these is, the server counts how long a transaction is idle, so that a node that
+        stops here holds the rooms no longer than that.
+        """
+        try:
+            raw = bounded(core, deadline)
+            raw.execute("BEGIN")
+            tx = Transaction(core, PostgresStatements(raw), self._known)
+            tx.look_up(room for job in jobs for room in job.rooms)
+        except Exception:
+            self._drop_connection()
+            raise
+        return tx
 
     def _drop_connection(self) -> None:
         if self._core is not None:

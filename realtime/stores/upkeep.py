@@ -1,7 +1,5 @@
 """Writes that are no part of a room's log: profiles, what has been dealt with. Works of the writer."""
 
-from collections.abc import Collection
-
 from sqlalchemy import delete, or_
 
 from realtime.stores.schema import keys, outbox, repeats, upsert, users
@@ -42,10 +40,6 @@ def discard_pending(tx: Transaction, *, pending: str) -> None:
 
 def taken(tx: Transaction, *, up_to: int) -> None:
     tx.core.execute(delete(outbox).where(outbox.c.seq <= up_to))
-
-
-def taken_of(tx: Transaction, *, numbers: Collection[int]) -> None:
-    tx.core.execute(delete(outbox).where(outbox.c.seq.in_(numbers)))
 
 
 def forget_keys(tx: Transaction, *, before: Millis) -> None:

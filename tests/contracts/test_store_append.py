@@ -222,6 +222,22 @@ async def test_keys_race_and_one_wins(open_store: OpenStore) -> None:
     assert len(await texts(nodes[0])) == 1
 
 
+async def test_keys_that_name_no_room_race_across_rooms(open_store: OpenStore) -> None:
+    nodes = [await open_store(), await open_store()]
+    names = [f"room{i}" for i in range(8)]
+    for name in names:
+        await talk(nodes[0], name)
+
+    def keyed(name: str, key: str, pos: int) -> Proposal:
+        return sent(pos, key, key=KeyClaim("ann", "", key, b"body"), room=name, n=pos - 1)
+
+    batches = [Batch(name, 1, 0, NOW, (keyed(name, "k", 2), keyed(name, "l", 3))) for name in names]
+    appended = await asyncio.gather(*(nodes[i % 2].append(batch) for i, batch in enumerate(batches)))
+    results = [one.results for one in appended]
+    assert results.count((Written({"pos": 2, "at": NOW}), Written({"pos": 3, "at": NOW}))) == 1
+    assert results.count((Duplicate({"pos": 2, "at": NOW}), NotTried())) == 7
+
+
 async def test_a_refused_proposal_leaves_no_key(store: Store, room: Talk) -> None:
     refused = Proposal((message("r1", 2),), (TakePending("none", "bob", "denied"),), claim("k"), {}, True, True)
     assert (await store.append(Batch("r1", 1, 0, NOW, (refused,)))).results == (

@@ -72,7 +72,7 @@ CREATE TABLE messages (
     words tsvector,
     PRIMARY KEY (room, pos)
 ) PARTITION BY HASH (room);
-CREATE INDEX messages_words ON messages USING gin (words);
+CREATE INDEX messages_words ON messages USING gin (words) WITH (gin_pending_list_limit = 1024);
 
 CREATE TABLE originals (
     room bigint NOT NULL,
