@@ -8,16 +8,9 @@ import pytest
 from realtime.ports import Store
 from realtime.stores.sqlite import SQLiteStore
 from tests.realtime.stores.building import NOW, Talk, talk
-from tests.support.postgres import PostgresServer
-from tests.support.postgres_store import empty, migrated, postgres_store
+from tests.support.postgres_store import empty, postgres_store
 
 OpenStore = Callable[[], Awaitable[Store]]
-
-
-@pytest.fixture(scope="session")
-def database(postgres: PostgresServer) -> str:
-    """A database with the schema, which each test leaves empty: to make it anew takes a hundred times as long."""
-    return migrated(postgres)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -26,7 +19,7 @@ async def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIte
     opened: list[Store] = []
     if request.param == "postgresql":
         postgres = request.getfixturevalue("postgres")
-        database = request.getfixturevalue("database")
+        database = request.getfixturevalue("postgres_database")
 
         def make() -> Store:
             return postgres_store(postgres, database)

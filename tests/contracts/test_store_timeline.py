@@ -3,11 +3,11 @@
 import pytest
 from msgspec import UNSET
 
-from realtime.ports import Listed, Original, Reaction, Span, Store
+from realtime.ports import Listed, Original, Proposal, Reaction, Span, Store
 from rooms import commands as c
 from rooms.actors import By
 from rooms.events import Quote
-from tests.realtime.stores.building import ANN, BOB, NOW, Talk, talk
+from tests.realtime.stores.building import ANN, BOB, NOW, Talk, message, talk
 
 
 async def page(store: Store, viewer: str = "ann", originals: bool = False, **span: int) -> tuple[list[int], bool]:
@@ -211,6 +211,24 @@ async def test_search_stays_in_its_room_and_pages(store: Store, room: Talk) -> N
     assert ([listed.pos for listed in first.messages], first.more) == ([6, 5], True)
     rest = await store.search("r1", "ann", "word", before=5, limit=3, from_pos=1)
     assert ([listed.pos for listed in rest.messages], rest.more) == ([4, 3, 2], False)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "x" * 65_000,
+        " ".join(map(str, range(12_000))),
+        "".join(chr(0x4E00 + i % 20_000) for i in range(65_000)),
+        "é" * 65_000,
+    ],
+    ids=["one word", "many words", "CJK", "accents"],
+)
+async def test_the_longest_texts_are_kept_and_found(store: Store, room: Talk, rest: str) -> None:
+    text = f"needle {rest}"
+    await room.append([Proposal((message("r1", 2, ANN, text, 1),), (), None, {}, True, True)])
+    assert await find(store, "needle") == [2]
+    (listed,) = (await store.messages("r1", "ann", Span(), originals=False)).messages
+    assert listed.text == text
 
 
 async def test_search_finds_what_stands_now(store: Store, room: Talk) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from realtime.ports import Clock
 from realtime.stores.migrate import upgrade
 from realtime.stores.postgres import PostgresStore
 from realtime.stores.postgres_driver import PostgresDriver
@@ -17,9 +18,9 @@ from tests.support.postgres import PostgresServer
 PATIENT_MS = 20_000
 
 
-def postgres_store(server: PostgresServer, database: str, **options: Any) -> PostgresStore:
+def postgres_store(server: PostgresServer, database: str, clock: Clock = lambda: NOW, **options: Any) -> PostgresStore:
     settings = {"timeout_ms": PATIENT_MS, "write_lanes": 2, "read_connections": 2} | options
-    return PostgresStore(server.url(database), lambda: NOW, **settings)
+    return PostgresStore(server.url(database), clock, **settings)
 
 
 @contextmanager

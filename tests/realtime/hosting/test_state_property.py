@@ -2,19 +2,20 @@
 
 import asyncio
 import itertools
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from realtime.ports import Clock, Store
 from realtime.stores.sqlite import SQLiteStore
 from rooms import commands as c
 from rooms.actors import Actor
 from rooms.errors import Rejected
 from rooms.room import Message, Room
 from rooms.settings import SettingsPatch
+from tests.support.postgres_store import empty, postgres_store
 from tests.support.service import make_service
 
 ROOM = "r"
@@ -53,17 +54,28 @@ commands = st.one_of(
 bursts = st.lists(st.tuples(st.integers(0, 3), commands), min_size=1, max_size=8)
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 @given(history=st.lists(bursts, min_size=2, max_size=10), cut=st.integers(0, 9))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_fold_snapshot_and_projections_agree(
-    tmp_path_factory: pytest.TempPathFactory, history: list[list[tuple[int, c.Decided]]], cut: int
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+    database: str,
+    history: list[list[tuple[int, c.Decided]]],
+    cut: int,
 ) -> None:
-    asyncio.run(_agree(tmp_path_factory.mktemp("state"), history, cut))
-
-
-async def _agree(folder: Path, history: list[list[tuple[int, c.Decided]]], cut: int) -> None:
     clock = itertools.count(1_700_000_000_000, 200).__next__
-    store = SQLiteStore(folder / "galaxy.db", clock)
+    if database == "sqlite":
+        store: Store = SQLiteStore(tmp_path_factory.mktemp("state") / "galaxy.db", clock)
+        asyncio.run(_agree(store, clock, history, cut))
+    else:
+        postgres, name = request.getfixturevalue("postgres"), request.getfixturevalue("postgres_database")
+        empty(postgres, name)
+        asyncio.run(_agree(postgres_store(postgres, name, clock), clock, history, cut))
+        empty(postgres, name)
+
+
+async def _agree(store: Store, clock: Clock, history: list[list[tuple[int, c.Decided]]], cut: int) -> None:
     service = make_service(store, clock)
     await service.start()
     try:
@@ -102,7 +114,7 @@ async def _agree(folder: Path, history: list[list[tuple[int, c.Decided]]], cut: 
         await service.close()
 
 
-async def _loaded(store: SQLiteStore) -> Room:
+async def _loaded(store: Store) -> Room:
     """The room as the projections have it, everything in it known."""
     loaded = await store.load(ROOM)
     assert loaded is not None

@@ -17,26 +17,21 @@ from realtime.stores.postgres_statements import PostgresStatements
 from tests.realtime.stores.building import ANN, BOB, NOW, message, talk
 from tests.realtime.stores.postgres_building import SOON_MS, MakeStore, batch, nobody, serves, whole
 from tests.support.postgres import PostgresServer
-from tests.support.postgres_store import empty, migrated, postgres_store
-
-
-@pytest.fixture(scope="module")
-def database(postgres: PostgresServer) -> str:
-    return migrated(postgres)
+from tests.support.postgres_store import empty, postgres_store
 
 
 @pytest.fixture
-async def make_store(postgres: PostgresServer, database: str) -> AsyncIterator[MakeStore]:
+async def make_store(postgres: PostgresServer, postgres_database: str) -> AsyncIterator[MakeStore]:
     made: list[PostgresStore] = []
 
     def make(**options: Any) -> PostgresStore:
-        made.append(postgres_store(postgres, database, **options))
+        made.append(postgres_store(postgres, postgres_database, **options))
         return made[-1]
 
     yield make
     for store in made:
         await store.close()
-    empty(postgres, database)
+    empty(postgres, postgres_database)
 
 
 async def test_a_fault_of_one_harms_no_other(make_store: MakeStore) -> None:
@@ -59,7 +54,7 @@ async def test_a_fault_of_one_harms_no_other(make_store: MakeStore) -> None:
 
 
 async def test_a_room_that_is_locked_delays_its_lane_only(
-    make_store: MakeStore, postgres: PostgresServer, database: str
+    make_store: MakeStore, postgres: PostgresServer, postgres_database: str
 ) -> None:
     patient, store = make_store(), make_store(timeout_ms=SOON_MS, waiting_writes=8)
     for one in (patient, store):
@@ -68,7 +63,7 @@ async def test_a_room_that_is_locked_delays_its_lane_only(
     (here, other) = names.values()
     for name in names.values():
         await talk(patient, name)
-    with postgres.locked(f"SELECT 1 FROM rooms WHERE id = '{here}' FOR UPDATE", database):  # noqa: S608
+    with postgres.locked(f"SELECT 1 FROM rooms WHERE id = '{here}' FOR UPDATE", postgres_database):  # noqa: S608
         blocked = [asyncio.create_task(store.append(batch(here, 1))) for _ in range(20)]
         answers = await store.append_all([batch(here, 1), batch(other, 1)])
         assert isinstance(answers[0], Unavailable)
@@ -76,7 +71,7 @@ async def test_a_room_that_is_locked_delays_its_lane_only(
         refused = await asyncio.gather(*blocked, return_exceptions=True)
     assert all(isinstance(one, Unavailable) for one in refused)
     assert any("too much" in str(one) for one in refused)
-    await nobody(postgres, database, "state LIKE '%in transaction%'")  # who has given up holds nothing
+    await nobody(postgres, postgres_database, "state LIKE '%in transaction%'")  # who has given up holds nothing
     await whole(patient, here, events=1)
     await whole(patient, other, events=2)
     await patient.append(batch(here, 1))
@@ -84,17 +79,17 @@ async def test_a_room_that_is_locked_delays_its_lane_only(
 
 
 async def test_a_node_that_stops_within_a_transaction_holds_no_room_for_long(
-    make_store: MakeStore, postgres: PostgresServer, database: str
+    make_store: MakeStore, postgres: PostgresServer, postgres_database: str
 ) -> None:
     store = make_store()
     await store.open()
     await talk(store)
-    driver = PostgresDriver(postgres.url(database), timeout_ms=500)
+    driver = PostgresDriver(postgres.url(postgres_database), timeout_ms=500)
     with driver.connect(time.monotonic() + 20) as stopped:
         raw = bounded(stopped)
         raw.execute("BEGIN")
         assert PostgresStatements(raw).rooms(["r1"])
-        await nobody(postgres, database, f"pid = {raw.info.backend_pid}")
+        await nobody(postgres, postgres_database, f"pid = {raw.info.backend_pid}")
     await serves(store)
 
 
@@ -141,7 +136,7 @@ async def test_closing_writes_what_is_queued_and_takes_no_more(make_store: MakeS
 
 
 async def test_records_that_were_not_seen_are_not_taken(
-    make_store: MakeStore, postgres: PostgresServer, database: str
+    make_store: MakeStore, postgres: PostgresServer, postgres_database: str
 ) -> None:
     """The lane that took its number first may commit last."""
     store = make_store()
@@ -151,19 +146,19 @@ async def test_records_that_were_not_seen_are_not_taken(
     await talk(store, "r2", BOB)
     assert [record.room for _, record in await store.outbox(9)] == ["r1", "r2"]
     late = f"INSERT INTO outbox (seq, records) SELECT {number} - 1, replace(records, 'r1', 'late') FROM outbox"  # noqa: S608
-    postgres.execute(f"{late} WHERE seq = {number}", database)
+    postgres.execute(f"{late} WHERE seq = {number}", postgres_database)
     await store.taken(number + 1)
     assert [record.room for _, record in await store.outbox(9)] == ["late"]
 
 
-async def test_a_read_sees_one_moment(make_store: MakeStore, postgres: PostgresServer, database: str) -> None:
+async def test_a_read_sees_one_moment(make_store: MakeStore, postgres: PostgresServer, postgres_database: str) -> None:
     store = make_store()
     await store.open()
     await talk(store)
 
     def twice(connection: Connection) -> list[int]:
         counts = [connection.execute(text("SELECT pos FROM rooms")).scalar_one()]
-        postgres.execute("UPDATE rooms SET pos = pos + 1", database)
+        postgres.execute("UPDATE rooms SET pos = pos + 1", postgres_database)
         return [*counts, connection.execute(text("SELECT pos FROM rooms")).scalar_one()]
 
     assert await store._readers.read(twice) == [1, 1]
