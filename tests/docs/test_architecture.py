@@ -8,7 +8,7 @@ import pytest
 
 from realtime.gateway.session import BACKLOG, LANE
 from realtime.hosting.host import INBOX
-from realtime.stores.common import WAITING_WRITES
+from realtime.stores.common import WAITING_READS, WAITING_WRITES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -53,5 +53,6 @@ def test_bounds_of_queues() -> None:
         f"behind an earlier one of their room | {LANE}",
         f"commands before `welcome` | {BACKLOG}",
         f"the store's writer | {WAITING_WRITES:,} works",
+        f"reads that wait for the store | {WAITING_READS:,}",
     ):
         assert row in text
