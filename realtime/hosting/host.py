@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import structlog
@@ -45,6 +46,8 @@ class Surroundings(Protocol):
     policy: ports.Policy
     clock: ports.Clock
     limits: Limits
+    answering: AbstractContextManager[object]
+    """Entered while a batch is answered, of which nothing waits: answers may be held, and written when it ends."""
 
     def fresh(self) -> str:
         """A random id: 128 bits or more, letters and digits."""
@@ -317,21 +320,22 @@ class Host:
         effects: list[tuple[Effect, int | None]] = []
         unwritten: Entry | None = None
         again: list[Entry] = []
-        for (entry, decision), result in zip(decided, appended.results, strict=True):
-            if unwritten is None and not isinstance(result, ports.Written):
-                unwritten = entry
-            match result:
-                case ports.Written(reply):
-                    effects.extend((effect, reply.get("pos")) for effect in decision.effects)
-                    entry.done(reply)
-                case ports.Duplicate() | ports.KeyReused():
-                    entry.done(repeat(result))
-                case ports.Refused(effect):
-                    if isinstance(effect, SpaceMessages):
-                        self.room.forget_person(effect.user)
-                    entry.done(unmet(effect))
-                case ports.NotTried():
-                    again.append(entry)
+        with self._around.answering:
+            for (entry, decision), result in zip(decided, appended.results, strict=True):
+                if unwritten is None and not isinstance(result, ports.Written):
+                    unwritten = entry
+                match result:
+                    case ports.Written(reply):
+                        effects.extend((effect, reply.get("pos")) for effect in decision.effects)
+                        entry.done(reply)
+                    case ports.Duplicate() | ports.KeyReused():
+                        entry.done(repeat(result))
+                    case ports.Refused(effect):
+                        if isinstance(effect, SpaceMessages):
+                            self.room.forget_person(effect.user)
+                        entry.done(unmet(effect))
+                    case ports.NotTried():
+                        again.append(entry)
         _note_pace(self.room, [effect for effect, _ in effects])
         self._around.committed(self, appended.events, effects)
         return unwritten, again

@@ -5,6 +5,7 @@ WebSocket and HTTP both come in here, so that both run the same checks on the sa
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -92,17 +93,22 @@ class Service:
         bounds: Bounds,
         recorded: Callable[[], None],
         observer: Observer,
+        answering: AbstractContextManager[object] | None = None,
+        uncork: Callable[[], None] = lambda: None,
     ):
-        """`recorded` is called when interaction records have been put into the outbox."""
+        """`recorded` is called when interaction records have been put into the outbox. `answering` may hold replies
+        while a batch is answered, of which `uncork` writes those that are held.
+        """
         self.store = store
         self.policy = policy
         self.clock = clock
         self.limits = limits
         self.written = observer.committed
+        self.answering = answering or nullcontext()
         self.users = Users(store)
         self.presence = Presence(bounds.presence_names)
         sparing = Sparing(bounds.live_comments_per_second, bounds.presence_names)
-        self.hub = Hub(bounds.unsent_bytes, self.presence.changed, self._emptied, observer.flushed, sparing)
+        self.hub = Hub(bounds.unsent_bytes, self.presence.changed, self._emptied, observer.flushed, sparing, uncork)
         self.directory = Directory(self)
         self.queries = Queries(store, clock, self.directory, self.hub, self.presence)
         self.rings = Rings(bounds.recover_events, ring_bytes(bounds), bounds.ring_bytes)

@@ -1,5 +1,6 @@
-"""Connections written to by descriptor, on the whole server: resets amid messages, and numbers used again."""
+"""Connections written to by descriptor, on the whole server: resets amid messages, numbers used again, many replies."""
 
+import os
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -8,6 +9,7 @@ from contextlib import AsyncExitStack
 import pytest
 import pytest_asyncio
 
+from realtime.gateway import outgoing
 from tests.support.peer import JSON, MSGPACK, Peer, greeted
 from tests.support.server import NO_LIMITS, serving, token
 
@@ -67,3 +69,31 @@ async def test_peers_that_reset_amid_messages_end_alone_and_leave_nothing_to_who
             for peer in strangers:
                 await peer.ok("ping")
                 assert [event for event in peer.inbox if "room" in event] == []
+
+
+async def test_the_answers_to_a_batch_are_few_writes_each_before_its_own_event(
+    url: str, owner: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes = 0
+
+    class Os:
+        @staticmethod
+        def write(fd: int, frames: bytes | memoryview) -> int:
+            nonlocal writes
+            writes += 1
+            return os.write(fd, frames)
+
+    room = await make(owner)
+    await owner.ok("room.join", room=room)
+    monkeypatch.setattr(outgoing, "os", Os)
+    ids = [await owner.send("message.send", room=room, text=f"{number}") for number in range(500)]
+    told: list[tuple[str, int]] = []
+    while len(told) < 2 * len(ids):
+        seen = await owner.receive()
+        if seen["type"] in ("ok", "message.created"):
+            told.append((seen["type"], seen["pos"]))
+    # Pings and counts of unread messages are among the writes.
+    assert writes < len(ids) / 2
+    assert [pos for what, pos in told if what == "ok"] == list(range(2, 502))
+    assert [pos for what, pos in told if what == "message.created"] == list(range(2, 502))
+    assert all(told.index(("ok", pos)) < told.index(("message.created", pos)) for pos in range(2, 502))
