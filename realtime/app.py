@@ -23,6 +23,7 @@ from realtime.gateway.draining import drain
 from realtime.gateway.endpoint import Welcome
 from realtime.gateway.http_edge import HttpLimits
 from realtime.gateway.http_protocol import http_class
+from realtime.gateway.outgoing import Cork
 from realtime.gateway.server import GalaxyServer, make_server
 from realtime.gateway.session import Limits as SessionLimits
 from realtime.gateway.websocket import Limits as SocketLimits
@@ -91,6 +92,7 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
     config.database.parent.mkdir(parents=True, exist_ok=True)
     store = SQLiteStore(config.database, clock)
     records = Drain(store, JsonLinesSink(config.records_folder), clock)
+    cork = Cork()
     service = Service(
         store,
         MemoryBroker(),
@@ -111,6 +113,8 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
         ),
         records.notify,
         metrics,
+        cork,
+        cork.flush,
     )
     admission = Admission(authenticator, tickets, service, clock)
     wheel = Wheel()
@@ -125,6 +129,7 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
             high_water=min(SocketLimits().high_water, limits.unsent_bytes or SocketLimits().high_water),
             notsent_lowat=limits.notsent_lowat,
         ),
+        cork,
     )
     requests = http_class(
         HttpLimits(

@@ -75,7 +75,6 @@ class Endpoint:
         "actor",
         "connection",
         "due",
-        "out",
         "rooms",
         "session",
     )
@@ -83,8 +82,6 @@ class Endpoint:
     def __init__(self, door: Surroundings, connection: Connection, codec: Codec):
         self._door = door
         self.connection = connection
-        # Nearer than `connection.write`: it is in no room unless the connection is open.
-        self.out = connection.transport.write
         self.session = Session(codec, door.welcome.session)
         self.actor: Actor = ANONYMOUS
         self.rooms: tuple[str, ...] = ()
@@ -134,6 +131,10 @@ class Endpoint:
         except Ended as ended:
             self.connection.close(ended.code, ended.reason)
 
+    def waits(self) -> None:
+        for room in self.rooms:
+            self._door.service.hub.waits(room, self)
+
     def choked(self) -> None:
         for room in self.rooms:
             self._door.service.hub.lags(room, self)
@@ -179,6 +180,9 @@ class Endpoint:
         self._await_expiry()
 
     # What is sent
+
+    def out(self, frames: bytes) -> None:
+        self.connection.write(frames)
 
     def tell(self, event: dict[str, Any], *, asked: bool = False) -> None:
         """Writes an object of any size, unless what was written before, beside what was `asked`, is too much yet."""
@@ -312,7 +316,7 @@ class Endpoint:
             raise Rejected("too_many", f"A connection listens to at most {most} rooms.")
         self._remember(command.room)
         try:
-            await self._door.service.joining.join(command, self, partial(self._ok, command))
+            await self._door.service.joining.join(command, self, partial(self._joined, command))
         except BaseException:
             # Joining again that fails ends the subscription there was: the client knows of none.
             self._forget(command.room)
@@ -320,10 +324,13 @@ class Endpoint:
             raise
         if self.connection.closing:
             self._door.service.hub.remove(command.room, self, gone=True)
-        else:
-            # Who was sent away while the past was read, and may come back at once, has just done so.
-            self._remember(command.room)
         self._advance(command)
+
+    def _joined(self, command: c.RoomJoin, reply: dict[str, Any]) -> None:
+        """In the step of the loop in which the hub adds it: what ends the connection finds the room among its own."""
+        # Who was sent away while the past was read, and may come back at once, has just done so.
+        self._remember(command.room)
+        self._ok(command, reply)
 
     def _remember(self, room: str) -> None:
         if room not in self.rooms:
