@@ -17,12 +17,18 @@ Driver = Any
 BUSY_MS = 250
 """How long a statement waits for another process's lock."""
 
+CACHE_KIB = 2_048
+"""Of pages, a connection. It fills once with what was read and written last and stays so; a larger one, of up to eight
+times as much, made neither commits nor reads quicker, as the system has the file's pages at hand too. A reader's is
+emptied by the first read after a commit anyway.
+"""
+
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA secure_delete=ON",
     "PRAGMA foreign_keys=ON",
-    "PRAGMA cache_size=-16384",  # KiB
+    f"PRAGMA cache_size=-{CACHE_KIB}",
     "PRAGMA wal_autocheckpoint=8192",  # pages: 32 MiB; what is written again and again is copied back once
 )
 
