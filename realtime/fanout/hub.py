@@ -12,7 +12,7 @@ wait, or while the tick has not come to them, is written theirs alone.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from time import perf_counter
 from typing import Any
@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from realtime.fanout.channel import Channel, Group, Members, Part, alone
 from realtime.fanout.listeners import Form, Listener
-from realtime.fanout.sparing import Sparing, restored
+from realtime.fanout.sparing import Heard, Sparing, restored
 from realtime.fanout.turns import Turns
 from rooms.actors import Role, Viewer
 from rooms.events import Event, Skip
@@ -33,6 +33,9 @@ and then, however long that takes.
 """
 SLICE = 64
 """Listeners written to between looks at the clock."""
+
+_STAFF, _GUEST = Viewer("", Role.MODERATOR), Viewer("", Role.NONE)
+"""As whom all of a group see what is written to them together."""
 
 
 class Counters(Struct):
@@ -252,13 +255,13 @@ class Hub:
         tick = channel.tick
         while tick:
             part = tick[-1]
-            while part:
+            while part.sockets or part.others:
                 if part.sockets:
                     self._write_to_sockets(channel, part)
                 else:
                     for _ in range(min(SLICE, len(part.others))):
                         part.others.popitem()[0].out(part.buffer)
-                if part and perf_counter() > until:
+                if (part.sockets or part.others) and perf_counter() > until:
                     channel.spent += perf_counter() - began
                     return
             tick.pop()
@@ -293,14 +296,26 @@ class Hub:
         heard = self.sparing.heard(channel, events, int(perf_counter() * 1_000))
         self.counters.spared += len(heard.spared)
         special, own = self._special(channel, events), heard.own(channel)
-        apart = special.keys() | late.keys() | own.keys()
+        apart = special.keys() | late.keys() | own.keys() if special or late or own else ()
         for key, members in channel.groups.items():
             left = Part(members)
             for listener in apart:
                 left.take(listener)
             self._enqueue(channel, key, heard.by(key), left)
+        if apart:
+            self._enqueue_apart(channel, heard, special, late, own)
+
+    def _enqueue_apart(
+        self,
+        channel: Channel,
+        heard: Heard,
+        special: Mapping[Listener, Viewer],
+        late: Mapping[Listener, int],
+        own: Mapping[Listener, Sequence[Event]],
+    ) -> None:
+        """Those who get something else than their group: in a form of their own, less, or their own events too."""
         came: dict[tuple[Group, int], Members] = {}
-        for listener in apart:
+        for listener in special.keys() | late.keys() | own.keys():
             group = channel.group_of(listener)
             if group is None:
                 continue
@@ -324,24 +339,25 @@ class Hub:
         """Puts the events into the tick, for listeners of one group, as the `viewer` sees them; by default as all of
         the group do.
         """
-        if not part:
+        count = len(part)
+        if not count:
             return
         form, staff, lagging = group
-        viewer = viewer or Viewer("", Role.MODERATOR if staff else Role.NONE)
+        viewer = viewer or (_STAFF if staff else _GUEST)
         buffer = self._encode(channel, form, events, viewer, lagging)
         if buffer:
             part.buffer = buffer
             channel.tick.append(part)
-            self.counters.deliveries += len(part) * len(events)
-            self.counters.bytes += len(part) * len(buffer)
+            self.counters.deliveries += count * len(events)
+            self.counters.bytes += count * len(buffer)
 
     def _give_up(self, channel: Channel) -> None:
         """Ends those for whom too much waits already: they do not even take what cannot be left out."""
         limit = self._unsent_limit
-        behind = (group for (_, _, lagging), group in channel.groups.items() if lagging and limit)
-        for listener in [one for group in behind for one in group if one.unsent > limit]:
-            self.counters.slow += 1
-            listener.too_slow()
+        for (_, _, lagging), group in [*channel.groups.items()] if limit else ():
+            for listener in [one for one in group if one.unsent > limit] if lagging else ():
+                self.counters.slow += 1
+                listener.too_slow()
 
     def _special(self, channel: Channel, events: list[Any]) -> dict[Listener, Viewer]:
         """Listeners who see one of the events in another form than their group: whom it concerns, and whose history
@@ -351,7 +367,7 @@ class Hub:
         for event in events:
             if not isinstance(event, Event):
                 continue
-            if differs(event):  # type: ignore[arg-type]  # every Event is one of Logged
+            if event.reserved and differs(event):  # type: ignore[arg-type]  # every Event is one of Logged
                 for listener in channel.users.get(getattr(event, "user", ""), ()):
                     special[listener] = channel.viewer(listener)
             if channel.first and (back := reach(event)) is not None:  # type: ignore[arg-type]  # as above

@@ -29,7 +29,6 @@ _PRAGMAS = (
     "PRAGMA secure_delete=ON",
     "PRAGMA foreign_keys=ON",
     f"PRAGMA cache_size=-{CACHE_KIB}",
-    "PRAGMA wal_autocheckpoint=8192",  # pages: 32 MiB; what is written again and again is copied back once
 )
 
 _UNAVAILABLE = frozenset({
