@@ -20,7 +20,6 @@ from realtime.gateway.addresses import parse_networks
 from realtime.gateway.admission import Admission
 from realtime.gateway.door import Door
 from realtime.gateway.draining import drain
-from realtime.gateway.endpoint import Welcome
 from realtime.gateway.http_edge import HttpLimits
 from realtime.gateway.http_protocol import http_class
 from realtime.gateway.outgoing import Cork
@@ -28,6 +27,7 @@ from realtime.gateway.server import GalaxyServer, make_server
 from realtime.gateway.session import Limits as SessionLimits
 from realtime.gateway.websocket import Limits as SocketLimits
 from realtime.gateway.websocket import websocket_class
+from realtime.gateway.welcome import Welcome
 from realtime.gateway.wheel import Wheel
 from realtime.hosting.service import Bounds, Service
 from realtime.http.app import make_app

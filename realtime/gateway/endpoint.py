@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, Protocol
 
 import structlog
-from msgspec import Struct
 
 from realtime import ports
 from realtime.auth import Identity
@@ -15,8 +14,9 @@ from realtime.gateway.admission import ANONYMOUS, Admission, actor_of
 from realtime.gateway.codecs import BadCommand, Codec
 from realtime.gateway.error_log import describe
 from realtime.gateway.pacing import Pacing
-from realtime.gateway.session import Ended, Limits, Phase, Session
+from realtime.gateway.session import Ended, Phase, Session
 from realtime.gateway.websocket import Connection
+from realtime.gateway.welcome import Welcome
 from realtime.gateway.wheel import Wheel
 from realtime.hosting.host import Host
 from realtime.hosting.service import Service, unavailable
@@ -31,23 +31,6 @@ LARGE = (c.Query, c.RoomJoin, c.ReadMark)
 """Commands whose replies are of any size, and paced."""
 EXPIRING_MS = 60_000
 """How long before its end a token is said to be ending."""
-
-
-class Welcome(Struct, frozen=True):
-    """What the server tells a client of itself, and holds a connection to."""
-
-    session: Limits
-    shown: dict[str, int]
-    """`welcome.limits`."""
-    heartbeat_ms: int
-    hello_seconds: int
-    rooms: int
-    connections_per_user: int
-    unsent_bytes: int
-    anonymous: bool
-    allowed_origins: tuple[str, ...]
-    local_only: bool
-    """Whether only this machine's own names are served (`--dev`): a foreign page may have its name point here."""
 
 
 class Surroundings(Protocol):
@@ -366,7 +349,8 @@ class Endpoint:
             if self.actor.user:
                 door.service.users.disconnect(self.actor.user, self)
             return
-        self.tell(self._welcome(command))
+        welcome = door.welcome.said(command.id, door.service.fresh(), self.actor, door.clock())
+        self.tell(welcome)
         backlog = self.session.welcome()
         self._advance(command)
         for waiting in backlog:
@@ -391,21 +375,6 @@ class Endpoint:
     def _say_unauthorized(self, rejected: Rejected) -> None:
         self._refuse(None, rejected, "hello")
         self.connection.close(3500, "bad token")
-
-    def _welcome(self, command: c.Hello) -> dict[str, Any]:
-        welcome = self._door.welcome
-        user: dict[str, Any] = {"id": self.actor.user, "name": self.actor.name}
-        if self.actor.avatar:
-            user["avatar"] = self.actor.avatar
-        return {
-            "type": "welcome",
-            **({} if command.id is None else {"id": command.id}),
-            "session": self._door.service.fresh(),
-            "user": user | {"roles": ["admin"] if self.actor.admin else []},
-            "server_time": self._door.clock(),
-            "limits": welcome.shown,
-            "heartbeat_ms": welcome.heartbeat_ms,
-        }
 
     async def _refresh(self, command: c.Refresh) -> None:
         """A new token for the same user. What it no longer grants ends."""
