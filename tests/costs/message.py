@@ -59,6 +59,7 @@ class Line:
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
+        self.welcomed = asyncio.Event()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         # As with TLS nothing goes past the transport.
@@ -66,6 +67,8 @@ class Line:
 
     def write(self, data: bytes) -> None:
         self.written.append(bytes(data))
+        if not self.welcomed.is_set() and b'"welcome"' in data:
+            self.welcomed.set()
 
     def get_write_buffer_size(self) -> int:
         return 0
@@ -149,6 +152,7 @@ async def measure(folder: Path, window: int, rooms: int, bursts: int, clocks: Cl
         connection = kind(None, SimpleNamespace(connections=set()), {"peer": None})
         connection.connection_made(line)
         connection.data_received(_upgrade())
+        await line.welcomed.wait()
         names = []
         for _ in range(rooms):
             command = c.RoomCreate(id=1, kind="group", visibility="public", title="Cost")
