@@ -101,7 +101,7 @@ SCENARIOS = {
     ),
     "soak": Scenario(
         "as groups, for hours: the server's memory may not grow",
-        {"connections": 1_000, "rooms": 200, "rooms_each": 5, "rate": 100.0, "duration": 7_200.0},
+        {"connections": 1_000, "rooms": 200, "rooms_each": 5, "rate": 200.0, "duration": 7_200.0},
     ),
 }
 

@@ -38,7 +38,9 @@ class Options(Struct, frozen=True, kw_only=True):
     burst: float = 5.0
     """How many times the average rate a burst is (`live`)."""
     baseline: float = 600.0
-    """Seconds after which memory may not grow any more (`soak`)."""
+    """Seconds after which memory may not grow any more (`soak`): by then all that is bounded is full, see "Two hours"
+    in docs/performance.md.
+    """
     growth: float = 0.02
     """By how much of what it then was, at most (`soak`)."""
 

@@ -21,13 +21,14 @@ from realtime.gateway.addresses import parse_networks
 from realtime.gateway.admission import Admission
 from realtime.gateway.door import Door
 from realtime.gateway.draining import drain
-from realtime.gateway.endpoint import Welcome
 from realtime.gateway.http_edge import HttpLimits
 from realtime.gateway.http_protocol import http_class
+from realtime.gateway.outgoing import Cork
 from realtime.gateway.server import GalaxyServer, make_server
 from realtime.gateway.session import Limits as SessionLimits
 from realtime.gateway.websocket import Limits as SocketLimits
 from realtime.gateway.websocket import websocket_class
+from realtime.gateway.welcome import Welcome
 from realtime.gateway.wheel import Wheel
 from realtime.hosting.service import Bounds, Service
 from realtime.http.app import make_app
@@ -94,6 +95,7 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
     tickets = Tickets(ticket_secret(config))
     store = _store(config, clock)
     records = Drain(store, JsonLinesSink(config.records_folder), clock)
+    cork = Cork()
     service = Service(
         store,
         MemoryBroker(),
@@ -114,6 +116,8 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
         ),
         records.notify,
         metrics,
+        cork,
+        cork.flush,
     )
     admission = Admission(authenticator, tickets, service, clock)
     wheel = Wheel()
@@ -128,6 +132,7 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
             high_water=min(SocketLimits().high_water, limits.unsent_bytes or SocketLimits().high_water),
             notsent_lowat=limits.notsent_lowat,
         ),
+        cork,
     )
     requests = http_class(
         HttpLimits(

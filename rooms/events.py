@@ -52,6 +52,8 @@ class Event(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, tag
     """
 
     restricting: ClassVar[bool] = False
+    reserved: ClassVar[bool] = False
+    """Whether such an event may say something that not all are told (`rooms.visibility.differs`)."""
 
     room: str
     pos: int
@@ -100,6 +102,7 @@ class MemberMuted(UserEvent, frozen=True, kw_only=True, omit_defaults=True, tag=
     """`reason` and who muted are for moderators and the target alone (`rooms.visibility`)."""
 
     restricting: ClassVar[bool] = True
+    reserved: ClassVar[bool] = True
 
     until: Millis | None = None
     reason: str | None = None
@@ -113,6 +116,7 @@ class MemberKicked(UserEvent, frozen=True, kw_only=True, omit_defaults=True, tag
     """`was_member` is false where a mere listener was sent away, so that whoever counts members can."""
 
     restricting: ClassVar[bool] = True
+    reserved: ClassVar[bool] = True
 
     reason: str | None = None
     was_member: bool = True
@@ -120,6 +124,7 @@ class MemberKicked(UserEvent, frozen=True, kw_only=True, omit_defaults=True, tag
 
 class MemberBanned(UserEvent, frozen=True, kw_only=True, omit_defaults=True, tag="member.banned"):
     restricting: ClassVar[bool] = True
+    reserved: ClassVar[bool] = True
 
     until: Millis | None = None
     reason: str | None = None
@@ -146,6 +151,8 @@ class MessageEdited(MessageEvent, frozen=True, kw_only=True, omit_defaults=True,
 
 
 class MessageDeleted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="message.deleted"):
+    reserved: ClassVar[bool] = True
+
     target: int
     reason: str | None = None
 

@@ -18,6 +18,11 @@ FOREVER: Millis = MAX_SAFE_INTEGER
 KNOWN_PEOPLE = 4_096
 KNOWN_MESSAGES = 512
 """How much of the store a room keeps at hand between two batches; the rest is looked up again when needed."""
+KNOWN_MS = 300_000
+RECENT_MESSAGES = 20
+"""Messages from longer ago are at hand only among the latest few: nearly all that is answered, reacted to or edited is
+fresher, and what quiet rooms hold does not grow for days.
+"""
 
 
 class Person(Struct, frozen=True, gc=False, kw_only=True):
@@ -112,9 +117,11 @@ class Room:
     def know_message(self, pos: int, message: Message | None) -> None:
         self.messages[pos] = message
 
-    def forget(self) -> None:
-        """Drops the oldest of what is only at hand, down to KNOWN_PEOPLE and KNOWN_MESSAGES."""
-        people, messages = len(self.people) - KNOWN_PEOPLE, len(self.messages) - KNOWN_MESSAGES
+    def forget(self, now: Millis) -> None:
+        """Drops the oldest of what is only at hand, down to KNOWN_PEOPLE and KNOWN_MESSAGES; and messages from before
+        the last KNOWN_MS, down to RECENT_MESSAGES.
+        """
+        people, messages = len(self.people) - KNOWN_PEOPLE, self._old_messages(now - KNOWN_MS)
         if people > 0:
             self.whole = False
             for user in list(islice(self.people, people)):
@@ -123,6 +130,16 @@ class Room:
             self.whole = False
             for pos in list(islice(self.messages, messages)):
                 del self.messages[pos]
+
+    def _old_messages(self, since: Millis) -> int:
+        """How many of the messages are to be dropped, from the first that came to be known on."""
+        old = max(0, len(self.messages) - KNOWN_MESSAGES)
+        most = len(self.messages) - RECENT_MESSAGES
+        for message in islice(self.messages.values(), old, None):
+            if old >= most or (message is not None and message.at >= since):
+                break
+            old += 1
+        return old
 
     def forget_person(self, user: str) -> None:
         """What was known of them is not so any more: look them up again."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from msgspec.structs import replace
 
 from rooms import events as e
-from rooms.actors import By, Viewer
+from rooms.actors import By, Role, Viewer
 
 NOBODY = By("", "", "moderator")
 """Stands for who muted somebody, before viewers who are not told."""
@@ -19,9 +19,16 @@ def visible(event: e.Logged, viewer: Viewer) -> e.Logged | None:
     """
     if event.pos < viewer.from_pos:
         return None
-    if viewer.staff:
+    if viewer.role >= Role.MODERATOR:
         return event
     match event:
+        case e.MessageCreated() | e.MessageEdited() if event.message is not None:  # first, as most are
+            if isinstance(event, e.MessageEdited) and event.target < viewer.from_pos:
+                return None
+            quoted = event.message.reply_to
+            if quoted is not None and quoted.pos < viewer.from_pos:
+                return replace(event, message=replace(event.message, reply_to=e.Quote(quoted.pos)))
+            return event
         case e.MemberMuted() if event.user != viewer.user:
             return replace(event, by=NOBODY, reason=None)
         case e.MemberKicked() | e.MemberBanned() if event.user != viewer.user and event.reason is not None:
@@ -30,11 +37,6 @@ def visible(event: e.Logged, viewer: Viewer) -> e.Logged | None:
             return replace(event, reason=None)
         case e.MessageEdited() if event.target < viewer.from_pos:
             return None
-        case e.MessageCreated() | e.MessageEdited() if event.message is not None:
-            quoted = event.message.reply_to
-            if quoted is not None and quoted.pos < viewer.from_pos:
-                return replace(event, message=replace(event.message, reply_to=e.Quote(quoted.pos)))
-            return event
         case _:
             return event
 

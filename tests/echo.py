@@ -38,6 +38,9 @@ class Echo:
         if not self._connection.write(text_frame(data) if text else binary_frame(data)):
             self._connection.pause_reading()
 
+    def waits(self) -> None:
+        """Nobody but us writes."""
+
     def choked(self) -> None:
         """`write` has said so."""
 

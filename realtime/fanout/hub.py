@@ -1,7 +1,8 @@
 """One message to many sockets: each room's events of a tick, encoded once per form and written to all who listen.
 
 All frames of a room that wait together are joined into one buffer per *group* (codec, whether the viewer is staff,
-whether it lags behind), and that same buffer is written to every listener of the group. Where nothing else is on its
+whether it lags behind), and that same buffer is written to every listener of the group: to its socket's descriptor,
+unless something waits for it already. Where nothing else is on its
 way to the room, that happens at once; else the room rests for a multiple of what its last tick took (`turns.py`), and
 what arises meanwhile is joined as well: however busy a room is, most of the loop's time is left to take and acknowledge
 commands.
@@ -10,16 +11,17 @@ Nobody's coming or going writes to anybody else. Who comes while events wait is 
 wait, or while the tick has not come to them, is written theirs alone.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from time import perf_counter
 from typing import Any
 
 from msgspec import Struct
 
-from realtime.fanout.channel import Channel, Group
+from realtime.fanout.channel import Channel, Group, Members, Part, alone
 from realtime.fanout.listeners import Form, Listener
-from realtime.fanout.sparing import Sparing, restored
+from realtime.fanout.sparing import Heard, Sparing, restored
 from realtime.fanout.turns import Turns
 from rooms.actors import Role, Viewer
 from rooms.events import Event, Skip
@@ -31,6 +33,9 @@ and then, however long that takes.
 """
 SLICE = 64
 """Listeners written to between looks at the clock."""
+
+_STAFF, _GUEST = Viewer("", Role.MODERATOR), Viewer("", Role.NONE)
+"""As whom all of a group see what is written to them together."""
 
 
 class Counters(Struct):
@@ -55,14 +60,17 @@ class Hub:
         emptied: Callable[[str], None],
         flushed: Callable[[float], None],
         sparing: Sparing,
+        uncork: Callable[[], None] = lambda: None,
     ):
         """`unsent_limit` in bytes, 0 for none. `changed` is told of channels whose listening users have changed,
         `emptied` of rooms whose last listener has left, `flushed` of the seconds between publishing and writing.
+        `uncork` writes what is held back for listeners, before anything is written past their `out`.
         """
         self.channels: dict[str, Channel] = {}
         self.counters = Counters()
         self.sparing = sparing
         self._turns = Turns(self._write)
+        self._uncork = uncork
         self._flushed = flushed
         self._unsent_limit = unsent_limit
         self._changed = changed
@@ -146,20 +154,30 @@ class Hub:
             self.settle(channel, listener)
             self._enter(channel, listener, Viewer(viewer.user, viewer.role, first))
 
+    def waits(self, room: str, listener: Listener) -> None:
+        """The listener is clear no more: until `keeps_up` all that it gets goes through its `out`."""
+        channel = self.channels.get(room)
+        group = channel.group_of(listener) if channel is not None else None
+        if channel is not None and group is not None:
+            channel.enter(listener, group)
+            for part in channel.tick:
+                if part.take(listener):
+                    part.others[listener] = None
+
     def lags(self, room: str, listener: Listener) -> None:
         """The listener's connection takes no more for now: until `keeps_up` it gets what cannot be left out."""
         self._set_lagging(room, listener, True)
 
     def keeps_up(self, room: str, listener: Listener) -> None:
-        """The listener's connection has taken all but a little of what was written."""
+        """The listener's connection has taken what was written: it is clear again, or at least no longer lagging."""
         self._set_lagging(room, listener, False)
 
     def _set_lagging(self, room: str, listener: Listener, lagging: bool) -> None:
         channel = self.channels.get(room)
         group = channel.group_of(listener) if channel is not None else None
-        if channel is not None and group is not None and group[2] != lagging:
+        if channel is not None and group is not None:
+            self.counters.lagging += lagging and not group[2]
             channel.enter(listener, (group[0], group[1], lagging))
-            self.counters.lagging += lagging
 
     def _enter(self, channel: Channel, listener: Listener, viewer: Viewer) -> None:
         channel.enter(listener, (listener.form, viewer.staff, listener.lagging))
@@ -204,11 +222,9 @@ class Hub:
 
     def settle(self, channel: Channel, listener: Listener, *, gone: bool = False) -> None:
         """Writes to one listener, unless it is `gone`, all that was published before: it is now on its own."""
-        for buffer, waiting in channel.tick:
-            if listener in waiting:
-                del waiting[listener]
-                if not gone:
-                    listener.out(buffer)
+        for part in channel.tick:
+            if part.take(listener) and not gone:
+                listener.out(part.buffer)
         if not channel.pending:
             return
         if not gone and channel.has(listener):
@@ -235,13 +251,17 @@ class Hub:
             if not channel.pending:
                 return
             self._begin(channel)
+        self._uncork()
         tick = channel.tick
         while tick:
-            buffer, waiting = tick[-1]
-            while waiting:
-                for _ in range(min(SLICE, len(waiting))):
-                    waiting.popitem()[0].out(buffer)
-                if waiting and perf_counter() > until:
+            part = tick[-1]
+            while part.sockets or part.others:
+                if part.sockets:
+                    self._write_to_sockets(channel, part)
+                else:
+                    for _ in range(min(SLICE, len(part.others))):
+                        part.others.popitem()[0].out(part.buffer)
+                if (part.sockets or part.others) and perf_counter() > until:
                     channel.spent += perf_counter() - began
                     return
             tick.pop()
@@ -250,6 +270,20 @@ class Hub:
         channel.spent = 0.0
         self._turns.wrote(channel, now)
         self._flushed(now - channel.oldest)
+
+    @staticmethod
+    def _write_to_sockets(channel: Channel, part: Part) -> None:
+        """A slice of those who are clear. What a socket does not take, or refuses, is its listener's affair."""
+        buffer, sockets, write = part.buffer, part.sockets, os.write
+        size = len(buffer)
+        for _ in range(min(SLICE, len(sockets))):
+            fd = sockets.popitem()[0]
+            try:
+                sent = write(fd, buffer)
+            except OSError:
+                sent = 0
+            if sent != size:
+                channel.untaken(fd, memoryview(buffer)[sent:])
 
     def _begin(self, channel: Channel) -> None:
         """Encodes what is pending: once a group, and for those who see it in a form of their own."""
@@ -262,54 +296,68 @@ class Hub:
         heard = self.sparing.heard(channel, events, int(perf_counter() * 1_000))
         self.counters.spared += len(heard.spared)
         special, own = self._special(channel, events), heard.own(channel)
-        apart = special.keys() | late.keys() | own.keys()
-        for key, listeners in channel.groups.items():
-            left = {one: None for one in listeners if one not in apart} if apart else listeners.copy()
+        apart = special.keys() | late.keys() | own.keys() if special or late or own else ()
+        for key, members in channel.groups.items():
+            left = Part(members)
+            for listener in apart:
+                left.take(listener)
             self._enqueue(channel, key, heard.by(key), left)
-        came: dict[tuple[Group, int], dict[Listener, None]] = {}
-        for listener in apart:
+        if apart:
+            self._enqueue_apart(channel, heard, special, late, own)
+
+    def _enqueue_apart(
+        self,
+        channel: Channel,
+        heard: Heard,
+        special: Mapping[Listener, Viewer],
+        late: Mapping[Listener, int],
+        own: Mapping[Listener, Sequence[Event]],
+    ) -> None:
+        """Those who get something else than their group: in a form of their own, less, or their own events too."""
+        came: dict[tuple[Group, int], Members] = {}
+        for listener in special.keys() | late.keys() | own.keys():
             group = channel.group_of(listener)
             if group is None:
                 continue
             after = late.get(listener, 0)
             if listener in special or listener in own or listener in channel.first:
                 whole = restored(heard.by(group, after), own.get(listener, ()))
-                self._enqueue(
-                    channel, group, whole, {listener: None}, special.get(listener) or channel.viewer(listener)
-                )
+                self._enqueue(channel, group, whole, alone(listener), special.get(listener) or channel.viewer(listener))
             else:
-                came.setdefault((group, after), {})[listener] = None
-        for (group, after), listeners in came.items():
-            self._enqueue(channel, group, heard.by(group, after), listeners)
+                came.setdefault((group, after), Members()).add(listener)
+        for (group, after), members in came.items():
+            self._enqueue(channel, group, heard.by(group, after), Part(members))
 
     def _enqueue(
         self,
         channel: Channel,
         group: Group,
         events: Sequence[Any],
-        listeners: dict[Listener, None],
+        part: Part,
         viewer: Viewer | None = None,
     ) -> None:
         """Puts the events into the tick, for listeners of one group, as the `viewer` sees them; by default as all of
         the group do.
         """
-        if not listeners:
+        count = len(part)
+        if not count:
             return
         form, staff, lagging = group
-        viewer = viewer or Viewer("", Role.MODERATOR if staff else Role.NONE)
+        viewer = viewer or (_STAFF if staff else _GUEST)
         buffer = self._encode(channel, form, events, viewer, lagging)
         if buffer:
-            channel.tick.append((buffer, listeners))
-            self.counters.deliveries += len(listeners) * len(events)
-            self.counters.bytes += len(listeners) * len(buffer)
+            part.buffer = buffer
+            channel.tick.append(part)
+            self.counters.deliveries += count * len(events)
+            self.counters.bytes += count * len(buffer)
 
     def _give_up(self, channel: Channel) -> None:
         """Ends those for whom too much waits already: they do not even take what cannot be left out."""
         limit = self._unsent_limit
-        behind = (group for (_, _, lagging), group in channel.groups.items() if lagging and limit)
-        for listener in [one for group in behind for one in group if one.unsent > limit]:
-            self.counters.slow += 1
-            listener.too_slow()
+        for (_, _, lagging), group in [*channel.groups.items()] if limit else ():
+            for listener in [one for one in group if one.unsent > limit] if lagging else ():
+                self.counters.slow += 1
+                listener.too_slow()
 
     def _special(self, channel: Channel, events: list[Any]) -> dict[Listener, Viewer]:
         """Listeners who see one of the events in another form than their group: whom it concerns, and whose history
@@ -319,7 +367,7 @@ class Hub:
         for event in events:
             if not isinstance(event, Event):
                 continue
-            if differs(event):  # type: ignore[arg-type]  # every Event is one of Logged
+            if event.reserved and differs(event):  # type: ignore[arg-type]  # every Event is one of Logged
                 for listener in channel.users.get(getattr(event, "user", ""), ()):
                     special[listener] = channel.viewer(listener)
             if channel.first and (back := reach(event)) is not None:  # type: ignore[arg-type]  # as above

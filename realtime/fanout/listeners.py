@@ -13,6 +13,21 @@ class Form(Protocol):
         """The frame of one event, logged or not."""
 
 
+class Socket(Protocol):
+    """A connection, as its descriptor."""
+
+    @property
+    def fd(self) -> int:
+        """The descriptor, for as long as the listener is in any room."""
+
+    @property
+    def clear(self) -> bool:
+        """Whether the next bytes may be written to `fd`. Never while the listener lags."""
+
+    def write(self, frames: bytes | memoryview, /) -> object:
+        """Takes what was not written to `fd`, whatever the reason."""
+
+
 class Listener(Protocol):
     """Who receives a room's events: a connection of `user`. It leaves its rooms before it may not be written to."""
 
@@ -36,10 +51,14 @@ class Listener(Protocol):
         """
 
     @property
-    def out(self) -> Callable[[bytes], object]:
-        """Writes whole frames, uncopied: the same buffer goes to thousands. As near to the socket as can be, for this
-        is called once a delivery.
+    def connection(self) -> Socket | None:
+        """What is this listener's alone, and may be written to past `out` while it is clear. When that changes, the
+        listener tells the hub for each of its rooms before anything more is written (`Hub.waits`, `Hub.keeps_up`).
         """
+
+    @property
+    def out(self) -> Callable[[bytes], object]:
+        """Writes whole frames, behind all that was written before; uncopied: the same buffer goes to thousands."""
 
     def expelled(self, room: str, notice: dict[str, Any]) -> None:
         """The subscription of a room was ended; `notice` says why."""

@@ -84,6 +84,8 @@ class Heard:
     def own(self, channel: Channel) -> dict[Listener, list[Event]]:
         """Listeners whose own events their group is spared, with these events."""
         found: dict[Listener, list[Event]] = {}
+        if not self._spared_lagging:
+            return found
         behind = any(lagging for _, _, lagging in channel.groups)
         for pos, event in (self._spared_lagging if behind else self.spared).items():
             for listener in channel.users.get(_whose(event), ()):

@@ -6,10 +6,11 @@ from urllib.parse import parse_qs
 from realtime import ports
 from realtime.gateway.admission import Admission, bearer
 from realtime.gateway.codecs import BY_SUBPROTOCOL, JSON_SUBPROTOCOL, MSGPACK_SUBPROTOCOL
-from realtime.gateway.endpoint import Endpoint, Welcome
+from realtime.gateway.endpoint import Endpoint
 from realtime.gateway.handshake import Handshake, Refused
 from realtime.gateway.origins import is_local, origin_allowed
 from realtime.gateway.websocket import Connection
+from realtime.gateway.welcome import Welcome
 from realtime.gateway.wheel import Wheel
 from realtime.hosting.service import Service
 from realtime.metrics import Metrics

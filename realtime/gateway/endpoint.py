@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, Protocol
 
 import structlog
-from msgspec import Struct
 
 from realtime import ports
 from realtime.auth import Identity
@@ -15,8 +14,9 @@ from realtime.gateway.admission import ANONYMOUS, Admission, actor_of
 from realtime.gateway.codecs import BadCommand, Codec
 from realtime.gateway.error_log import describe
 from realtime.gateway.pacing import Pacing
-from realtime.gateway.session import Ended, Limits, Phase, Session
+from realtime.gateway.session import Ended, Phase, Session
 from realtime.gateway.websocket import Connection
+from realtime.gateway.welcome import Welcome
 from realtime.gateway.wheel import Wheel
 from realtime.hosting.host import Host
 from realtime.hosting.service import Service, unavailable
@@ -31,23 +31,6 @@ LARGE = (c.Query, c.RoomJoin, c.ReadMark)
 """Commands whose replies are of any size, and paced."""
 EXPIRING_MS = 60_000
 """How long before its end a token is said to be ending."""
-
-
-class Welcome(Struct, frozen=True):
-    """What the server tells a client of itself, and holds a connection to."""
-
-    session: Limits
-    shown: dict[str, int]
-    """`welcome.limits`."""
-    heartbeat_ms: int
-    hello_seconds: int
-    rooms: int
-    connections_per_user: int
-    unsent_bytes: int
-    anonymous: bool
-    allowed_origins: tuple[str, ...]
-    local_only: bool
-    """Whether only this machine's own names are served (`--dev`): a foreign page may have its name point here."""
 
 
 class Surroundings(Protocol):
@@ -75,7 +58,6 @@ class Endpoint:
         "actor",
         "connection",
         "due",
-        "out",
         "rooms",
         "session",
     )
@@ -83,8 +65,6 @@ class Endpoint:
     def __init__(self, door: Surroundings, connection: Connection, codec: Codec):
         self._door = door
         self.connection = connection
-        # Nearer than `connection.write`: it is in no room unless the connection is open.
-        self.out = connection.transport.write
         self.session = Session(codec, door.welcome.session)
         self.actor: Actor = ANONYMOUS
         self.rooms: tuple[str, ...] = ()
@@ -134,6 +114,10 @@ class Endpoint:
         except Ended as ended:
             self.connection.close(ended.code, ended.reason)
 
+    def waits(self) -> None:
+        for room in self.rooms:
+            self._door.service.hub.waits(room, self)
+
     def choked(self) -> None:
         for room in self.rooms:
             self._door.service.hub.lags(room, self)
@@ -179,6 +163,9 @@ class Endpoint:
         self._await_expiry()
 
     # What is sent
+
+    def out(self, frames: bytes) -> None:
+        self.connection.write(frames)
 
     def tell(self, event: dict[str, Any], *, asked: bool = False) -> None:
         """Writes an object of any size, unless what was written before, beside what was `asked`, is too much yet."""
@@ -312,7 +299,7 @@ class Endpoint:
             raise Rejected("too_many", f"A connection listens to at most {most} rooms.")
         self._remember(command.room)
         try:
-            await self._door.service.joining.join(command, self, partial(self._ok, command))
+            await self._door.service.joining.join(command, self, partial(self._joined, command))
         except BaseException:
             # Joining again that fails ends the subscription there was: the client knows of none.
             self._forget(command.room)
@@ -320,10 +307,13 @@ class Endpoint:
             raise
         if self.connection.closing:
             self._door.service.hub.remove(command.room, self, gone=True)
-        else:
-            # Who was sent away while the past was read, and may come back at once, has just done so.
-            self._remember(command.room)
         self._advance(command)
+
+    def _joined(self, command: c.RoomJoin, reply: dict[str, Any]) -> None:
+        """In the step of the loop in which the hub adds it: what ends the connection finds the room among its own."""
+        # Who was sent away while the past was read, and may come back at once, has just done so.
+        self._remember(command.room)
+        self._ok(command, reply)
 
     def _remember(self, room: str) -> None:
         if room not in self.rooms:
@@ -359,7 +349,8 @@ class Endpoint:
             if self.actor.user:
                 door.service.users.disconnect(self.actor.user, self)
             return
-        self.tell(self._welcome(command))
+        welcome = door.welcome.said(command.id, door.service.fresh(), self.actor, door.clock())
+        self.tell(welcome)
         backlog = self.session.welcome()
         self._advance(command)
         for waiting in backlog:
@@ -384,21 +375,6 @@ class Endpoint:
     def _say_unauthorized(self, rejected: Rejected) -> None:
         self._refuse(None, rejected, "hello")
         self.connection.close(3500, "bad token")
-
-    def _welcome(self, command: c.Hello) -> dict[str, Any]:
-        welcome = self._door.welcome
-        user: dict[str, Any] = {"id": self.actor.user, "name": self.actor.name}
-        if self.actor.avatar:
-            user["avatar"] = self.actor.avatar
-        return {
-            "type": "welcome",
-            **({} if command.id is None else {"id": command.id}),
-            "session": self._door.service.fresh(),
-            "user": user | {"roles": ["admin"] if self.actor.admin else []},
-            "server_time": self._door.clock(),
-            "limits": welcome.shown,
-            "heartbeat_ms": welcome.heartbeat_ms,
-        }
 
     async def _refresh(self, command: c.Refresh) -> None:
         """A new token for the same user. What it no longer grants ends."""

@@ -1,12 +1,11 @@
 """The WebSocket connection: an asyncio protocol that uvicorn takes as `ws=`, and the seam to what runs on it.
 
-One connection costs this object (12 slots), its parser and its transport: no task, timer, dict or header outlives
+One connection costs this object (15 slots), its parser and its transport: no task, timer, dict or header outlives
 the handshake. Measured: 2.1 KB of the process's memory a connection, uvloop's part included (5,000 of them, no
 receiver). Connection and receiver refer to each other only until `closed`.
 """
 
 import asyncio
-import socket
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, cast
 
@@ -27,6 +26,7 @@ from realtime.gateway.frames import (
 )
 from realtime.gateway.handshake import Handshake, Refused, Rules, negotiate
 from realtime.gateway.http_edge import Peer
+from realtime.gateway.outgoing import Cork, Outgoing
 from realtime.gateway.wheel import Wheel
 
 log = structlog.get_logger("realtime.gateway.websocket")
@@ -47,15 +47,20 @@ class Receiver(Protocol):
     def message(self, data: bytes, text: bool) -> None:
         """One whole data message; that of a text message is valid UTF-8. Never called after the connection closes."""
 
+    def waits(self) -> None:
+        """Something waits for the socket: until `writable` its descriptor may not be written to. May be called within
+        any write.
+        """
+
     def choked(self) -> None:
-        """The write buffer has risen above the high-water mark. May be called within any write."""
+        """So much waits that it is above the high-water mark. May be called within any write."""
 
     def writable(self) -> None:
-        """The write buffer has drained below the low-water mark."""
+        """All that waited has gone (with TLS: all but a quarter of the high-water mark)."""
 
     def ending(self) -> None:
-        """From now on nothing may be written to the transport itself. Called once, if the connection was ever open;
-        may be called within `close`.
+        """From now on nothing may be written to the descriptor. Called once, if the connection was ever open; may be
+        called within `close`.
         """
 
     def closed(self, code: int, reason: str) -> None:
@@ -84,7 +89,7 @@ class Limits:
     close_seconds: float = 5
     """For the peer's close frame, and for unsent data to leave; then the connection is cut."""
     high_water: int = 65536
-    """Bytes unsent at which `write` starts to return False, until a quarter of it is left."""
+    """Bytes unsent above which `write` returns False, until all have gone; with TLS until a quarter of it is left."""
     notsent_lowat: int = 131072
     """Unsent bytes that the kernel takes from us (TCP_NOTSENT_LOWAT), so that `unsent` is honest; 0: megabytes.
 
@@ -103,7 +108,7 @@ class Counters:
     """Pings left unanswered for a later one, while the peer did not read."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(Outgoing):
     """One client's WebSocket, from uvicorn's upgrade to the end."""
 
     __slots__ = (
@@ -112,14 +117,12 @@ class Connection(asyncio.Protocol):
         "_code",
         "_connections",
         "_parser",
-        "_paused",
         "_peer",
         "_reason",
         "_receiver",
         "_release",
         "_state",
         "due",
-        "transport",
     )
 
     acceptor: ClassVar[Acceptor]
@@ -127,10 +130,9 @@ class Connection(asyncio.Protocol):
     wheel: ClassVar[Wheel]
     counters: ClassVar[Counters]
 
-    transport: asyncio.Transport
-
     def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
         """Arguments as uvicorn gives them; of use are `server_state.connections` and `app_state["peer"]` (`Peer`)."""
+        super().__init__()
         # Who is at the other end, until the upgrade; what it counts among, until the end.
         self._peer: Peer | None = app_state.get("peer")
         self._release = self._peer.release if self._peer is not None else None
@@ -141,7 +143,6 @@ class Connection(asyncio.Protocol):
         # Bytes that are owed to the peer: the 101 response while OPENING, later the pong that had to wait.
         self._answer = b""
         self._awaiting_pong = False
-        self._paused = False
         self._code = NO_CLOSE_FRAME
         self._reason = ""
         self.due = 0
@@ -154,24 +155,20 @@ class Connection(asyncio.Protocol):
         return self._state > OPEN
 
     @property
-    def unsent(self) -> int:
-        """Bytes written but not yet taken by the kernel."""
-        return self.transport.get_write_buffer_size()
+    def clear(self) -> bool:
+        """Whether the next bytes may be written to `fd`: it is open, and nothing waits that has to go before them."""
+        return self._clear and self._state == OPEN
 
-    @property
-    def choked(self) -> bool:
-        """Whether more than `limits.high_water` bytes were unsent, and not all but a quarter of it has gone since."""
-        return self._paused
+    def write(self, frames: bytes | memoryview) -> bool:
+        """Write whole frames, or the rest of one whose beginning was written to `fd`, uncopied: the same object may go
+        to thousands of connections. Dropped when `closing`.
 
-    def write(self, frames: bytes) -> bool:
-        """Write whole frames, uncopied: the same object may go to thousands of connections. Dropped when `closing`.
-
-        Returns False while more than `limits.high_water` bytes are unsent; `Receiver.writable` tells when that ends.
+        Returns False while the connection is `choked`; `Receiver.writable` tells when that ends.
         """
         if self._state != OPEN and not self._complete_upgrade():
             return False
-        self.transport.write(frames)
-        return not self._paused
+        self.send(frames)
+        return not self.choked
 
     def close(self, code: int, reason: str = "") -> None:
         """Start the closing handshake; no message is received any more. Does nothing when `closing`."""
@@ -201,6 +198,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._go_on(ENDING)
+        self.stop_writing()
         self.wheel.cancel(self)
         self._connections.discard(self)
         if self._release is not None:
@@ -235,18 +233,20 @@ class Connection(asyncio.Protocol):
             self._go_on(ENDING)
             self.wheel.after(self, self.limits.close_seconds)
 
-    def pause_writing(self) -> None:
-        self._paused = True
+    def waits(self) -> None:
+        if self._state == OPEN and self._receiver is not None:
+            self._receiver.waits()
+
+    def chokes(self) -> None:
         if self._state == OPEN and self._receiver is not None:
             self._receiver.choked()
 
-    def resume_writing(self) -> None:
-        self._paused = False
+    def drained(self) -> None:
         if self._state != OPEN:
             return
         if self._answer:
             pong, self._answer = self._answer, b""
-            self.transport.write(pong)
+            self.send(pong)
         if self._receiver is not None:
             self._receiver.writable()
 
@@ -260,7 +260,7 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
         elif not self._awaiting_pong:
             self._awaiting_pong = True
-            self.transport.write(_PING)
+            self.send(_PING)
             self.wheel.after(self, self.limits.pong_seconds)
         elif self.transport.is_reading():
             self.close(NO_PONG, "no pong")
@@ -284,8 +284,6 @@ class Connection(asyncio.Protocol):
             return
         self._complete_upgrade()
         self._peer = None
-        # Responses from before the upgrade may fill the buffer; the HTTP protocol was told, not we.
-        self._paused = self.unsent > self.limits.high_water
         if rest:
             self.data_received(rest)
 
@@ -300,28 +298,20 @@ class Connection(asyncio.Protocol):
         if self._state != OPENING:
             return self._state == OPEN
         self._state = OPEN
-        transport, limits = self.transport, self.limits
-        transport.set_write_buffer_limits(high=limits.high_water)
-        if limits.notsent_lowat:
-            self._set_notsent_lowat()
-        transport.write(self._answer)
+        self.start_writing()
+        self.send(self._answer)
         self._answer = b""
         # Spread first pings over half an interval, or all who reconnect at once are pinged at once for ever.
         phase = 1 - self.counters.opened * _GOLDEN_RATIO % 1 / 2
         self.counters.opened += 1
-        self.wheel.after(self, limits.ping_seconds * phase)
+        self.wheel.after(self, self.limits.ping_seconds * phase)
         return True
-
-    def _set_notsent_lowat(self) -> None:
-        sock = self.transport.get_extra_info("socket")
-        if sock.family in (socket.AF_INET, socket.AF_INET6):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, self.limits.notsent_lowat)
 
     def _refuse(self, refusal: Refused) -> None:
         if self._state != OPENING:
             self._fail(INTERNAL_ERROR, "internal error")
             return
-        self.transport.write(refusal.response())
+        self.send(refusal.response())
         self._end()
 
     # Control frames and the end
@@ -337,12 +327,12 @@ class Connection(asyncio.Protocol):
                 # From the ping on, not from the pong, or a slow line would be pinged less often.
                 pinged = self.due * self.wheel.tick - self.limits.pong_seconds
                 self.wheel.set(self, pinged + self.limits.ping_seconds)
-        elif self._paused:
+        elif self.choked:
             # RFC 6455, section 5.5.3: only the latest ping need be answered. What is kept stays one frame.
             self.counters.pongs_skipped += bool(self._answer)
             self._answer = encode(payload, PONG)
         else:
-            self.transport.write(encode(payload, PONG))
+            self.send(encode(payload, PONG))
 
     def _peer_closed(self, payload: bytes) -> None:
         if self._state == OPEN:
@@ -360,7 +350,7 @@ class Connection(asyncio.Protocol):
         self._go_on(state)
         self._code, self._reason = code, reason
         self._answer = b""
-        self.transport.write(frame)
+        self.send(frame)
         self.wheel.after(self, self.limits.close_seconds)
 
     def _go_on(self, state: int) -> None:
@@ -377,6 +367,7 @@ class Connection(asyncio.Protocol):
         if self.transport.is_closing():
             return
         self._go_on(ENDING)
+        self.cork.flush()
         self.wheel.after(self, self.limits.close_seconds)
         self.transport.resume_reading()
         if self.transport.can_write_eof():
@@ -385,14 +376,19 @@ class Connection(asyncio.Protocol):
             self.transport.close()
 
 
-def websocket_class(acceptor: Acceptor, wheel: Wheel, limits: Limits | None = None) -> type[Connection]:
-    """The class for uvicorn's `ws=`. The caller runs the wheel: `Wheel.run`."""
+def websocket_class(
+    acceptor: Acceptor, wheel: Wheel, limits: Limits | None = None, cork: Cork | None = None
+) -> type[Connection]:
+    """The class for uvicorn's `ws=`. The caller runs the wheel (`Wheel.run`), and may put the cork on."""
 
     class BoundConnection(Connection):
         __slots__ = ()
 
     BoundConnection.acceptor = acceptor
     BoundConnection.limits = limits or Limits()
+    BoundConnection.high_water = BoundConnection.limits.high_water
+    BoundConnection.notsent_lowat = BoundConnection.limits.notsent_lowat
+    BoundConnection.cork = cork or Cork()
     BoundConnection.wheel = wheel
     BoundConnection.counters = Counters()
     return BoundConnection

@@ -108,7 +108,7 @@ class Host:
             if not room.knows_person(user):
                 room.know_person(user, person)
         if not self._asked:
-            self.room.forget()
+            self.room.forget(self._around.clock())
 
     def _rooms(self) -> Sequence[Room]:
         """The room, and the one that it is about to be: what is decided concerns nobody whom that one does not know."""
@@ -190,7 +190,7 @@ class Host:
         entries = [inbox.popleft() for _ in range(min(BATCH, len(inbox)))]
         for entry in entries:
             entry.kept = False
-        self.room.forget()
+        self.room.forget(self._around.clock())
         return _Batch(entries)
 
     def _rest(self) -> None:

@@ -37,15 +37,14 @@ class Party(Protocol):
         """The answers are on their way: tells all others."""
 
 
-class Answering(Protocol):
-    def __call__(self) -> AbstractContextManager[object]:
-        """To be in while many commands are answered: what one connection is written within may be written at once."""
-
-
 class Rounds:
-    """`durable` is told of each round: seconds from handing it to the store until it was durable, and its events."""
+    """`answering` is entered while commands are answered, which waits for nothing: answers may be held until it ends.
+    `durable` is told of each round: seconds from handing it to the store until it was durable, and its events.
+    """
 
-    def __init__(self, store: ports.Store, answering: Answering, durable: Callable[[float, int], None]):
+    def __init__(
+        self, store: ports.Store, answering: AbstractContextManager[object], durable: Callable[[float, int], None]
+    ):
         self._store = store
         self._answering = answering
         self._durable = durable
@@ -60,7 +59,7 @@ class Rounds:
 
     def _begin(self) -> None:
         parties, self._waiting = self._waiting, []
-        with self._answering():
+        with self._answering:
             decided = [(party, batch) for party in parties if (batch := party.decide()) is not None]
         if decided:
             task = asyncio.get_running_loop().create_task(self._write(decided))
@@ -77,7 +76,7 @@ class Rounds:
         else:
             written = sum(len(outcome.events) for outcome in outcomes if isinstance(outcome, ports.Appended))
             self._durable(time.perf_counter() - began, written)
-        with self._answering():
+        with self._answering:
             settled = [(party, party.settle(outcome)) for (party, _), outcome in zip(decided, outcomes, strict=True)]
         for party, what in settled:
             party.follow(what)

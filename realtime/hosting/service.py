@@ -5,7 +5,7 @@ WebSocket and HTTP both come in here, so that both run the same checks on the sa
 
 import asyncio
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -28,7 +28,7 @@ from realtime.hosting.places import Places
 from realtime.hosting.presence import Presence
 from realtime.hosting.queries import Queries
 from realtime.hosting.recovery import Recovery
-from realtime.hosting.rounds import Answering, Rounds, Written
+from realtime.hosting.rounds import Rounds, Written
 from realtime.hosting.throttle import Throttle
 from realtime.hosting.upkeep import Upkeep
 from realtime.hosting.users import Recipient, Users
@@ -92,20 +92,21 @@ class Service:
         bounds: Bounds,
         recorded: Callable[[], None],
         observer: Observer,
-        answering: Answering = nullcontext,
+        answering: AbstractContextManager[object] | None = None,
+        uncork: Callable[[], None] = lambda: None,
     ):
-        """`recorded` is called when interaction records have been put into the outbox; `answering` makes what many
-        commands are answered within.
+        """`recorded` is called when interaction records have been put into the outbox. `answering` may hold replies
+        while many commands are answered, of which `uncork` writes those that are held.
         """
         self.store = store
         self.policy = policy
         self.clock = clock
         self.limits = limits
-        self.rounds = Rounds(store, answering, observer.committed)
+        self.rounds = Rounds(store, answering or nullcontext(), observer.committed)
         self.users = Users(store)
         self.presence = Presence(bounds.presence_names)
         sparing = Sparing(bounds.live_comments_per_second, bounds.presence_names)
-        self.hub = Hub(bounds.unsent_bytes, self.presence.changed, self._emptied, observer.flushed, sparing)
+        self.hub = Hub(bounds.unsent_bytes, self.presence.changed, self._emptied, observer.flushed, sparing, uncork)
         self.directory = Directory(self)
         self.queries = Queries(store, clock, self.directory, self.hub, self.presence)
         self.rings = Rings(bounds.recover_events, ring_bytes(bounds), bounds.ring_bytes)

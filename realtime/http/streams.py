@@ -75,6 +75,7 @@ class Stream:
     """
 
     form = FORM
+    connection = None
 
     def __init__(self, room: str, actor: Actor, retry_ms: int, hub: Hub):
         self.room = room

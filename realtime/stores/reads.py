@@ -13,12 +13,11 @@ from rooms.actors import Role
 from rooms.effects import Invite
 from rooms.ids import Millis
 from rooms.mentions import Named
-from rooms.room import Message, Person, Room
+from rooms.room import RECENT_MESSAGES, Message, Person, Room
 from rooms.settings import Settings
 
-RECENT_MESSAGES = 50
 ALL_PEOPLE = 200
-"""How many messages a loaded room brings along. Of more people than this it brings owners and moderators only."""
+"""Of more people than this a loaded room brings owners and moderators only."""
 
 CLOCKS_APART_MS = 60_000
 """How far times may run against positions, as nodes' clocks differ."""

@@ -6,7 +6,7 @@ from realtime.ports import Access, MemberRow, Profile, ReadState, RoomRow, Store
 from rooms import commands as c
 from rooms.actors import Actor, Role
 from rooms.mentions import Named
-from rooms.room import FOREVER, Person
+from rooms.room import FOREVER, RECENT_MESSAGES, Person
 from rooms.settings import SettingsPatch
 from tests.realtime.stores.building import ANN, BOB, CAT, NOW, Talk, actor, talk
 
@@ -286,5 +286,5 @@ async def test_a_large_room_is_loaded_in_part(store: Store, room: Talk) -> None:
     loaded = await store.load("r1")
     assert loaded is not None
     assert not loaded.room.whole
-    assert list(loaded.room.messages) == list(range(12, 62))
+    assert list(loaded.room.messages) == list(range(62 - RECENT_MESSAGES, 62))
     assert loaded.room.n == 60

@@ -336,5 +336,5 @@ def test_applying_fails_on_no_log_whatsoever(log: list[e.Logged], whole: bool) -
     for event in log:
         room.apply(event)
         assert room.pos == event.pos
-        room.forget()
+        room.forget(event.at)
         assert room.copy().pos == room.pos

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from rooms import commands as c
 from rooms import events as e
 from rooms.actors import Actor, By, Role
-from rooms.room import FOREVER, KNOWN_MESSAGES, KNOWN_PEOPLE, Message, Person, Room
+from rooms.room import FOREVER, KNOWN_MESSAGES, KNOWN_MS, KNOWN_PEOPLE, RECENT_MESSAGES, Message, Person, Room
 from rooms.settings import SettingsPatch
 from tests.rooms.stage import NOW, ROOT, Stage, check_sound, user
 
@@ -177,7 +177,7 @@ def filled(people: int, messages: int) -> Room:
 
 def test_forgetting_nothing_keeps_the_room_whole() -> None:
     room = filled(KNOWN_PEOPLE, KNOWN_MESSAGES)
-    room.forget()
+    room.forget(NOW)
     assert room.whole
     assert (len(room.people), len(room.messages)) == (KNOWN_PEOPLE, KNOWN_MESSAGES)
 
@@ -187,7 +187,7 @@ def test_forgetting_drops_the_oldest_of_what_can_be_looked_up_again(people: int,
     room = filled(people, messages)
     all_people, all_messages = dict(room.people), dict(room.messages)
     rest = {name: getattr(room, name) for name in Room.__slots__ if name not in ("people", "messages", "whole")}
-    room.forget()
+    room.forget(NOW)
     assert {name: getattr(room, name) for name in rest} == rest
     assert list(room.people.items()) == list(all_people.items())[-KNOWN_PEOPLE:]
     assert list(room.messages.items()) == list(all_messages.items())[-KNOWN_MESSAGES:]
@@ -197,6 +197,24 @@ def test_forgetting_drops_the_oldest_of_what_can_be_looked_up_again(people: int,
         assert room.knows_message(pos) == (pos in room.messages)
     assert not room.knows_person("somebody else")
     assert not room.knows_message(9_999)
+
+
+@pytest.mark.parametrize(("later", "first"), [(KNOWN_MS, 2), (KNOWN_MS + 1, 5)])
+def test_of_messages_from_long_ago_only_the_latest_few_are_kept(later: int, first: int) -> None:
+    room = filled(1, RECENT_MESSAGES + 3)
+    room.forget(NOW + later)
+    assert room.whole == (first == 2)
+    assert list(room.messages) == list(range(first, RECENT_MESSAGES + 5))
+
+
+def test_a_fresh_message_keeps_those_that_came_to_be_known_after_it() -> None:
+    room = filled(1, RECENT_MESSAGES)
+    fresh = Message(pos=900, at=NOW + KNOWN_MS, by=By("ann", "Ann", "member"), n=900, text="x")
+    room.know_message(900, fresh)
+    for pos in range(1_000, 1_000 + RECENT_MESSAGES):
+        room.know_message(pos, None)
+    room.forget(NOW + KNOWN_MS + 1)
+    assert list(room.messages) == [900, *range(1_000, 1_000 + RECENT_MESSAGES)]
 
 
 def test_who_is_forgotten_keeps_a_rank(stage: Stage) -> None:

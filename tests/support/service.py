@@ -1,10 +1,9 @@
 """A service without its edges: real rooms on whatever store a test brings, nothing bounded, everything allowed."""
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager
 
 from realtime import ports
 from realtime.brokers.memory import MemoryBroker
-from realtime.hosting.rounds import Answering
 from realtime.hosting.service import Bounds, Service
 from realtime.metrics import Metrics
 from rooms.decide import Limits
@@ -35,7 +34,7 @@ def make_service(
     *,
     bounds: Bounds = NOTHING_BOUND,
     policy: ports.Policy | None = None,
-    answering: Answering = nullcontext,
+    answering: AbstractContextManager[object] | None = None,
 ) -> Service:
     policy = policy or AllowAll()
     return Service(store, MemoryBroker(), policy, clock, Limits(), bounds, lambda: None, Metrics(), answering)

@@ -35,6 +35,8 @@ LINES, LOUD = Lines(), Loud()
 
 
 class Ear:
+    connection = None
+
     def __init__(self, user: str, form: Any = LINES):
         self.user = user
         self.actor = Actor(user=user, name=user.title())

@@ -31,6 +31,8 @@ LINES = Lines()
 
 
 class Ear:
+    connection = None
+
     def __init__(self, user: str):
         self.user = user
         self.actor = Actor(user=user, name=user)

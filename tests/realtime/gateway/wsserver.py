@@ -29,6 +29,7 @@ class Recorder:
     on_message: Callable[[Connection, bytes], None] | None = None
     calls: "queue.Queue[tuple[Any, ...]]" = field(default_factory=queue.Queue)
     chokes: int = 0
+    waited: int = 0
     endings: int = 0
 
     def message(self, data: bytes, text: bool) -> None:
@@ -37,6 +38,9 @@ class Recorder:
             self.on_message(self.connection, data)
         else:
             self.connection.write(encode(data, TEXT if text else BINARY))
+
+    def waits(self) -> None:
+        self.waited += 1
 
     def choked(self) -> None:
         self.chokes += 1

@@ -43,6 +43,7 @@ class Ear:
 
     unsent = 0
     lagging = False
+    connection = None
 
     def __init__(self, actor: Actor):
         self.actor = actor

@@ -25,6 +25,8 @@ OWNER = Actor(user="owner", name="Owner", admin=True)
 class Checker:
     """A listener that checks, as it hears, that positions have no hole, no double and one order."""
 
+    connection = None
+
     def __init__(self, user: str):
         self.actor = Actor(user=user, name=user)
         self.user = user

@@ -51,6 +51,7 @@ class Listening:
 
     unsent = 0
     lagging = False
+    connection = None
 
     def __init__(self, actor: Actor):
         self.actor = actor

@@ -2,8 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +52,12 @@ class House:
         self.corked = False
         self.log: list[tuple[str, bool]] = []
         store: Any = self.store
-        self.service: Service = make_service(store, clock, answering=self.answering)
+        self.service: Service = make_service(store, clock, answering=self)
 
-    @contextmanager
-    def answering(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         self.corked = True
-        yield
+
+    def __exit__(self, *_: object) -> None:
         self.corked = False
 
     async def furnish(self) -> None:

@@ -38,6 +38,15 @@ def test_a_connection_is_durable_and_erases(tmp_path: Path) -> None:
     assert found == ["wal", 2, 1, 1]
 
 
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_connection_keeps_few_pages(tmp_path: Path, read_only: bool) -> None:
+    """They are full within minutes: what a process holds then is what it holds days later."""
+    with engine(tmp_path / "galaxy.db").connect() as writer:
+        writer.exec_driver_sql("CREATE TABLE t(x)")
+    with engine(tmp_path / "galaxy.db", read_only=read_only).connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA cache_size").scalar() == -2_048  # KiB
+
+
 class Row(msgspec.Struct):
     """A row of HYDRATED as far as events without a message need it."""
 
