@@ -197,9 +197,6 @@ Logged = (
     | MessageUnpinned
 )
 
-RESTRICTING = (RoomUpdated, RoomClosed, MemberRoleChanged, MemberMuted, MemberKicked, MemberBanned)
-"""Events that take a right from somebody: a decision made without knowing of one must be made again."""
-
 
 class Skip(Struct, frozen=True, gc=False, tag_field="type", tag="room.skip", rename={"first": "from", "last": "to"}):
     """Announces that the positions `first` to `last`, both included, are not for this viewer."""

@@ -213,7 +213,7 @@ class Transaction:
         head, author = projections.apply(self, room, head, event)
         head.pos = pos
         head.last_at = event.at
-        if isinstance(event, e.RESTRICTING):
+        if event.restricting:
             head.rules_pos = pos
         self._changed[head.num] = head
         target = getattr(event, "target", None)
