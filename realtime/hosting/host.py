@@ -7,19 +7,19 @@ while the last one was being written.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol
 
 import structlog
-from msgspec import Struct
 from msgspec.structs import replace
 
 from realtime import ports
+from realtime.hosting.deciding import Deciding, note_pace
 from realtime.hosting.entry import Entry, repeat, unmet
 from realtime.hosting.lookup import NO_FACTS, look_up
 from realtime.hosting.rounds import Rounds, Written
 from rooms.actors import Actor
-from rooms.decide import NOTHING, Decision, Facts, Limits, Moment, decide, judged, needs
+from rooms.decide import NOTHING, Decision, Limits, Moment, decide, judged, needs
 from rooms.drafts import Draft, Verdict
 from rooms.effects import Effect, SpaceMessages
 from rooms.errors import Rejected
@@ -54,20 +54,6 @@ class Surroundings(Protocol):
         """The room has gone on: the events are in the log and applied, the replies are written."""
 
 
-class _Batch(Struct):
-    """Commands on their way together. Each is in at most one of `decided` and `refused`, and in neither while it waits
-    for its verdict.
-    """
-
-    entries: list[Entry]
-    facts: Mapping[Entry, Facts] | None = None
-    """None: not looked up, as for most nothing need be."""
-    ahead: Room | None = None
-    """The room as it will be once all that is decided is written."""
-    decided: list[tuple[Entry, Decision]] = []
-    refused: list[tuple[Entry, Rejected]] = []
-
-
 class Host:
     """The room `room` as committed. All its changes go through `submit`; nothing of a batch shows before its commit."""
 
@@ -79,7 +65,7 @@ class Host:
         self._around = around
         self._inbox: deque[Entry] = deque()
         self._parked: dict[object, deque[Entry]] = {}
-        self._batch: _Batch | None = None
+        self._batch: Deciding | None = None
         self._asked = False
         """Whether the room takes part in a round, from asking for it until its batch is settled."""
         self._stale = False
@@ -175,7 +161,7 @@ class Host:
             # What is in the log stays there, and other rooms are yet to be told of.
             log.exception("follow_failed", room=self.room.id)
 
-    def _unready(self, batch: _Batch) -> bool:
+    def _unready(self, batch: Deciding) -> bool:
         """Whether something is to be asked for before the batch can be decided."""
         if self._stale:
             return True
@@ -185,13 +171,13 @@ class Host:
                 return True
         return False
 
-    def _take(self) -> _Batch:
+    def _take(self) -> Deciding:
         inbox = self._inbox
         entries = [inbox.popleft() for _ in range(min(BATCH, len(inbox)))]
         for entry in entries:
             entry.kept = False
         self.room.forget(self._around.clock())
-        return _Batch(entries)
+        return Deciding(entries)
 
     def _rest(self) -> None:
         """The batch is done with."""
@@ -218,7 +204,7 @@ class Host:
 
     # What has to be asked for first
 
-    async def _prepare(self, batch: _Batch) -> None:
+    async def _prepare(self, batch: Deciding) -> None:
         """Looks up what the batch needs, then takes part in the next round."""
         try:
             await self._refresh()
@@ -253,7 +239,7 @@ class Host:
 
     # Deciding
 
-    def _decide_all(self, batch: _Batch) -> ports.Batch | None:
+    def _decide_all(self, batch: Deciding) -> ports.Batch | None:
         """In sequence, each on what those before it will have made of the room."""
         room, now = self.room, self._around.clock()
         ahead = batch.ahead = room.copy() if len(batch.entries) > 1 else room
@@ -280,7 +266,7 @@ class Host:
                 batch.decided.append((entry, outcome))
                 if ahead is not room:
                     ahead.apply_all(outcome.events)
-                    _note_pace(ahead, outcome.effects)
+                    note_pace(ahead, outcome.effects)
             else:
                 entry.kept = True
                 self._parked.setdefault(entry.lane, deque())
@@ -370,7 +356,7 @@ class Host:
             self.room = ahead
         else:
             room.apply_all(events)
-            _note_pace(room, [effect for effect, _ in effects])
+            note_pace(room, [effect for effect, _ in effects])
 
     def _refuse(self, refused: Sequence[tuple[Entry, Rejected]]) -> None:
         """A command that has succeeded before gets its first reply again, whatever would refuse it now."""
@@ -399,11 +385,3 @@ class Host:
             if not entry.kept:
                 entry.done(Rejected("unavailable", "This room is busy.", retry_after_ms=200))
         self._inbox.extendleft(reversed([entry for entry in entries if entry.kept]))
-
-
-def _note_pace(room: Room, effects: Sequence[Effect]) -> None:
-    """A message that waits has no event yet, but slow mode counts from it."""
-    for effect in effects:
-        if isinstance(effect, SpaceMessages):
-            person = room.people.get(effect.user) or Person(user=effect.user, name=effect.user)
-            room.know_person(effect.user, replace(person, last_at=max(person.last_at, effect.at)))
