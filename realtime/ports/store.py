@@ -63,6 +63,9 @@ class Store(Protocol):
     async def accesses(self, asked: Collection[tuple[str, str]]) -> dict[tuple[str, str], Access]:
         """For each room and user where there is such a room; by queries that are the same whether there is or not."""
 
+    async def heads(self, rooms: Collection[str]) -> dict[str, tuple[str, int]]:
+        """The epoch and the last position of each of the rooms that there is."""
+
     async def load(self, room: str) -> Loaded | None: ...
 
     async def find(
