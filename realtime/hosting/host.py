@@ -151,6 +151,7 @@ class Host:
             return self._decide_all(batch)
         except Exception as error:
             self._failed(error)
+            self._rest()
             return None
 
     def settle(self, outcome: ports.Appended | Exception) -> Written:
@@ -159,11 +160,18 @@ class Host:
         except Exception as error:
             return self._failed(error)
 
+    def follow(self, written: Written) -> None:
+        self.tell(written)
+        self._rest()
+
+    # What the log holds beyond this room (`keeping_up.Hosted`)
+
     def reset(self) -> None:
         """What the room has come to cannot be told event by event."""
         self._around.reset(self)
 
-    def follow(self, written: Written) -> None:
+    def tell(self, written: Written) -> None:
+        """The room has gone on: tells all others of it."""
         if not (written.events or written.effects):
             return
         try:
@@ -191,7 +199,7 @@ class Host:
         return Deciding(entries)
 
     def _rest(self) -> None:
-        """The batch is done with."""
+        """The batch is done with, and told: what others have written after it comes only now."""
         self._batch = None
         self._asked = False
         self.log.go_on()
@@ -211,7 +219,6 @@ class Host:
         for entry in self._batch.entries if self._batch is not None else ():
             if not entry.kept:
                 entry.done(refusal)
-        self._rest()
         return Written()
 
     # What has to be asked for first
@@ -224,6 +231,7 @@ class Host:
             batch.facts = await look_up(self._around.store, self.room, batch.entries, self._around.clock())
         except Exception as error:
             self._failed(error)
+            self._rest()
         else:
             self._around.rounds.ask(self)
 
@@ -310,7 +318,6 @@ class Host:
         if not self.room.pos and not any(isinstance(result, ports.Written) for result in appended.results):
             # A room was to be made where there is one: its log is none of this host's business.
             self._refuse([*((entry, unmet(None)) for entry, _ in batch.decided), *batch.refused])
-            self._rest()
             return Written()
         effects: list[tuple[Effect, int | None]] = []
         unwritten: Entry | None = None
@@ -341,7 +348,6 @@ class Host:
             again += [entry for entry, _ in batch.refused if at(entry) > at(unwritten)]
             self._refuse([one for one in batch.refused if at(one[0]) < at(unwritten)])
             self._decide_again(sorted(again, key=at), stalled=unwritten in again)
-        self._rest()
         return Written(appended.events, effects, appended.others)
 
     def _go_on(

@@ -14,6 +14,7 @@ from realtime.fanout.listeners import Listener
 from realtime.fanout.ring import Form as PastForm
 from realtime.fanout.ring import TooMuch
 from realtime.hosting.directory import Directory
+from realtime.hosting.gathering import Gathering
 from realtime.hosting.host import Host
 from realtime.hosting.places import Places
 from realtime.hosting.recovery import Recovery
@@ -54,6 +55,7 @@ class Joining:
         self._around = around
         self._recovery = recovery
         self._recover_events = recover_events
+        self._heads = Gathering(around.store.heads)
 
     async def join(self, command: c.RoomJoin, listener: Joiner, reply: Reply) -> None:
         """Subscribes the listener; `reply` is called before it hears anything. Raises Rejected, Unavailable."""
@@ -63,6 +65,13 @@ class Joining:
     async def _join(self, actor: Actor, command: c.RoomJoin, listener: Joiner, reply: Reply) -> None:
         host = await self._enter(actor, command)
         since = command.since
+        if since is not None and since.epoch == host.epoch and since.pos > host.room.pos:
+            # Whoever comes from another node may have heard more than this one.
+            head = await self._heads.get(command.room)
+            if head is not None:
+                await host.log.reach(*head)
+            actor = listener.actor
+            host = await self._enter(actor, command)
         for _ in range(TRIES):
             if since is None or not self._within_reach(host, since):
                 break

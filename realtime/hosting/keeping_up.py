@@ -39,7 +39,7 @@ class Hosted(Protocol):
 
     def ask(self) -> None: ...
 
-    def follow(self, written: Written) -> None: ...
+    def tell(self, written: Written) -> None: ...
 
     def reset(self) -> None:
         """What the room has come to cannot be told event by event."""
@@ -48,7 +48,7 @@ class Hosted(Protocol):
 class KeepingUp:
     """`unread` says that the log is to be read before anything is decided."""
 
-    __slots__ = ("_behind", "_counters", "_heard", "_host", "_look", "_stale", "_store")
+    __slots__ = ("_behind", "_counters", "_heard", "_host", "_look", "_read", "_stale", "_store")
 
     def __init__(self, host: Hosted, store: ports.Store, counters: Counters):
         self._host = host
@@ -61,6 +61,8 @@ class KeepingUp:
         """Only the log knows what is in it, perhaps also of this node's own doing."""
         self._behind = False
         """Something that other nodes have written has not come in time."""
+        self._read: asyncio.Future[None] | None = None
+        """Somebody waits until the log has been read."""
 
     @property
     def unread(self) -> bool:
@@ -93,6 +95,20 @@ class KeepingUp:
         else:
             self.catch_up()
 
+    async def reach(self, epoch: str, pos: int) -> None:
+        """Returns when the room has come to where its log is known to be. Raises Unavailable."""
+        self.told(epoch, pos)
+        host = self._host
+        if epoch == host.epoch and pos <= host.room.pos:
+            return
+        self._behind = True
+        host.ask()
+        if self._read is None:
+            self._read = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._read)
+        if epoch != host.epoch or pos > host.room.pos:
+            raise ports.Unavailable("the log could not be read", int(AGAIN_SECONDS * 1_000))
+
     def catch_up(self) -> None:
         """The log is known to have gone on without this room, as after a commit of which it never heard."""
         self._stale = self._behind = True
@@ -110,7 +126,7 @@ class KeepingUp:
         events = self._heard.take(host.room.pos)
         if events:
             host.room.apply_all(events)
-            host.follow(Written(events, others=len(events)))
+            host.tell(Written(events, others=len(events)))
         if self._look is None and not self._behind and (self._stale or self._heard.pos > host.room.pos):
             seconds = AGAIN_SECONDS if self._stale else HOLE_SECONDS
             self._look = asyncio.get_running_loop().call_later(seconds, self._look_now)
@@ -124,11 +140,15 @@ class KeepingUp:
     async def read(self) -> None:
         """Reads what the log holds beyond this room, where that is not known. Raises Unavailable."""
         self._counters.reads += 1
-        if not self._stale:
-            self._stale = not await self._read_on()
-        if self._stale:
-            await self._load()
-        self._stale = self._behind = False
+        # What is heard meanwhile may be of what comes after the answer.
+        stale, self._stale, self._behind = self._stale, False, False
+        waiting, self._read = self._read, None
+        try:
+            if stale or not await self._read_on():
+                await self._load()
+        finally:
+            if waiting is not None:
+                waiting.set_result(None)
 
     async def _read_on(self) -> bool:
         """Whether what was missing is here now."""
@@ -137,7 +157,7 @@ class KeepingUp:
         if len(events) != max(0, to - host.room.pos):
             return False
         host.room.apply_all(events)
-        host.follow(Written(events, others=len(events)))
+        host.tell(Written(events, others=len(events)))
         return True
 
     async def _load(self) -> None:
@@ -151,7 +171,7 @@ class KeepingUp:
         host.room, host.epoch, host.first_pos = loaded.room, loaded.epoch, loaded.first_pos
         self._heard.settle(loaded.room.pos)
         if same and len(events) == loaded.room.pos - pos:
-            host.follow(Written(events))
+            host.tell(Written(events))
         else:
             self._counters.resets += 1
             host.reset()

@@ -37,7 +37,7 @@ class Party(Protocol):
         """The batch was written, or it was not: answers its commands."""
 
     def follow(self, written: Written) -> None:
-        """The answers are on their way: tells all others."""
+        """The answers are on their way: tells all others. The room goes on after that."""
 
 
 class Rounds:

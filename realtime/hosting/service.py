@@ -281,12 +281,14 @@ class Service:
         self.aftermath.committed(host, written)
 
     async def recheck(self, room: str, listener: Listener) -> None:
-        """The listener's actor has changed: they go on seeing what they now may see of the room. Raises Unavailable."""
+        """The listener's actor or the room has changed: they go on seeing what they now may see. Raises Unavailable."""
         try:
             host = await self.directory.enter(room, listener.actor)
-        except Rejected:
+            authorize(host.room, listener.actor, c.RoomJoin(room=room), self.clock())
+        except Rejected as rejected:
+            code = "banned" if rejected.code == "banned" else "revoked"
             if self.hub.remove(room, listener):
-                listener.expelled(room, {"type": "room.removed", "room": room, "code": "revoked"})
+                listener.expelled(room, {"type": "room.removed", "room": room, "code": code})
         else:
             self.hub.set_viewer(room, listener, host.room.viewer(listener.actor))
 
@@ -340,6 +342,7 @@ class Service:
         """The room has gone on, but what has happened meanwhile cannot be told: who listens begins anew."""
         room = host.room.id
         self.rings.drop(room)
+        self.users.all_stale(room)
         channel = self.hub.channels.get(room)
         if channel is None:
             return

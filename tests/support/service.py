@@ -35,6 +35,7 @@ def make_service(
     bounds: Bounds = NOTHING_BOUND,
     policy: ports.Policy | None = None,
     answering: AbstractContextManager[object] | None = None,
+    broker: ports.Broker | None = None,
 ) -> Service:
     policy = policy or AllowAll()
-    return Service(store, MemoryBroker(), policy, clock, Limits(), bounds, lambda: None, Metrics(), answering)
+    return Service(store, broker or MemoryBroker(), policy, clock, Limits(), bounds, lambda: None, Metrics(), answering)
