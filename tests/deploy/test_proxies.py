@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import signal
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -13,13 +14,15 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from loadtest.peers.peer import free_port
+from realtime.client import Client, MessageCreated
 from realtime.config import Limits
 from realtime.gateway.addresses import client_address, parse_networks
 from tests.support import haproxy, nginx
 from tests.support.haproxy import HAProxy
 from tests.support.nginx import Nginx
 from tests.support.peer import WAIT, Peer, connected, greeted
-from tests.support.server import ServerProcess, token
+from tests.support.postgres import PostgresServer
+from tests.support.server import ServerProcess, opened, token
 
 Proxy = type[Nginx] | type[HAProxy]
 BEHIND = {"GALAXY_SERVER__TRUSTED_PROXIES": "127.0.0.1"}
@@ -118,6 +121,31 @@ async def test_a_gateway_that_refuses_is_passed_over(kind: Proxy, server: Server
                 assert said.status_code == 200
         async with greeted(proxy.url, token("ann")) as ann:
             await ann.ok("ping")
+
+
+async def test_a_client_moves_over_and_misses_nothing(kind: Proxy, postgres: PostgresServer, tmp_path: Path) -> None:
+    store = {"GALAXY_STORE__URL": postgres.url(postgres.new_database()), "GALAXY_SERVER__RECONNECT_WITHIN_MS": "500"}
+    with (
+        ServerProcess(tmp_path / "one", store) as one,
+        ServerProcess(tmp_path / "two", store) as two,
+        kind([one.port, two.port]) as proxy,
+    ):
+        async with Client(proxy.url, token=token("ann")) as ann, asyncio.timeout(60):
+            room = (await ann.command("room.create", kind="live", title="Room", visibility="public"))["room"]["id"]
+            async with ann.room(room) as heard:
+                old = one if await opened(one) else two
+                sent = [(await heard.send("before")).pos]
+                assert old.process is not None
+                old.process.send_signal(signal.SIGTERM)
+                assert await asyncio.to_thread(old.wait) == 0
+                sent += [(await heard.send("after")).pos]
+                seen = []
+                async for event in heard.events():
+                    if isinstance(event, MessageCreated) and event.message is not None:
+                        seen.append((event.pos, event.message.text))
+                    if event.pos == sent[-1]:
+                        break
+                assert seen == list(zip(sent, ("before", "after"), strict=True))
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/%6detrics", "/metrics?x=1"])
