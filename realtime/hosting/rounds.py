@@ -18,10 +18,13 @@ from rooms.events import Logged
 
 
 class Written(Struct, frozen=True):
-    """What there now is of one room: events, and each effect with the position that its command was given."""
+    """What there now is of one room: events, the first `others` of which another node has written, and each effect with
+    the position that its command was given.
+    """
 
     events: Sequence[Logged] = ()
     effects: Sequence[tuple[Effect, int | None]] = ()
+    others: int = 0
 
 
 class Party(Protocol):

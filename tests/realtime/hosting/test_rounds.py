@@ -12,7 +12,7 @@ from realtime import ports
 from realtime.hosting.service import Service
 from realtime.stores.sqlite import SQLiteStore
 from rooms import commands as c
-from rooms.actors import Actor
+from rooms.actors import Actor, By
 from rooms.errors import Rejected
 from tests.support.service import make_service
 
@@ -186,7 +186,7 @@ async def test_one_who_is_renamed_while_a_batch_is_written_keeps_the_new_name(ho
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     host = house.service.directory.hosts["r0"]
-    host.renamed(Actor(user="ann", name="Anna"))
+    host.renamed(By("ann", "Anna", "member"))
     house.store.hold.set()
     await house.service.settle()
     person = host.room.person("ann")
