@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from loadtest.peers.peer import free_port
-from realtime.client import Client, MessageCreated
+from realtime.client import Client, MessageCreated, Room
 from realtime.config import Limits
 from realtime.gateway.addresses import client_address, parse_networks
 from tests.support import haproxy, nginx
@@ -22,6 +22,7 @@ from tests.support.haproxy import HAProxy
 from tests.support.nginx import Nginx
 from tests.support.peer import WAIT, Peer, connected, greeted
 from tests.support.postgres import PostgresServer
+from tests.support.redis import RedisServer
 from tests.support.server import ServerProcess, opened, token
 
 Proxy = type[Nginx] | type[HAProxy]
@@ -123,29 +124,51 @@ async def test_a_gateway_that_refuses_is_passed_over(kind: Proxy, server: Server
             await ann.ok("ping")
 
 
-async def test_a_client_moves_over_and_misses_nothing(kind: Proxy, postgres: PostgresServer, tmp_path: Path) -> None:
-    store = {"GALAXY_STORE__URL": postgres.url(postgres.new_database()), "GALAXY_SERVER__RECONNECT_WITHIN_MS": "500"}
+@pytest.fixture
+def shared(postgres: PostgresServer) -> Iterator[dict[str, str]]:
+    """Settings of gateways that have their log and their broker in common."""
+    with RedisServer() as redis:
+        yield {
+            "GALAXY_STORE__URL": postgres.url(postgres.new_database()),
+            "GALAXY_BROKER__URL": redis.url,
+            "GALAXY_SERVER__RECONNECT_WITHIN_MS": "500",
+        }
+
+
+async def heard_until(room: Room, pos: int) -> list[str]:
+    """The texts of all messages up to this position."""
+    texts: list[str] = []
+    async for event in room.events():
+        texts += [event.message.text] if isinstance(event, MessageCreated) and event.message is not None else []
+        if event.pos == pos:
+            return texts
+    raise AssertionError("the room has ended")
+
+
+async def test_clients_move_over_and_miss_nothing(kind: Proxy, shared: dict[str, str], tmp_path: Path) -> None:
     with (
-        ServerProcess(tmp_path / "one", store) as one,
-        ServerProcess(tmp_path / "two", store) as two,
+        ServerProcess(tmp_path / "one", shared) as one,
+        ServerProcess(tmp_path / "two", shared) as two,
         kind([one.port, two.port]) as proxy,
     ):
-        async with Client(proxy.url, token=token("ann")) as ann, asyncio.timeout(60):
-            room = (await ann.command("room.create", kind="live", title="Room", visibility="public"))["room"]["id"]
-            async with ann.room(room) as heard:
-                old = one if await opened(one) else two
-                sent = [(await heard.send("before")).pos]
-                assert old.process is not None
-                old.process.send_signal(signal.SIGTERM)
-                assert await asyncio.to_thread(old.wait) == 0
-                sent += [(await heard.send("after")).pos]
-                seen = []
-                async for event in heard.events():
-                    if isinstance(event, MessageCreated) and event.message is not None:
-                        seen.append((event.pos, event.message.text))
-                    if event.pos == sent[-1]:
-                        break
-                assert seen == list(zip(sent, ("before", "after"), strict=True))
+        async with (
+            asyncio.timeout(60),
+            Client(proxy.url, token=token("ann")) as ann,
+            Client(proxy.url, token=token("bob")) as bob,
+        ):
+            assert (await opened(one), await opened(two)) == (1, 1), "the fewest connections first"
+            made = await ann.command("room.create", kind="live", title="Room", visibility="public")
+            async with ann.room(made["room"]["id"]) as anns, bob.room(made["room"]["id"]) as bobs:
+                await anns.send("before")
+                assert one.process is not None
+                one.process.send_signal(signal.SIGTERM)
+                await bobs.send("meanwhile")
+                assert await asyncio.to_thread(one.wait) == 0
+                await bobs.send("after")
+                last = (await anns.send("at last")).pos
+                assert last is not None
+                for room in (anns, bobs):
+                    assert await heard_until(room, last) == ["before", "meanwhile", "after", "at last"]
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/%6detrics", "/metrics?x=1"])
