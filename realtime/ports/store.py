@@ -51,6 +51,9 @@ class Store(Protocol):
         written does not harm the others.
         """
 
+    def lane(self, room: str) -> int:
+        """Rooms of one lane are written together, or one after the other; those of different lanes at the same time."""
+
     async def append_all(self, batches: Sequence[Batch]) -> Sequence[Appended | Exception]:
         """Writes each batch as `append` does, those of one room in order, in one transaction or in a few, each with its
         own rooms. Returns one answer a batch.
