@@ -12,6 +12,7 @@ import pytest
 from realtime.client import Client
 from tests.deploy.commands import commands
 from tests.faults.kill import ROOM, make_room, whole_log
+from tests.faults.test_store_away import until_taken
 from tests.support.peer import WAIT
 from tests.support.postgres import PostgresServer
 from tests.support.server import NO_LIMITS, ServerProcess, token
@@ -38,8 +39,7 @@ class Talk:
     async def _go_on(self) -> None:
         for number in range(1_000_000):
             text = f"message {number}"
-            reply = await self._client.command("message.send", key=text, room=ROOM, text=text)
-            self.said[reply["pos"]] = text
+            self.said[await until_taken(self._client, text)] = text
 
     async def more(self) -> dict[int, str]:
         """Waits for SOME more messages, while it goes on. Returns all that was said by then."""
