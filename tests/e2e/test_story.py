@@ -1,4 +1,5 @@
-"""The newcomer's story, in two real Chromium windows against the real server as a process of its own.
+"""The newcomer's story, in two real Chromium windows against the real server as a process of its own, and against three
+behind nginx.
 
 Screenshots are kept under `artefacts/`.
 """
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
+from tests.support.cluster import Cluster
 from tests.support.server import ServerProcess
 from tests.web.conftest import ARGUMENTS
 
@@ -18,10 +20,17 @@ PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("story"), dev=True) as server:
-        yield server
+@pytest.fixture(scope="module", params=["one node", "three nodes"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess | Cluster]:
+    folder = tmp_path_factory.mktemp("story")
+    if request.param == "one node":
+        with ServerProcess(folder, dev=True) as server:
+            yield server
+    else:
+        with Cluster(folder, request.getfixturevalue("postgres"), dev=True) as cluster:
+            yield cluster
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +92,7 @@ class Window:
         self.page.screenshot(path=ARTEFACTS / f"{what}.png")
 
 
-def test_two_people_talk_in_a_private_room(browser: Browser, server: ServerProcess) -> None:
+def test_two_people_talk_in_a_private_room(browser: Browser, server: ServerProcess | Cluster) -> None:
     ann = Window(browser, server.url, "Ann")
     bob = Window(browser, server.url, "Bob")
 
@@ -182,7 +191,7 @@ def test_two_people_talk_in_a_private_room(browser: Browser, server: ServerProce
     bob.context.close()
 
 
-def test_the_lobby_on_a_phone_in_the_dark(browser: Browser, server: ServerProcess) -> None:
+def test_the_lobby_on_a_phone_in_the_dark(browser: Browser, server: ServerProcess | Cluster) -> None:
     cem = Window(browser, server.url, "Cem", width=390, height=844, dark=True)
     cem.picture("phone-rooms")
     cem.page.goto(f"{server.url}/#/room/g.lobby")

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,8 +42,10 @@ class Round:
     down_s: float
 
 
-async def round_of(server: ServerProcess, number: int, chance: random.Random) -> Round:
-    """One kill under load. Raises AssertionError for anything lost, doubled, out of order or made up."""
+async def round_of(url: str, victim: ServerProcess, number: int, chance: random.Random) -> Round:
+    """One kill under load of what is served at the URL. Raises AssertionError for anything lost, doubled, out of order
+    or made up.
+    """
     acknowledged: dict[int, str] = {}
     restarted = asyncio.Event()
     first_after = asyncio.get_running_loop().create_future()
@@ -79,7 +82,7 @@ async def round_of(server: ServerProcess, number: int, chance: random.Random) ->
     views = [Seen() for _ in range(READERS)]
     async with asyncio.TaskGroup() as tasks, asyncio.timeout(90):
         clients = [
-            await enter(server.url, f"{kind}{i}")
+            await enter(url, f"{kind}{i}")
             for kind, count in (("sender", SENDERS), ("reader", READERS))
             for i in range(count)
         ]
@@ -89,8 +92,8 @@ async def round_of(server: ServerProcess, number: int, chance: random.Random) ->
         senders = [tasks.create_task(send(c, f"s{i}")) for i, c in enumerate(clients[:SENDERS])]
         await asyncio.sleep(chance.uniform(0.05, 1.0))
         killed_at = time.monotonic()
-        await asyncio.to_thread(server.kill)
-        await asyncio.to_thread(server.start)
+        await asyncio.to_thread(victim.kill)
+        await asyncio.to_thread(victim.start)
         restarted.set()
         await asyncio.gather(*senders)
         end.set_result(max(acknowledged))
@@ -139,12 +142,11 @@ async def make_room(url: str) -> None:
         await admin.command("room.create", kind="live", title="Faults", visibility="public", room=ROOM)
 
 
-async def rounds_of(folder: Path, rounds: int, seed: int) -> list[Round]:
-    """Kills one server `rounds` times, over one and the same data folder."""
+async def rounds_of(url: str, nodes: Sequence[ServerProcess], rounds: int, seed: int) -> list[Round]:
+    """Kills one of the servers behind the URL `rounds` times, over one and the same data."""
     chance = random.Random(seed)
-    with ServerProcess(folder, NO_LIMITS) as server:
-        await make_room(server.url)
-        return [await round_of(server, number, chance) for number in range(rounds)]
+    await make_room(url)
+    return [await round_of(url, chance.choice(nodes), number, chance) for number in range(rounds)]
 
 
 def main() -> int:
@@ -153,8 +155,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=time.time_ns() & 0xFFFFFFFF)
     parser.add_argument("--output", type=Path, default=Path("docs/proof"))
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        results = asyncio.run(rounds_of(Path(folder), args.rounds, args.seed))
+    with tempfile.TemporaryDirectory() as folder, ServerProcess(Path(folder), NO_LIMITS) as server:
+        results = asyncio.run(rounds_of(server.url, [server], args.rounds, args.seed))
     down = sorted(one.down_s for one in results)
     now = datetime.now(UTC)
     report = (

@@ -28,11 +28,12 @@ def put(text: str, old: str, new: str) -> str:
 class Nginx:
     """`with Nginx(ports) as nginx` serves at `nginx.url` without TLS, and at `nginx.tls_url` with `nginx.certificate`;
     `plain_url` only redirects. Ports, addresses and paths are replaced in deploy/nginx.conf, nothing else is.
+    Where servers are elsewhere, HOST:PORT stands for a port.
 
     As root its workers are `www-data`, as in production; else they are who runs the tests.
     """
 
-    def __init__(self, upstreams: Iterable[int]):
+    def __init__(self, upstreams: Iterable[int | str]):
         self.folder = Path(tempfile.mkdtemp(prefix="galaxy-nginx-"))
         self.folder.chmod(0o755)  # the workers go through it
         self.certificate, self._key = self_signed(self.folder)
@@ -58,7 +59,7 @@ class Nginx:
         self._main.wait(_SECONDS)
         shutil.rmtree(self.folder)
 
-    def reload(self, upstreams: Iterable[int]) -> None:
+    def reload(self, upstreams: Iterable[int | str]) -> None:
         """Other servers from now on; returns when no new connection goes to the former ones.
 
         Connections that are open stay where they are.
@@ -77,12 +78,13 @@ class Nginx:
     def _command(self) -> list[str]:
         return ["nginx", "-p", f"{self.folder}/", "-c", f"{self.folder}/nginx.conf", "-e", f"{self.folder}/error.log"]
 
-    def _write(self, upstreams: Iterable[int]) -> None:
+    def _write(self, upstreams: Iterable[int | str]) -> None:
         text = SHIPPED.read_text()
         servers = re.findall(r"^ +server (?!\{).*\n", text, re.MULTILINE)
         options = re.search(r"server \S+( [^;]*);", servers[0])
         assert options is not None
-        listed = "".join(f"server 127.0.0.1:{port}{options[1]};\n" for port in upstreams)
+        addresses = (f"127.0.0.1:{one}" if isinstance(one, int) else one for one in upstreams)
+        listed = "".join(f"server {address}{options[1]};\n" for address in addresses)
         text = put(text, "".join(servers), listed)
         direct, tls, plain = self._ports
         text = put(text, "listen 443 ssl http2;", f"listen 127.0.0.1:{direct}; listen 127.0.0.1:{tls} ssl http2;")

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -39,15 +40,16 @@ def _free(port: int) -> bool:
 
 class RedisServer:
     """`redis-server` on a port of the loopback, without persistence. `password`, and TLS with a certificate of its own,
-    where asked for.
+    where asked for. `also`: more addresses of this machine to listen on, which must be there.
     """
 
-    def __init__(self, *, tls: bool = False, password: str = "", cluster: bool = False):
+    def __init__(self, *, tls: bool = False, password: str = "", cluster: bool = False, also: Sequence[str] = ()):
         self.folder = Path(tempfile.mkdtemp(prefix="galaxy-redis-"))
         self.port = free_port(10_000) if cluster else free_port()  # a cluster's second port lies so far above
         self._tls = tls
         self._password = password
-        self._options = ["--save", "", "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        self._options = ["--save", "", "--bind", "127.0.0.1", *also, "--dir", str(self.folder)]
+        self._options += ["--protected-mode", "no"] if also else []
         if password:
             self._options += ["--requirepass", password]
         if cluster:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -70,28 +70,41 @@ async def serving(
 class ServerProcess:
     """`galaxy-live serve` as a process of its own; `url` is known once `start` has returned."""
 
-    def __init__(self, data: Path, settings: Mapping[str, str] | None = None, *, dev: bool = False):
+    def __init__(
+        self,
+        data: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        dev: bool = False,
+        host: str = "127.0.0.1",
+        within: Sequence[str] = (),
+    ):
+        """`within` is a command that runs the rest of its line as this process, elsewhere."""
         self.data = data
         self.url = ""
         self.port = 0
-        self._settings = {"GALAXY_AUTH__SECRET": SECRET, "GALAXY_LOG__LEVEL": "warning"} | dict(settings or {})
+        secret = {} if dev else {"GALAXY_AUTH__SECRET": SECRET, "GALAXY_LOG__LEVEL": "warning"}
+        self._settings = secret | dict(settings or {})
         self._dev = dev
+        self._host = host
+        self._within = within
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         """Starts it on the port it had before, or a free one; returns when it listens."""
-        command = [sys.executable, "-m", "realtime.cli", "serve", "--data", str(self.data), "--port", str(self.port)]
+        command = [*self._within, sys.executable, "-m", "realtime.cli", "serve"]
+        command += ["--data", str(self.data), "--host", self._host, "--port", str(self.port)]
         self.process = subprocess.Popen(
             command + (["--dev"] if self._dev else []),
-            env={**os.environ, **({} if self._dev else self._settings)},
+            env={**os.environ, **self._settings},
             stdout=subprocess.PIPE,
             text=True,
         )
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            if found := re.search(r"http://127\.0\.0\.1:(\d+)/", line):
+            if found := re.search(rf"http://{re.escape(self._host)}:(\d+)", line):
                 self.port = int(found[1])
-                self.url = f"http://127.0.0.1:{self.port}"
+                self.url = f"http://{self._host}:{self.port}"
                 return
         raise RuntimeError(f"the server ended with {self.process.wait()} before it listened")
 
@@ -103,6 +116,14 @@ class ServerProcess:
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
+
+    def stall(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def wait(self, seconds: float = 30) -> int:
         assert self.process is not None
