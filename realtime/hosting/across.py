@@ -28,8 +28,8 @@ class Across:
     def __init__(self, broker: ports.Broker):
         self._broker = broker
         self._active: dict[str, int] = {}
-        """Rooms this node has written to lately → beacons that are still to come; one more for those that it has written
-        to since the last, as what comes after shows what is missing.
+        """Rooms this node has written to lately → beacons that are still to come; one more for those that it has
+        written to since the last, as what comes after shows what is missing.
         """
 
     def committed(self, room: str, epoch: str, events: Sequence[Logged]) -> None:
