@@ -4,7 +4,7 @@ PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
 APT := curl chromium gcc libc6-dev fonts-noto-cjk fonts-noto-color-emoji postgresql redis-server nginx-light haproxy systemd \
-	strace prometheus
+	strace prometheus iproute2 iptables faketime
 
 .PHONY: run test check format proof bench fuzz debian clean
 .DEFAULT_GOAL := run
@@ -42,6 +42,7 @@ test: check debian  ## everything, in under 15 minutes
 
 proof: $(VENV)/installed-dev  ## the long forms of what tests show in short; dated results in docs/proof/
 	$(BIN)/python -m tests.faults.kill --rounds 200
+	$(BIN)/python -m tests.faults.matrix --rounds 20
 	$(BIN)/python -m tests.loadtest.planted_faults
 	$(BIN)/python -m loadtest soak --out artefacts/loadtest/soak
 

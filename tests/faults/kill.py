@@ -64,21 +64,22 @@ async def round_of(url: str, victim: ServerProcess, number: int, chance: random.
                 if not first_after.done():
                     first_after.set_result(time.monotonic())
 
-    async def read(client: Client, seen: Seen, until: asyncio.Future[int]) -> None:
+    async def read(client: Client, seen: Seen) -> None:
+        """Until the last message."""
         async with client.room(ROOM) as room:
             seen.first = room.position.pos if room.position else 0
             ready.release()
-            events = room.events()
-            while not until.done() or (seen.positions[-1] if seen.positions else seen.first) < until.result():
-                event = await anext(events)
+            async for event in room.events():
                 assert not isinstance(event, Skip), f"{event} in a room that hides nothing"
                 if event.pos is not None:
                     seen.positions.append(event.pos)
                     if isinstance(event, MessageCreated) and event.message is not None:
                         seen.texts.append(event.message.text)
+                        if event.message.text == last:
+                            return
 
+    last = f"{number}/last"
     ready = asyncio.Semaphore(0)
-    end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     views = [Seen() for _ in range(READERS)]
     async with asyncio.TaskGroup() as tasks, asyncio.timeout(90):
         clients = [
@@ -86,7 +87,7 @@ async def round_of(url: str, victim: ServerProcess, number: int, chance: random.
             for kind, count in (("sender", SENDERS), ("reader", READERS))
             for i in range(count)
         ]
-        readers = [tasks.create_task(read(c, seen, end)) for c, seen in zip(clients[SENDERS:], views, strict=True)]
+        readers = [tasks.create_task(read(c, seen)) for c, seen in zip(clients[SENDERS:], views, strict=True)]
         for _ in readers:
             await ready.acquire()
         senders = [tasks.create_task(send(c, f"s{i}")) for i, c in enumerate(clients[:SENDERS])]
@@ -96,7 +97,8 @@ async def round_of(url: str, victim: ServerProcess, number: int, chance: random.
         await asyncio.to_thread(victim.start)
         restarted.set()
         await asyncio.gather(*senders)
-        end.set_result(max(acknowledged))
+        reply = await clients[0].command("message.send", key=last, room=ROOM, text=last)
+        acknowledged[reply["pos"]] = last
         await asyncio.gather(*readers)
         log = await whole_log(clients[0])
         for client in clients:

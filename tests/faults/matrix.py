@@ -197,9 +197,9 @@ def main() -> int:
     report = (
         f"# Faults under load, {now:%Y-%m-%d}\n\n"
         f"`python -m tests.faults.matrix --rounds {args.rounds} --seed {args.seed} --lasts {args.lasts:g}`: "
-        f"{NODES} nodes behind nginx, PostgreSQL and Redis, with senders and readers at each node and at nginx. Stalls, "
-        f"losses and cuts last {args.lasts:g} s. After each fault all that was acknowledged, and all that each reader "
-        "saw, was held against the log.\n\n"
+        f"{NODES} nodes behind nginx, PostgreSQL and Redis, with senders and readers at each node and at nginx. "
+        f"Stalls, losses and cuts last {args.lasts:g} s. After each fault all that was acknowledged, and all that each "
+        "reader saw, was held against the log.\n\n"
         f"{acknowledged} messages acknowledged; missing, doubled or moved: 0. Readers that missed, repeated or "
         f"reordered an event: 0. Rooms that stood still: 0.\n\n{table(outcomes)}\n"
     )
