@@ -15,9 +15,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from tests.faults.crowd import Crowd, crowd
+import httpx
+
+from tests.faults.crowd import PATIENCE_SECONDS, Crowd, crowd
 from tests.support.cluster import NODES, Cluster
 from tests.support.postgres import PostgresServer
 from tests.support.server import NO_LIMITS, ServerProcess
@@ -42,10 +45,14 @@ class Scene:
         return self.cluster.nodes[self.victim]
 
     def set_clock(self, offset_seconds: int) -> None:
-        """Of the first node."""
+        """Of the first node. Returns when its clock is there."""
         new = self._clock.with_suffix(".new")
         new.write_text(f"{offset_seconds:+d}")
         new.rename(self._clock)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while abs(_clock_of(self.cluster.nodes[0]) - time.time() - offset_seconds) > 60:
+            assert time.monotonic() < deadline, "the clock does not move"
+            time.sleep(0.05)
 
     def lose(self, share: float, *, everywhere: bool) -> None:
         for host in self.cluster.hosts if everywhere else [self.cluster.hosts[self.victim]]:
@@ -64,6 +71,11 @@ class Scene:
         with self.cluster.redis.client() as client:
             for kind in ("pubsub", "normal"):
                 client.client_kill_filter(_type=kind, skipme=True)
+
+
+def _clock_of(node: ServerProcess) -> float:
+    """Seconds since the Unix epoch, as the node has it."""
+    return parsedate_to_datetime(httpx.get(f"{node.url}/healthz", timeout=PATIENCE_SECONDS).headers["Date"]).timestamp()
 
 
 @dataclass(frozen=True)
