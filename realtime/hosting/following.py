@@ -146,7 +146,8 @@ class Following:
             case said.LoggedOut(user):
                 around.users.end(user)
             case said.Alive(leaving):
-                self.peers.alive(node, leaving=leaving)
+                if self.peers.alive(node, leaving=leaving):
+                    self._missed.set()  # what it has written while nobody here heard it
             case _:
                 assert_never(message)
 

@@ -25,12 +25,15 @@ class Peers:
     def __contains__(self, node: str) -> bool:
         return node in self._heard
 
-    def alive(self, node: str, *, leaving: bool) -> None:
+    def alive(self, node: str, *, leaving: bool) -> bool:
+        """Returns whether the node has come, or come back."""
+        came = not leaving and node not in self._heard
         self._lost.pop(node, None)
         if leaving:
             self._heard.pop(node, None)
         else:
             self._heard[node] = self._time()
+        return came
 
     def expire(self) -> list[str]:
         """Those who have fallen silent since the last call."""

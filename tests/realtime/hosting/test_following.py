@@ -153,6 +153,24 @@ async def test_a_node_that_does_not_hear_another_asks_the_store(
     await until(lambda: not there.service.following.degraded)
 
 
+async def test_what_a_node_wrote_while_nobody_heard_it_is_read_once_it_is_heard(
+    nodes: tuple[Node, Node], ticking: list[asyncio.Task[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it was cut off for longer than the others look for what it writes."""
+    here, there = nodes
+    await until(lambda: len(there.service.following.peers) == 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(peers, "LOST_SECONDS", 0.05)
+        patch.setattr(peers, "MISSED_SECONDS", 0.05)
+        here.broker.up = False
+        await until(lambda: not len(there.service.following.peers) and not there.service.following.degraded)
+    pos = await here.say()
+    await until(lambda: not here.service.across._active)
+    assert there.pos < pos
+    here.broker.up = True
+    await until(lambda: there.pos == pos)
+
+
 async def test_what_is_written_while_a_room_is_loaded_is_not_missed(
     nodes: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
 ) -> None:

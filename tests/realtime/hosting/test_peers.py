@@ -33,14 +33,15 @@ def test_who_speaks_again_is_missed_no_more() -> None:
     peers.alive("a", leaving=False)
     time.now = LOST_SECONDS + 1
     assert peers.expire() == ["a"]
-    peers.alive("a", leaving=False)
+    assert peers.alive("a", leaving=False)
     assert ("a" in peers, peers.missed) == (True, False)
+    assert not peers.alive("a", leaving=False)
 
 
 def test_who_leaves_is_not_missed() -> None:
     time = Time()
     peers = Peers(time)
     peers.alive("a", leaving=False)
-    peers.alive("a", leaving=True)
+    assert not peers.alive("a", leaving=True)
     time.now = LOST_SECONDS + 1
     assert (peers.expire(), len(peers), peers.missed) == ([], 0, False)
