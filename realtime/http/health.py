@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from realtime.http.answers import answer
 
@@ -15,6 +17,15 @@ class Health:
         """`unready` says why no new clients should come: "starting", "draining"; None where they may."""
         self._unready = unready
         self._registry = registry
+        self.routes = [
+            Route("/healthz", self.alive),
+            Route("/readyz", self.ready),
+            Route("/metrics", self.metrics),
+        ]
+
+    def alone(self) -> Starlette:
+        """An application of nothing else: for a port of its own, where one process among several is to be asked."""
+        return Starlette(routes=self.routes)
 
     async def alive(self, request: Request) -> Response:
         return answer({"status": "ok"})

@@ -9,6 +9,7 @@ import pytest
 from realtime.auth import Authenticator
 from realtime.cli import main
 from realtime.config import Auth, Config
+from realtime.worker import Inherited
 from tests.realtime.auth.material import SECRET, private_key, public_pem
 
 
@@ -23,7 +24,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Config, bool]]:
     """What `serve` would have run."""
     seen: list[tuple[Config, bool]] = []
 
-    def run(config: Config, dev: bool) -> int:
+    def run(config: Config, dev: bool, worker: Inherited | None) -> int:
+        assert worker is None
         seen.append((config, dev))
         return 0
 
@@ -84,7 +86,9 @@ def test_dev_refuses_other_hosts(
     assert not Path("data").exists()
 
 
-@pytest.mark.parametrize(("option", "value"), [("--port", "x"), ("--port", "65536"), ("--host", ""), ("--data", "")])
+@pytest.mark.parametrize(
+    ("option", "value"), [("--port", "x"), ("--port", "65536"), ("--host", ""), ("--data", ""), ("--workers", "0")]
+)
 def test_a_bad_option_is_named(
     option: str, value: str, served: list[tuple[Config, bool]], capsys: pytest.CaptureFixture[str]
 ) -> None:
