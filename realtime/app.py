@@ -118,9 +118,10 @@ async def assembled(
     store = _store(config, clock)
     records = Drain(store, JsonLinesSink(config.records_folder), clock)
     cork = Cork()
+    broker = _broker(config)
     service = Service(
         store,
-        MemoryBroker(),
+        broker,
         WordList(config.moderation.blocked_words, config.moderation.masked_words),
         clock,
         Limits(edit_ms=limits.edit_seconds * 1_000, presence_names=limits.presence_names),
@@ -175,6 +176,7 @@ async def assembled(
         metrics=metrics,
         dev=dev,
         unready=lambda: "draining" if server.draining else None,
+        degraded=lambda: ["broker"] if service.following.degraded else [],
     )
 
     async def leave() -> None:
@@ -193,6 +195,7 @@ async def assembled(
         Sources(
             service=service,
             edge=requests.edge,
+            broker=broker,
             sockets=sockets.counters,
             connections={"websocket": door.endpoints, "sse": app.streams},
             queues={"store_writes": lambda: store.waiting_writes, "store_reads": lambda: store.waiting_reads},
@@ -234,6 +237,15 @@ def _store(config: Config, clock: ports.Clock) -> "SQLiteStore | PostgresStore":
         )
     config.database.parent.mkdir(parents=True, exist_ok=True)
     return SQLiteStore(config.database, clock, read_timeout_ms=settings.timeout_ms)
+
+
+def _broker(config: Config) -> ports.Broker:
+    settings = config.broker
+    if settings.on_redis:
+        from realtime.brokers.redis import RedisBroker  # noqa: PLC0415  # its driver, for those who use it
+
+        return RedisBroker(settings.url, prefix=settings.prefix, timeout_ms=settings.timeout_ms)
+    return MemoryBroker()
 
 
 def _welcome(config: Config, dev: bool) -> Welcome:

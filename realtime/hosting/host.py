@@ -16,9 +16,10 @@ from msgspec.structs import replace
 from realtime import ports
 from realtime.hosting.deciding import Deciding, note_pace
 from realtime.hosting.entry import Entry, repeat, unmet
+from realtime.hosting.keeping_up import Counters, KeepingUp
 from realtime.hosting.lookup import NO_FACTS, look_up
 from realtime.hosting.rounds import Rounds, Written
-from rooms.actors import Actor
+from rooms.actors import By
 from rooms.decide import NOTHING, Decision, Limits, Moment, decide, judged, needs
 from rooms.drafts import Draft, Verdict
 from rooms.effects import Effect, SpaceMessages
@@ -27,7 +28,7 @@ from rooms.events import Logged
 from rooms.ids import Millis
 from rooms.room import Person, Room
 
-log = structlog.get_logger("realtime.host")
+logger = structlog.get_logger("realtime.host")
 
 BATCH = 256
 """Commands decided and written together."""
@@ -46,12 +47,16 @@ class Surroundings(Protocol):
     clock: ports.Clock
     limits: Limits
     rounds: Rounds
+    keeping_up: Counters
 
     def fresh(self) -> str:
         """A random id: 128 bits or more, letters and digits."""
 
     def committed(self, host: "Host", written: Written) -> None:
         """The room has gone on: the events are in the log and applied, the replies are written."""
+
+    def reset(self, host: "Host") -> None:
+        """The room has gone on by more than can be told, or is another one since a restore."""
 
 
 class Host:
@@ -68,7 +73,7 @@ class Host:
         self._batch: Deciding | None = None
         self._asked = False
         """Whether the room takes part in a round, from asking for it until its batch is settled."""
-        self._stale = False
+        self.log = KeepingUp(self, around.store, around.keeping_up)
         self._tasks: set[asyncio.Future[None]] = set()
         """Verdicts that are awaited, and questions to the store."""
 
@@ -81,12 +86,12 @@ class Host:
         """Commands in the inbox, and behind a verdict that is awaited."""
         return len(self._inbox) + sum(map(len, self._parked.values()))
 
-    def renamed(self, actor: Actor) -> None:
+    def renamed(self, user: By) -> None:
         """The user goes by another name from now on."""
         for room in self._rooms():
-            person = room.people.get(actor.user)
+            person = room.people.get(user.id)
             if person is not None:
-                room.know_person(actor.user, replace(person, name=actor.name, avatar=actor.avatar))
+                room.know_person(user.id, replace(person, name=user.name, avatar=user.avatar))
 
     def learn(self, user: str, person: Person | None) -> None:
         """What the store says of a user whom the room does not know, as of the room's position."""
@@ -109,19 +114,21 @@ class Host:
             raise Rejected("unavailable", "This room is busy.", retry_after_ms=1_000)
         queue.append(entry)
         if behind is None:
-            self._ask()
+            self.ask()
 
-    def catch_up(self) -> None:
-        """The log is known to have gone on without this host, as after a commit of which it never heard."""
-        self._stale = True
-        self._ask()
+    @property
+    def deciding(self) -> bool:
+        """Whether a batch is being decided or written: until it is settled the room does not change."""
+        return self._asked
 
     def abandon(self) -> None:
         """Waits for verdicts no more: what is being judged stays unsaid, and without an answer."""
+        self.log.close()
         for task in self._tasks:
             task.cancel()
 
-    def _ask(self) -> None:
+    def ask(self) -> None:
+        """Takes part in the next round, to decide what waits or to read what is missing."""
         if not self._asked:
             self._asked = True
             self._around.rounds.ask(self)
@@ -152,6 +159,10 @@ class Host:
         except Exception as error:
             return self._failed(error)
 
+    def reset(self) -> None:
+        """What the room has come to cannot be told event by event."""
+        self._around.reset(self)
+
     def follow(self, written: Written) -> None:
         if not (written.events or written.effects):
             return
@@ -159,11 +170,11 @@ class Host:
             self._around.committed(self, written)
         except Exception:
             # What is in the log stays there, and other rooms are yet to be told of.
-            log.exception("follow_failed", room=self.room.id)
+            logger.exception("follow_failed", room=self.room.id)
 
     def _unready(self, batch: Deciding) -> bool:
         """Whether something is to be asked for before the batch can be decided."""
-        if self._stale:
+        if self.log.unread:
             return True
         room, now = self.room, self._around.clock()
         for entry in batch.entries:
@@ -183,18 +194,19 @@ class Host:
         """The batch is done with."""
         self._batch = None
         self._asked = False
-        if self._inbox:
-            self._ask()
+        self.log.go_on()
+        if self._inbox or self.log.due:
+            self.ask()
 
     def _failed(self, error: Exception) -> Written:
         """Answers those of the batch that have had no answer yet, and will have no other: an answered entry has given
         its `answer` away. What of it is in the log, only the log knows.
         """
-        self._stale = True
+        self.log.lost()
         if isinstance(error, ports.Unavailable):
             refusal = Rejected("unavailable", "Try again in a moment.", retry_after_ms=error.retry_after_ms)
         else:
-            log.error("batch_failed", room=self.room.id, exc_info=error)
+            logger.error("batch_failed", room=self.room.id, exc_info=error)
             refusal = Rejected("internal", "Something went wrong here.")
         for entry in self._batch.entries if self._batch is not None else ():
             if not entry.kept:
@@ -207,26 +219,13 @@ class Host:
     async def _prepare(self, batch: Deciding) -> None:
         """Looks up what the batch needs, then takes part in the next round."""
         try:
-            await self._refresh()
+            await self.log.read()
             batch.entries = [e for e in batch.entries if not (e.again and await self._repeated(e))]
             batch.facts = await look_up(self._around.store, self.room, batch.entries, self._around.clock())
         except Exception as error:
             self._failed(error)
         else:
             self._around.rounds.ask(self)
-
-    async def _refresh(self) -> None:
-        """After a failure only the log knows what is in it."""
-        if not self._stale:
-            return
-        loaded = await self._around.store.load(self.room.id)
-        if loaded is not None:
-            events = await self._around.store.events(
-                self.room.id, after=self.room.pos, to=loaded.room.pos, limit=loaded.room.pos - self.room.pos or 1
-            )
-            self.room, self.epoch, self.first_pos = loaded.room, loaded.epoch, loaded.first_pos
-            self.follow(Written(events))
-        self._stale = False
 
     async def _repeated(self, entry: Entry) -> bool:
         """Whether the command has succeeded before. Then it is answered: of many that are repeated together, as by a
@@ -296,11 +295,11 @@ class Host:
         try:
             entry.verdict = await verdict
         except Exception:
-            log.exception("policy_failed", room=self.room.id)
+            logger.exception("policy_failed", room=self.room.id)
             entry.verdict = Verdict("hold", policy="", rule="policy_failed", reason="This could not be checked.")
         behind = self._parked.pop(entry.lane, ())
         self._inbox.extendleft(reversed([entry, *behind]))
-        self._ask()
+        self.ask()
 
     # Once it is written
 
@@ -343,7 +342,7 @@ class Host:
             self._refuse([one for one in batch.refused if at(one[0]) < at(unwritten)])
             self._decide_again(sorted(again, key=at), stalled=unwritten in again)
         self._rest()
-        return Written(appended.events, effects)
+        return Written(appended.events, effects, appended.others)
 
     def _go_on(
         self, ahead: Room | None, events: Sequence[Logged], effects: Sequence[tuple[Effect, int | None]]
@@ -373,7 +372,7 @@ class Host:
             refusal = Rejected("unavailable", "Try again in a moment.", retry_after_ms=error.retry_after_ms)
             found = None
         except Exception:
-            log.exception("first_reply_failed", room=self.room.id)
+            logger.exception("first_reply_failed", room=self.room.id)
             refusal, found = Rejected("internal", "Something went wrong here."), None
         entry.done(refusal if found is None else repeat(found))
 
