@@ -118,7 +118,7 @@ class Host:
 
     @property
     def deciding(self) -> bool:
-        """Whether a batch is being decided or written: until it is settled the room does not change."""
+        """Whether a batch is being decided, written or told of: until then the room does not change."""
         return self._asked
 
     def abandon(self) -> None:
@@ -151,6 +151,7 @@ class Host:
             return self._decide_all(batch)
         except Exception as error:
             self._failed(error)
+            self._rest()
             return None
 
     def settle(self, outcome: ports.Appended | Exception) -> Written:
@@ -164,6 +165,12 @@ class Host:
         self._around.reset(self)
 
     def follow(self, written: Written) -> None:
+        """Only then the room goes on: what others wrote after this must not be heard before it."""
+        self.tell(written)
+        self._rest()
+
+    def tell(self, written: Written) -> None:
+        """All who are to hear of it."""
         if not (written.events or written.effects):
             return
         try:
@@ -211,7 +218,6 @@ class Host:
         for entry in self._batch.entries if self._batch is not None else ():
             if not entry.kept:
                 entry.done(refusal)
-        self._rest()
         return Written()
 
     # What has to be asked for first
@@ -224,6 +230,7 @@ class Host:
             batch.facts = await look_up(self._around.store, self.room, batch.entries, self._around.clock())
         except Exception as error:
             self._failed(error)
+            self._rest()
         else:
             self._around.rounds.ask(self)
 
@@ -310,7 +317,6 @@ class Host:
         if not self.room.pos and not any(isinstance(result, ports.Written) for result in appended.results):
             # A room was to be made where there is one: its log is none of this host's business.
             self._refuse([*((entry, unmet(None)) for entry, _ in batch.decided), *batch.refused])
-            self._rest()
             return Written()
         effects: list[tuple[Effect, int | None]] = []
         unwritten: Entry | None = None
@@ -341,7 +347,6 @@ class Host:
             again += [entry for entry, _ in batch.refused if at(entry) > at(unwritten)]
             self._refuse([one for one in batch.refused if at(one[0]) < at(unwritten)])
             self._decide_again(sorted(again, key=at), stalled=unwritten in again)
-        self._rest()
         return Written(appended.events, effects, appended.others)
 
     def _go_on(

@@ -39,7 +39,7 @@ class Hosted(Protocol):
 
     def ask(self) -> None: ...
 
-    def follow(self, written: Written) -> None: ...
+    def tell(self, written: Written) -> None: ...
 
     def reset(self) -> None:
         """What the room has come to cannot be told event by event."""
@@ -110,7 +110,7 @@ class KeepingUp:
         events = self._heard.take(host.room.pos)
         if events:
             host.room.apply_all(events)
-            host.follow(Written(events, others=len(events)))
+            host.tell(Written(events, others=len(events)))
         if self._look is None and not self._behind and (self._stale or self._heard.pos > host.room.pos):
             seconds = AGAIN_SECONDS if self._stale else HOLE_SECONDS
             self._look = asyncio.get_running_loop().call_later(seconds, self._look_now)
@@ -137,7 +137,7 @@ class KeepingUp:
         if len(events) != max(0, to - host.room.pos):
             return False
         host.room.apply_all(events)
-        host.follow(Written(events, others=len(events)))
+        host.tell(Written(events, others=len(events)))
         return True
 
     async def _load(self) -> None:
@@ -151,7 +151,7 @@ class KeepingUp:
         host.room, host.epoch, host.first_pos = loaded.room, loaded.epoch, loaded.first_pos
         self._heard.settle(loaded.room.pos)
         if same and len(events) == loaded.room.pos - pos:
-            host.follow(Written(events))
+            host.tell(Written(events))
         else:
             self._counters.resets += 1
             host.reset()
