@@ -12,12 +12,12 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack, closing
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from realtime.client import Client, MessageCreated, Skip
 from realtime.notify import VARIABLE
@@ -27,6 +27,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer
 from tests.support.server import NO_LIMITS, ServerProcess, token
 
+T = TypeVar("T")
 SENDERS = 6
 READERS = 4
 VISITORS = 3
@@ -154,7 +155,7 @@ async def visit(url: str, name: str, watch: Watch, ending: asyncio.Event) -> Non
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - the conditions are of plain values, which tell nobody
             await asyncio.sleep(0.01)
 
@@ -179,51 +180,61 @@ async def restart(server: ServerProcess, manager: Manager, watch: Watch, chance:
     return watch.round(time.monotonic() - began, before)
 
 
-async def restarts(server: ServerProcess, manager: Manager, rounds: int, seed: int) -> list[Round]:
-    """All restarts under the same clients. Raises AssertionError for anything lost, doubled, out of order or made up,
-    and whatever error a client was shown.
+async def under_load(url: str, watch: Watch, deed: Callable[[], Awaitable[T]], *, visitors: int) -> T:
+    """Does something under clients, all of which stay through it. Raises AssertionError for anything lost, doubled, out
+    of order or made up, and whatever error a client was shown.
     """
-    chance = random.Random(seed)
-    watch, ending, ready = Watch(), asyncio.Event(), asyncio.Semaphore(0)
+    ending, ready = asyncio.Event(), asyncio.Semaphore(0)
     views = [Seen() for _ in range(READERS)]
-    with Grumbles() as grumbles:
-        async with AsyncExitStack() as clients, asyncio.TaskGroup() as tasks:
-            readers = [await clients.enter_async_context(client(server.url, f"r{n}")) for n in range(READERS)]
-            senders = [await clients.enter_async_context(client(server.url, f"s{n}")) for n in range(SENDERS)]
-            listening = [tasks.create_task(read(r, s, watch, ready)) for r, s in zip(readers, views, strict=True)]
-            for _ in listening:
-                await ready.acquire()
-            talking = [tasks.create_task(send(c, f"s{n}", watch, ending)) for n, c in enumerate(senders)]
-            visiting = [tasks.create_task(visit(server.url, f"v{n}", watch, ending)) for n in range(VISITORS)]
-            await until(lambda: watch.visits and all(seen.texts for seen in views))
-            watch.round(0.0, 0)  # what was before the first restart does not count
-            done = [await restart(server, manager, watch, chance) for _ in range(rounds)]
-            ending.set()
-            await asyncio.gather(*talking, *visiting)
-            last = max(watch.acknowledged)
-            await until(lambda: all(seen.positions[-1] >= last for seen in views))
-            for task in listening:
-                task.cancel()
-        assert not grumbles.lines, grumbles.lines[:5]
-    async with client(server.url, "s0") as anybody:
+    async with AsyncExitStack() as clients, asyncio.TaskGroup() as tasks:
+        readers = [await clients.enter_async_context(client(url, f"r{n}")) for n in range(READERS)]
+        senders = [await clients.enter_async_context(client(url, f"s{n}")) for n in range(SENDERS)]
+        listening = [tasks.create_task(read(r, s, watch, ready)) for r, s in zip(readers, views, strict=True)]
+        for _ in listening:
+            await ready.acquire()
+        talking = [tasks.create_task(send(c, f"s{n}", watch, ending)) for n, c in enumerate(senders)]
+        visiting = [tasks.create_task(visit(url, f"v{n}", watch, ending)) for n in range(visitors)]
+        await until(lambda: watch.visits >= visitors and all(seen.texts for seen in views))
+        watch.round(0.0, 0)  # what was before does not count
+        done = await deed()
+        ending.set()
+        await asyncio.gather(*talking, *visiting)
+        last = max(watch.acknowledged)
+        await until(lambda: all(seen.positions[-1] >= last for seen in views))
+        for task in listening:
+            task.cancel()
+    async with client(url, "s0") as anybody:
         check(await whole_log(anybody), watch.acknowledged, views)
     return done
 
 
-async def rounds_of(folder: Path, count: int, rounds: int, seed: int) -> list[Round]:
-    """`count` workers on PostgreSQL and Redis of their own, restarted `rounds` times."""
-    with PostgresServer() as postgres, RedisServer() as redis, closing(Manager(folder)) as manager:
+@contextmanager
+def workers_of(folder: Path, count: int, more: Mapping[str, str]) -> Iterator[ServerProcess]:
+    """A server of so many workers, on PostgreSQL and Redis of their own, with the room."""
+    with PostgresServer() as postgres, RedisServer() as redis:
         settings = SETTINGS | {
             "GALAXY_SERVER__WORKERS": str(count),
             "GALAXY_STORE__URL": postgres.url(postgres.new_database()),
             "GALAXY_BROKER__URL": redis.url,
-            VARIABLE: str(manager.path),
         }
-        with ServerProcess(folder / "data", settings) as server:
-            await make_room(server.url)
-            done = await restarts(server, manager, rounds, seed)
-            assert server.signal(signal.SIGTERM) == 0
-            return done
+        with ServerProcess(folder / "data", settings | dict(more)) as server:
+            yield server
+
+
+async def rounds_of(folder: Path, count: int, rounds: int, seed: int) -> list[Round]:
+    """`count` workers, restarted `rounds` times."""
+    chance, watch = random.Random(seed), Watch()
+    with closing(Manager(folder)) as manager, workers_of(folder, count, {VARIABLE: str(manager.path)}) as server:
+        await make_room(server.url)
+
+        async def restart_all() -> list[Round]:
+            return [await restart(server, manager, watch, chance) for _ in range(rounds)]
+
+        with Grumbles() as grumbles:
+            done = await under_load(server.url, watch, restart_all, visitors=VISITORS)
+        assert not grumbles.lines, grumbles.lines[:5]
+        assert server.signal(signal.SIGTERM) == 0
+        return done
 
 
 def main() -> int:
