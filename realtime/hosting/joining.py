@@ -4,6 +4,7 @@ What was missed is first brought to hand, if it is not. Then one loop step notes
 up to it, and lets the listener hear what comes after. So nothing is missed and nothing comes twice.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ from realtime.fanout.listeners import Listener
 from realtime.fanout.ring import Form as PastForm
 from realtime.fanout.ring import TooMuch
 from realtime.hosting.directory import Directory
+from realtime.hosting.gathering import Gathering
 from realtime.hosting.host import Host
 from realtime.hosting.places import Places
 from realtime.hosting.recovery import Recovery
@@ -23,6 +25,8 @@ from rooms.actors import Actor
 from rooms.permissions import authorize
 from rooms.room import FOREVER
 
+CATCH_UP_SECONDS = 2.0
+"""So long somebody who has seen more of the room on another node waits until it is here too."""
 TRIES = 3
 """How often what was missed is brought to hand, where it is gone again before it could be used."""
 
@@ -54,6 +58,7 @@ class Joining:
         self._around = around
         self._recovery = recovery
         self._recover_events = recover_events
+        self._heads = Gathering(around.store.heads)
 
     async def join(self, command: c.RoomJoin, listener: Joiner, reply: Reply) -> None:
         """Subscribes the listener; `reply` is called before it hears anything. Raises Rejected, Unavailable."""
@@ -63,6 +68,11 @@ class Joining:
     async def _join(self, actor: Actor, command: c.RoomJoin, listener: Joiner, reply: Reply) -> None:
         host = await self._enter(actor, command)
         since = command.since
+        if since is not None and since.epoch == host.epoch and since.pos > host.room.pos:
+            self._around.hub.remove(command.room, listener)
+            await self._catch_up(host, since.pos)
+            actor = listener.actor
+            host = await self._enter(actor, command)
         for _ in range(TRIES):
             if since is None or not self._within_reach(host, since):
                 break
@@ -78,6 +88,19 @@ class Joining:
             actor = listener.actor
             host = await self._enter(actor, command)
         self._start(host, actor, listener, reply, None)
+
+    async def _catch_up(self, host: Host, pos: int) -> None:
+        """Waits until the room has come to a position that another node has told of. How far the log goes only the log
+        says: the listener may have made the position up.
+        """
+        head = await self._heads.get(host.room.id)
+        if head is None or head[1] < pos:
+            return
+        host.log.told(*head)
+        clock = asyncio.get_running_loop().time
+        end = clock() + CATCH_UP_SECONDS
+        while host.room.pos < pos and clock() < end:  # noqa: ASYNC110 - bounded, and some milliseconds in most cases
+            await asyncio.sleep(0.01)
 
     async def _enter(self, actor: Actor, command: c.RoomJoin) -> Host:
         host = await self._around.directory.enter(command.room, actor)
