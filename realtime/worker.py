@@ -30,7 +30,7 @@ class Inherited(Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises ValueError."""
+        """Raises msgspec.DecodeError."""
         return msgspec.json.decode(text, type=cls)
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.kill import make_room
 from tests.faults.rolling import Watch, under_load, until, workers, workers_of
-from tests.support.server import ServerProcess
+from tests.support.server import NO_LIMITS, ServerProcess
 
 MORE = 50
 """Messages that are acknowledged between one kill and the next."""
@@ -31,3 +31,15 @@ async def test_clients_go_on_and_nothing_is_lost(tmp_path: Path) -> None:
         await under_load(server.url, watch, lambda: kill_each(server, watch), visitors=0)
         assert len(watch.acknowledged) >= 3 * MORE
         assert await asyncio.to_thread(server.signal, signal.SIGTERM) == 0
+
+
+def test_without_its_database_the_whole_does_not_start(tmp_path: Path) -> None:
+    settings = NO_LIMITS | {
+        "GALAXY_SERVER__WORKERS": "2",
+        "GALAXY_STORE__URL": f"postgresql://me@/galaxy?host={tmp_path}",
+        "GALAXY_BROKER__URL": "redis://127.0.0.1:1",
+    }
+    server = ServerProcess(tmp_path, settings)
+    with pytest.raises(RuntimeError, match="ended with 1 before it listened"):
+        server.start()
+    assert server.wait() == 1

@@ -51,6 +51,24 @@ def test_serve_hands_over_the_settings(served: list[tuple[Config, bool]], monkey
     assert config.auth.secret == SECRET
 
 
+def test_several_workers_are_started_by_the_same_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With their number said again: a file that names another one by then changes nothing."""
+    seen: list[tuple[int, list[str]]] = []
+
+    def run(config: Config, command: list[str]) -> int:
+        seen.append((config.server.workers, command))
+        return 4
+
+    monkeypatch.setattr("realtime.supervisor.run", run)
+    monkeypatch.setenv("GALAXY_AUTH__SECRET", SECRET)
+    monkeypatch.setenv("GALAXY_STORE__URL", "postgresql://me@here/galaxy")
+    monkeypatch.setenv("GALAXY_BROKER__URL", "redis://here")
+    Path("g.toml").write_text("[server]\nworkers = 3\n")
+    given = ["serve", "--config", "g.toml", "--port", "0"]
+    assert main(given) == 4
+    assert seen == [(3, ["-m", "realtime.cli", *given, "--workers", "3"])]
+
+
 def test_serve_without_a_key_refuses_and_names_the_settings(
     served: list[tuple[Config, bool]], capsys: pytest.CaptureFixture[str]
 ) -> None:
