@@ -19,6 +19,8 @@ log = structlog.get_logger("realtime.gateway")
 
 CLOSE_SECONDS = 2  # after the drain: responses in flight, close handshakes; then connections are cut
 TLS_HANDSHAKE_SECONDS = 10.0
+ARRIVING_SECONDS = 1.0
+"""For who was accepted by a server that is replaced just then: to say what they want, and be served."""
 
 
 class GalaxyServer(uvicorn.Server):
@@ -87,11 +89,11 @@ class GalaxyServer(uvicorn.Server):
 
     def yield_place(self) -> None:
         """For who has been replaced: accepts nothing more, as another process now does so from the same sockets, and
-        drains.
+        drains, once those who were accepted last have arrived.
         """
         for server in self.servers:
             server.close()
-        self.begin_drain()
+        asyncio.get_running_loop().call_later(ARRIVING_SECONDS, self.begin_drain)
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
