@@ -40,9 +40,10 @@ debian:
 test: check debian  ## everything, in under 15 minutes
 	$(BIN)/pytest
 
-proof: $(VENV)/installed-dev  ## the long forms of what tests show in short; dated results in docs/proof/
+proof: $(VENV)/installed-dev debian  ## the long forms of what tests show in short; dated results in docs/proof/
 	$(BIN)/python -m tests.faults.kill --rounds 200
 	$(BIN)/python -m tests.faults.matrix --rounds 20
+	$(BIN)/python -m tests.faults.rolling --rounds 100
 	$(BIN)/python -m tests.loadtest.planted_faults
 	$(BIN)/python -m loadtest soak --out artefacts/loadtest/soak
 

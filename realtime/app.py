@@ -4,8 +4,9 @@ import asyncio
 import gc
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from socket import socket
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,6 +20,7 @@ from realtime.config import Config
 from realtime.demo import make_demo_rooms
 from realtime.gateway.addresses import parse_networks
 from realtime.gateway.admission import Admission
+from realtime.gateway.binding import bind, bind_admin
 from realtime.gateway.door import Door
 from realtime.gateway.draining import drain
 from realtime.gateway.http_edge import HttpLimits
@@ -33,9 +35,11 @@ from realtime.gateway.wheel import Wheel
 from realtime.hosting.service import Bounds, Service
 from realtime.http.app import make_app
 from realtime.metrics import Metrics, Sources
+from realtime.notify import announce, notify
 from realtime.sinks.drain import Drain
 from realtime.sinks.jsonl import JsonLinesSink
 from realtime.stores.sqlite import SQLiteStore
+from realtime.worker import Inherited
 from rooms.decide import Limits
 
 if TYPE_CHECKING:
@@ -60,23 +64,38 @@ def wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-def run(config: Config, *, dev: bool) -> int:
-    """Serves until SIGTERM or SIGINT has been obeyed. Returns the process's exit code."""
+def run(config: Config, *, dev: bool, worker: Inherited | None = None) -> int:
+    """Serves until SIGTERM or SIGINT has been obeyed, alone or as a `worker`. Returns the process's exit code."""
     logs.setup(config.log)
+    if worker is not None:
+        structlog.contextvars.bind_contextvars(worker=worker.slot)
     sys.setswitchinterval(SWITCH_SECONDS)
-    return uvloop.run(_serve(config, dev))
+    return uvloop.run(_serve(config, dev, worker))
 
 
-async def _serve(config: Config, dev: bool) -> int:
+async def _serve(config: Config, dev: bool, worker: Inherited | None) -> int:
+    settings = config.server
     try:
-        async with assembled(config, dev=dev) as server:
-            serving = asyncio.create_task(server.serve())
+        if worker is None:
+            public = bind(settings.host, settings.port)
+            admin = bind_admin(settings.admin_host, settings.admin_port, 0)
+        else:
+            public, admin = worker.sockets()
+        async with assembled(config, dev=dev, admin=admin) as server:
+            serving = asyncio.create_task(server.serve(public))
             listening = asyncio.create_task(server.listening.wait())
             await asyncio.wait({serving, listening}, return_when=asyncio.FIRST_COMPLETED)
-            if not serving.done():
-                print(f"galaxy-live is ready: open http://{config.server.host}:{server.port}/", flush=True)
             listening.cancel()
-            await serving
+            if serving.done():
+                await serving
+            elif worker is None:
+                announce(settings.host, server.port)
+                await serving
+            else:
+                async with asyncio.TaskGroup() as tasks:
+                    attending = tasks.create_task(worker.attend(server))
+                    await serving
+                    attending.cancel()
     except (ports.Unavailable, OSError) as error:
         log.error("cannot_start", reason=str(error))  # noqa: TRY400 - the reason says it all
         return 1
@@ -84,8 +103,11 @@ async def _serve(config: Config, dev: bool) -> int:
 
 
 @asynccontextmanager
-async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_clock) -> AsyncIterator[GalaxyServer]:
-    """A server with all its parts, its rooms open, ready to `serve`; everything is let go of at the end.
+async def assembled(
+    config: Config, *, dev: bool, clock: ports.Clock = wall_clock, admin: Sequence[socket] = ()
+) -> AsyncIterator[GalaxyServer]:
+    """A server with all its parts, its rooms open, ready to `serve`; everything is let go of at the end. On the sockets
+    `admin` it says how it is.
 
     Raises Unavailable where the store cannot be opened, ConfigError for keys that cannot be read.
     """
@@ -156,15 +178,19 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
         unready=lambda: "draining" if server.draining else None,
         degraded=lambda: ["broker"] if service.following.degraded else [],
     )
+
+    async def leave() -> None:
+        notify("STOPPING=1")
+        await drain(door, app.end_streams, config.server.reconnect_within_ms, config.server.drain_seconds)
+
     server = make_server(
         app,
-        host=config.server.host,
-        port=config.server.port,
         ws_class=sockets,
         http_class=requests,
-        drain=lambda: drain(door, app.end_streams, config.server.reconnect_within_ms, config.server.drain_seconds),
+        drain=leave,
         drain_seconds=config.server.drain_seconds,
     )
+    server.also(app.health.alone(), admin)
     metrics.watch(
         Sources(
             service=service,

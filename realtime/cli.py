@@ -29,6 +29,7 @@ _DEV_WARNING = """\
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 it did not work (or the server said no), 2 wrong usage, 3 server not reached."""
     args = _parser().parse_args(argv)
+    args.given = sys.argv[1:] if argv is None else list(argv)
     run: Callable[[argparse.Namespace], int] = args.run
     try:
         return run(args)
@@ -48,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", parents=[config, data], help="run the server")
     serve.add_argument("--host", help="address to listen on, instead of the configured one")
     serve.add_argument("--port", help="port to listen on, instead of the configured one; 0: any free one")
+    serve.add_argument("--workers", metavar="N", help="gateway processes, instead of the configured number")
+    serve.add_argument("--inherited", help=argparse.SUPPRESS)  # what a supervisor hands over
     serve.add_argument("--dev", action="store_true", help=f"for trying out: {DEV_HOST} only, everybody gets a token")
     serve.set_defaults(run=_serve)
 
@@ -74,12 +77,20 @@ def _serve(args: argparse.Namespace) -> int:
                 f"--dev gives everybody a token, so it only listens on {DEV_HOST}, not {config.server.host}"
             )
         config = _with_dev_secret(config)
-        print(_DEV_WARNING, file=sys.stderr)
+        if args.inherited is None:
+            print(_DEV_WARNING, file=sys.stderr)
     elif not config.auth.has_key:
         raise ConfigError(_NO_KEY)
-    from realtime import app  # noqa: PLC0415  # `token` and `admin` start faster without the server
+    if config.server.workers > 1 and args.inherited is None:
+        from realtime import supervisor  # noqa: PLC0415  # `token` and `admin` start faster without the server
 
-    return app.run(config, dev=args.dev)
+        # Said again last, or settings that change meanwhile could let several gateways have parts meant for one.
+        workers = ["--workers", str(config.server.workers)]
+        return supervisor.run(config, ["-m", "realtime.cli", *args.given, *workers])
+    from realtime import app, worker  # noqa: PLC0415
+
+    inherited = None if args.inherited is None else worker.Inherited.parse(args.inherited)
+    return app.run(config, dev=args.dev, worker=inherited)
 
 
 def _token(args: argparse.Namespace) -> int:
@@ -120,7 +131,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _load(args: argparse.Namespace) -> Config:
-    return load(args.config, os.environ, {key: getattr(args, key, None) for key in ("host", "port", "data")})
+    return load(args.config, os.environ, {key: getattr(args, key, None) for key in ("host", "port", "workers", "data")})
 
 
 def _with_dev_secret(config: Config) -> Config:

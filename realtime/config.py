@@ -45,6 +45,9 @@ class Section(Struct, frozen=True, kw_only=True):
 class Server(Section, frozen=True):
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     port: Port = 8080
+    workers: Annotated[int, Meta(ge=1, le=256)] = 1
+    admin_host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
+    admin_port: Port = 0
     data: Annotated[str, Meta(min_length=1)] = "./data"
     drain_seconds: Annotated[int, Meta(ge=0, le=600)] = 10
     reconnect_within_ms: Annotated[int, Meta(ge=0, le=600_000)] = 5_000

@@ -11,6 +11,7 @@ from moderation.words import MAX_WORD, MAX_WORDS
 if TYPE_CHECKING:
     from realtime.config import Config
 
+MAX_PORT = 65_535
 MIN_SECRET_BYTES = 32
 """RFC 7518 section 3.2: an HS256 key is at least as long as the hash."""
 
@@ -125,6 +126,7 @@ def check_together(config: "Config") -> Iterator[tuple[str, str, str]]:
     """What two settings make of each other: section, key and problem."""
     if config.auth.jwks_file and config.auth.jwks_url:
         yield "auth", "jwks_url", "jwks_file is set too; one of them"
+    yield from _workers(config)
     if config.broker.on_redis and not config.store.on_postgresql:
         yield "broker", "url", "is for several gateways, which need [store] url = postgresql://... as well"
     if config.limits.body_bytes < config.limits.message_bytes:
@@ -133,3 +135,13 @@ def check_together(config: "Config") -> Iterator[tuple[str, str, str]]:
         yield "limits", "commands_burst", "must be at least commands_per_second"
     if config.limits.joins_burst < config.limits.joins_per_second:
         yield "limits", "joins_burst", "must be at least joins_per_second"
+
+
+def _workers(config: "Config") -> Iterator[tuple[str, str, str]]:
+    workers, last = config.server.workers, config.server.admin_port + config.server.workers - 1
+    if workers > 1 and not config.store.on_postgresql:
+        yield "server", "workers", f"{workers} gateways need PostgreSQL: set [store] url to postgresql://..."
+    if workers > 1 and not config.broker.on_redis:
+        yield "server", "workers", f"{workers} gateways need Redis between them: set [broker] url to redis://..."
+    if config.server.admin_port and last > MAX_PORT:
+        yield "server", "admin_port", f"with {workers} workers must be at most {MAX_PORT + 1 - workers}"

@@ -12,6 +12,7 @@ from pathlib import Path
 import uvloop
 from starlette.responses import PlainTextResponse
 
+from realtime.gateway.binding import bind
 from realtime.gateway.frames import binary_frame, text_frame
 from realtime.gateway.handshake import Handshake
 from realtime.gateway.http_edge import HttpLimits
@@ -86,8 +87,6 @@ async def serving(
     turning = asyncio.create_task(wheel.run())
     server = make_server(
         PlainTextResponse("WebSocket here.\n"),
-        host="127.0.0.1",
-        port=port,
         ws_class=websocket_class(acceptor, wheel, limits),
         http_class=http_class(HttpLimits()),
         drain=nothing_to_drain,
@@ -95,7 +94,7 @@ async def serving(
         keyfile=certificate[1],
     )
     try:
-        async with running(server):
+        async with running(server, bind("127.0.0.1", port)):
             yield server
     finally:
         turning.cancel()

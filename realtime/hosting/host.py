@@ -118,7 +118,7 @@ class Host:
 
     @property
     def deciding(self) -> bool:
-        """Whether a batch is being decided or written: until it is settled the room does not change."""
+        """Whether a batch is being decided, written or told of: until then the room does not change."""
         return self._asked
 
     def abandon(self) -> None:

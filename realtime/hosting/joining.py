@@ -67,6 +67,7 @@ class Joining:
         since = command.since
         if since is not None and since.epoch == host.epoch and since.pos > host.room.pos:
             # Whoever comes from another node may have heard more than this one.
+            self._around.hub.remove(command.room, listener)
             head = await self._heads.get(command.room)
             if head is not None:
                 await host.log.reach(*head)

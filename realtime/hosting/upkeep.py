@@ -103,7 +103,7 @@ class Upkeep:
 
     async def _release(self, pending: Pending) -> None:
         """Publishes a message whose time has come, or drops it where its author has lost the right to it. One that
-        cannot be written now stays due.
+        cannot be written now stays due. One that another node, or a moderator, was quicker with is no more there.
         """
         host = await self._around.directory.host(pending.room)
         refusal = not_found() if host is None else await _released(host, pending)
@@ -111,8 +111,8 @@ class Upkeep:
             return
         if refusal.code == "internal":
             raise RuntimeError(f"pending message {pending.id} cannot be released")
-        await self._around.store.discard_pending(pending.id)
-        self._around.aftermath.resolved(pending.actor.user, pending.id, "refused", None)
+        if await self._around.store.discard_pending(pending.id):
+            self._around.aftermath.resolved(pending.actor.user, pending.id, "refused", None)
 
 
 async def _released(host: Host, pending: Pending) -> Rejected | None:

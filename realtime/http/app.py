@@ -33,9 +33,9 @@ _CODES: dict[int, Code] = {401: "unauthorized", 403: "forbidden", 404: "not_foun
 
 
 class App(Starlette):
-    """The application, with its open event streams."""
+    """The application, with its open event streams, and what it says of its health."""
 
-    def __init__(self, routes: list[BaseRoute], middleware: list[Middleware], streams: Streams):
+    def __init__(self, routes: list[BaseRoute], middleware: list[Middleware], streams: Streams, health: Health):
         super().__init__(
             routes=routes,
             middleware=middleware,
@@ -43,6 +43,7 @@ class App(Starlette):
         )
         self.router.redirect_slashes = False
         self.streams = streams
+        self.health = health
 
     def end_streams(self) -> None:
         """Tells the clients of event streams to come back, and ends them."""
@@ -75,9 +76,7 @@ def make_app(
     routes: list[BaseRoute] = [
         Route("/v1/commands", commands.post, methods=["POST"]),
         Route("/v1/rooms/{room}/events", events.get),
-        Route("/healthz", health.alive),
-        Route("/readyz", health.ready),
-        Route("/metrics", health.metrics),
+        *health.routes,
         Route("/openapi.json", docs.json),
         Route("/docs", docs.page),
         Route("/", pages.index),
@@ -97,7 +96,7 @@ def make_app(
             expose_headers=("Retry-After",),
         ),
     ]
-    return App(routes, middleware, streams)
+    return App(routes, middleware, streams, health)
 
 
 def _refused(_: Request, error: Exception) -> Response:

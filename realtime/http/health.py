@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from realtime.http.answers import answer
 
@@ -20,6 +22,15 @@ class Health:
         self._unready = unready
         self._degraded = degraded
         self._registry = registry
+        self.routes = [
+            Route("/healthz", self.alive),
+            Route("/readyz", self.ready),
+            Route("/metrics", self.metrics),
+        ]
+
+    def alone(self) -> Starlette:
+        """An application of nothing else: for a port of its own, where one process among several is to be asked."""
+        return Starlette(routes=self.routes)
 
     async def alive(self, request: Request) -> Response:
         return answer({"status": "ok"})

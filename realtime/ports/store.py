@@ -135,8 +135,8 @@ class Store(Protocol):
     async def due(self, now: Millis, limit: int) -> list[Pending]:
         """Delayed messages whose time has come, in order."""
 
-    async def discard_pending(self, pending: str) -> None:
-        """Drops a message that can no longer be released."""
+    async def discard_pending(self, pending: str) -> bool:
+        """Drops a message that can no longer be released. Returns whether it still waited."""
 
     async def mark_read(self, user: str, room: str, pos: int) -> None:
         """Raises the member's read position, never lowers it; nothing for who is no member."""
@@ -161,7 +161,13 @@ class Store(Protocol):
 
         Records written together may share a number; they are then returned together, so there may be more than `limit`
         (by some hundreds at most). Fewer are returned only where no more wait.
+
+        Of the processes that share the log only one is given any, from the first call that finds no other until it has
+        left or ended (or stood still for half a minute): the others find nothing.
         """
+
+    async def leave_outbox(self) -> None:
+        """Lets another process be the one that is given records."""
 
     async def taken(self, up_to: int) -> None:
         """Removes the records that `outbox` has returned up to a sequence number, with all those that bear it."""

@@ -15,6 +15,8 @@ BATCH = 1_000
 REST = 0.25
 """Seconds between batches that are not full: each costs the store a transaction and the sink an fsync, for which
 messages would wait."""
+LOOK = 1.0
+"""Seconds after which the outbox is looked into though nobody has said that it holds anything."""
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 30.0
 """Seconds to wait after a first failure, doubled with each further one; up to half of it is left out at random."""
@@ -29,12 +31,16 @@ class Outbox(Protocol):
 
     async def taken(self, up_to: int) -> None: ...
 
+    async def leave_outbox(self) -> None: ...
+
 
 class Drain:
-    """A task that offers the outbox's records to the sink, in order and at least once, whenever `notify` was called.
+    """A task that offers the outbox's records to the sink, in order and at least once, whenever `notify` was called,
+    and every LOOK seconds: other processes write records too, of which one drains all, and any may have ended.
 
     Slow or gone: while the store or the sink raises, it waits, longer each time, and tries again; the records wait in
-    the outbox. A record is offered again only if the process ended between the sink's answer and the store's.
+    the outbox. Where the sink raises, another process may be the one to drain. A record is offered again only if the
+    process ended between the sink's answer and the store's, or lost its turn meanwhile.
     """
 
     def __init__(
@@ -45,6 +51,7 @@ class Drain:
         *,
         batch: int = BATCH,
         rest: float = REST,
+        look: float = LOOK,
         first_wait: float = FIRST_WAIT,
         longest_wait: float = LONGEST_WAIT,
     ):
@@ -53,6 +60,7 @@ class Drain:
         self._clock = clock
         self._batch = batch
         self._rest = rest
+        self._look = look
         self._first_wait = first_wait
         self._longest_wait = longest_wait
         self._work = asyncio.Event()
@@ -98,7 +106,7 @@ class Drain:
                 self._failures = 0
             if not more:
                 await self._closed_within(self._rest)
-                await self._work.wait()
+                await _set_within(self._work, self._look)
 
     async def _move(self) -> bool:
         """Moves one batch. Returns whether it was full."""
@@ -106,7 +114,7 @@ class Drain:
         waiting = await self._store.outbox(self._batch)
         if waiting:
             self._oldest_at = waiting[0][1].at
-            await self._sink.write([record for _, record in waiting])
+            await self._offer([record for _, record in waiting])
             self._accepted = waiting[-1][0]
             self.drained += len(waiting)
             await self._acknowledge()
@@ -114,6 +122,13 @@ class Drain:
             return True
         self._oldest_at = None
         return False
+
+    async def _offer(self, records: list[Record]) -> None:
+        try:
+            await self._sink.write(records)
+        except Exception:
+            await self._store.leave_outbox()
+            raise
 
     async def _acknowledge(self) -> None:
         if self._accepted is not None:
@@ -132,7 +147,12 @@ class Drain:
 
     async def _closed_within(self, seconds: float) -> None:
         """Returns when that time has passed, or at once on closing."""
-        try:
-            await asyncio.wait_for(self._closing.wait(), seconds)
-        except TimeoutError:
-            return
+        await _set_within(self._closing, seconds)
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    """Returns when that time has passed, or the event is set."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return

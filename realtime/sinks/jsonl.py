@@ -1,6 +1,7 @@
 """Interaction records as JSON Lines, one file a UTC day."""
 
 import asyncio
+import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ class JsonLinesSink:
 
     Files are written and fsynced by one thread, in the order of the calls. Of a `write` that raised, nothing stays;
     a line that a crash tore is removed before the next one is written. The directory is made when first needed.
+    Processes may share one: each `write` holds a lock of it (flock), and raises Unavailable while another does.
     """
 
     def __init__(self, directory: Path):
@@ -52,16 +54,24 @@ def _by_day(records: Sequence[Record]) -> Iterator[tuple[date, bytes]]:
 
 
 class _Files:
-    """The files of one write. Leaving by an exception takes back what was appended."""
+    """The files of one write, in a directory locked meanwhile. Leaving by an exception takes back what was appended."""
 
     def __init__(self, directory: Path):
         self._directory = directory
         self._open: dict[str, tuple[int, int]] = {}
         """File name → descriptor, and size before this write."""
         self._created = False
+        self._lock = -1
 
     def __enter__(self) -> "_Files":
         self._directory.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._lock)
+            reason = "another process is writing there" if isinstance(error, BlockingIOError) else error.strerror
+            raise OSError(error.errno, reason) from error
         return self
 
     def append(self, name: str, data: bytes) -> None:
@@ -83,11 +93,7 @@ class _Files:
         for descriptor, _ in self._open.values():
             os.fsync(descriptor)
         if self._created:
-            descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            os.fsync(self._lock)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         try:
@@ -97,6 +103,7 @@ class _Files:
         finally:
             for descriptor, _ in self._open.values():
                 os.close(descriptor)
+            os.close(self._lock)
 
 
 def _repair(descriptor: int) -> int:

@@ -64,8 +64,8 @@ class SQLStore:
         except Exception as error:
             return error
 
-    async def discard_pending(self, pending: str) -> None:
-        await self.run(partial(upkeep.discard_pending, pending=pending))
+    async def discard_pending(self, pending: str) -> bool:
+        return await self.run(partial(upkeep.discard_pending, pending=pending))
 
     async def mark_read(self, user: str, room: str, pos: int) -> None:
         await self.run(lambda tx: tx.mark_read(user, room, pos), of=room, rooms=(room,))

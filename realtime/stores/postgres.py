@@ -16,6 +16,7 @@ from realtime.stores.common import WAITING_READS, WAITING_WRITES, SQLStore
 from realtime.stores.migrate import upgrade
 from realtime.stores.postgres_driver import PostgresDriver, bounded
 from realtime.stores.postgres_lanes import Lane
+from realtime.stores.postgres_outbox import Turn
 from realtime.stores.postgres_search import hits
 from realtime.stores.readers import Readers
 from realtime.stores.works import Work
@@ -30,7 +31,7 @@ class PostgresStore(SQLStore):
     """`realtime.ports.Store` in the database that `url` names (libpq's `postgresql://...`).
 
     Every method returns or raises Unavailable within `timeout_ms`. Works of one room go through one of `write_lanes`,
-    in order; lanes do not wait for each other. Several nodes may use one database; one of them drains the outbox.
+    in order; lanes do not wait for each other. Several nodes may use one database.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class PostgresStore(SQLStore):
         known: set[str] = set()
         share = max(1, waiting_writes // write_lanes)
         self._lanes = [Lane(self._driver, known, share, timeout_ms, f"store-lane-{i}") for i in range(write_lanes)]
+        self._turn = Turn(self._driver, waiting_reads, timeout_ms)
         self._offered: set[int] = set()
         super().__init__(clock, Readers(self._driver, read_connections, waiting_reads, timeout_ms), hits)
 
@@ -81,6 +83,7 @@ class PostgresStore(SQLStore):
             connection.exec_driver_sql("COMMIT")
 
     async def close(self) -> None:
+        await self._turn.close()
         await self._readers.close()
         await asyncio.gather(*(lane.close() for lane in self._lanes))
 
@@ -122,9 +125,12 @@ class PostgresStore(SQLStore):
     # The outbox
 
     async def outbox(self, limit: int) -> list[tuple[int, Record]]:
-        found = await super().outbox(limit)
+        found = await self._turn.records(limit)
         self._offered.update(number for number, _ in found)
         return found
+
+    async def leave_outbox(self) -> None:
+        await self._turn.leave()
 
     async def taken(self, up_to: int) -> None:
         """Of lanes that write at once the one that took its number first may commit last: what a reader has not seen

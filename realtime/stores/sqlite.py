@@ -81,6 +81,9 @@ class SQLiteStore(SQLStore):
         """Transactions committed since opening."""
         return self._writer.commits
 
+    async def leave_outbox(self) -> None:
+        """Nobody else has this database."""
+
     async def run(self, work: Work[T], *, of: str = "", rooms: Collection[str] = ()) -> T:
         return await self._writer.submit(work)
 

@@ -33,9 +33,9 @@ def log_out(tx: Transaction, *, user: str, at: Millis) -> None:
     )
 
 
-def discard_pending(tx: Transaction, *, pending: str) -> None:
-    tx.core.execute(delete(pending_messages).where(pending_messages.c.id == pending))
+def discard_pending(tx: Transaction, *, pending: str) -> bool:
     tx.erased = True
+    return tx.core.execute(delete(pending_messages).where(pending_messages.c.id == pending)).rowcount > 0
 
 
 def taken(tx: Transaction, *, up_to: int) -> None:

@@ -104,8 +104,8 @@ async def test_a_waiting_message_is_taken_once(store: Store, room: Talk) -> None
     assert await take(room, x.TakePending("p1", "bob", "denied"))
     assert not await take(room, x.TakePending("p1", "bob", "denied"))
     await take(room, x.AddPending(waiting("p2"), 9))
-    await store.discard_pending("p2")
-    await store.discard_pending("p2")
+    assert await store.discard_pending("p2")
+    assert not await store.discard_pending("p2")
     assert await store.pending("r1", None) == []
 
 

@@ -9,6 +9,7 @@ import pytest
 from realtime.auth import Authenticator
 from realtime.cli import main
 from realtime.config import Auth, Config
+from realtime.worker import Inherited
 from tests.realtime.auth.material import SECRET, private_key, public_pem
 
 
@@ -23,7 +24,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Config, bool]]:
     """What `serve` would have run."""
     seen: list[tuple[Config, bool]] = []
 
-    def run(config: Config, dev: bool) -> int:
+    def run(config: Config, dev: bool, worker: Inherited | None) -> int:
+        assert worker is None
         seen.append((config, dev))
         return 0
 
@@ -47,6 +49,24 @@ def test_serve_hands_over_the_settings(served: list[tuple[Config, bool]], monkey
     assert (config.server.host, config.server.port, config.server.drain_seconds) == ("0.0.0.0", 0, 3)  # noqa: S104
     assert config.data == Path("there")
     assert config.auth.secret == SECRET
+
+
+def test_several_workers_are_started_by_the_same_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With their number said again: a file that names another one by then changes nothing."""
+    seen: list[tuple[int, list[str]]] = []
+
+    def run(config: Config, command: list[str]) -> int:
+        seen.append((config.server.workers, command))
+        return 4
+
+    monkeypatch.setattr("realtime.supervisor.run", run)
+    monkeypatch.setenv("GALAXY_AUTH__SECRET", SECRET)
+    monkeypatch.setenv("GALAXY_STORE__URL", "postgresql://me@here/galaxy")
+    monkeypatch.setenv("GALAXY_BROKER__URL", "redis://here")
+    Path("g.toml").write_text("[server]\nworkers = 3\n")
+    given = ["serve", "--config", "g.toml", "--port", "0"]
+    assert main(given) == 4
+    assert seen == [(3, ["-m", "realtime.cli", *given, "--workers", "3"])]
 
 
 def test_serve_without_a_key_refuses_and_names_the_settings(
@@ -84,7 +104,9 @@ def test_dev_refuses_other_hosts(
     assert not Path("data").exists()
 
 
-@pytest.mark.parametrize(("option", "value"), [("--port", "x"), ("--port", "65536"), ("--host", ""), ("--data", "")])
+@pytest.mark.parametrize(
+    ("option", "value"), [("--port", "x"), ("--port", "65536"), ("--host", ""), ("--data", ""), ("--workers", "0")]
+)
 def test_a_bad_option_is_named(
     option: str, value: str, served: list[tuple[Config, bool]], capsys: pytest.CaptureFixture[str]
 ) -> None:

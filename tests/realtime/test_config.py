@@ -115,6 +115,7 @@ def test_the_environment_is_typed_by_the_setting() -> None:
         ("[broker]\nurl = 'redis+cluster://'\n", 2, "[broker] url: is no URL of Redis: names no server"),
         ("[broker]\nurl = 'redis://x'\n", 2, "[broker] url: is for several gateways, which need [store] url = post"),
         ("[broker]\nprefix = 'a b'\n", 2, "[broker] prefix: must be 1 to 64 letters"),
+        ("[server]\nadmin_port = 65536\n", 2, "[server] admin_port: expected int <= 65535"),
         ("[records]\nurl = '/tmp'\n", 2, "[records] url: must be jsonl:///PATH"),
         ("[moderation]\nblocked_words = ['a', ' ']\n", 2, "[moderation] blocked_words: an empty word"),
         ("[limits]\nmessage_bytes = 131072\n", None, "[limits] body_bytes: must be at least message_bytes"),
@@ -131,6 +132,18 @@ def test_what_is_wrong_is_named_with_file_line_and_key(tmp_path: Path, text: str
     where = f"{path}:{line}: " if line else ""
     assert problem.startswith(where)
     assert says in problem.removeprefix(where)
+
+
+def test_several_gateways_need_engines_between_them(tmp_path: Path) -> None:
+    path = file(tmp_path, "[server]\nworkers = 2\nadmin_port = 65535\n")
+    assert problems(path) == (
+        f"{path}:2: [server] workers: 2 gateways need PostgreSQL: set [store] url to postgresql://...",
+        f"{path}:2: [server] workers: 2 gateways need Redis between them: set [broker] url to redis://...",
+        f"{path}:3: [server] admin_port: with 2 workers must be at most 65534",
+    )
+    postgresql = {"GALAXY_STORE__URL": "postgresql://me@here/galaxy"}
+    with pytest.raises(ConfigError, match=r"^--workers: 3 gateways need Redis[^\n]*\Z"):
+        load(None, postgresql, {"workers": "3"})
 
 
 def test_all_problems_are_named_at_once(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import httpx
 from realtime.app import assembled
 from realtime.auth import issue
 from realtime.config import Config, load
+from realtime.gateway.binding import bind
 from realtime.gateway.server import GalaxyServer, running
 
 SECRET = "a secret of forty characters, for tests."
@@ -63,7 +64,7 @@ async def serving(
     data: Path, settings: Mapping[str, str] | None = None, *, dev: bool = False
 ) -> AsyncIterator[Running]:
     """The whole server, every part real, listening on a free port of the loopback."""
-    async with assembled(config(data, settings), dev=dev) as server, running(server):
+    async with assembled(config(data, settings), dev=dev) as server, running(server, bind("127.0.0.1", 0)):
         yield Running(server)
 
 

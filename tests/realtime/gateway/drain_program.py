@@ -9,6 +9,7 @@ import asyncio
 import uvloop
 from starlette.types import Receive, Scope, Send
 
+from realtime.gateway.binding import bind
 from realtime.gateway.http_edge import HttpLimits
 from realtime.gateway.http_protocol import http_class
 from realtime.gateway.server import GalaxyServer, make_server
@@ -24,8 +25,6 @@ class Program:
         self.wheel = Wheel(0.25)
         self.server: GalaxyServer = make_server(
             self.app,
-            host="127.0.0.1",
-            port=0,
             ws_class=websocket_class(EchoAcceptor(), self.wheel),
             http_class=http_class(HttpLimits()),
             drain=self.drain,
@@ -59,7 +58,7 @@ class Program:
 
     async def run(self) -> None:
         turning = asyncio.create_task(self.wheel.run())
-        serving = asyncio.create_task(self.server.serve())
+        serving = asyncio.create_task(self.server.serve(bind("127.0.0.1", 0)))
         await self.server.listening.wait()
         print(self.server.port, flush=True)
         await serving

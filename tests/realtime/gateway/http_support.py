@@ -10,6 +10,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from realtime.gateway.addresses import parse_networks
+from realtime.gateway.binding import bind
 from realtime.gateway.http_edge import HttpEdge, HttpLimits, Peer
 from realtime.gateway.http_protocol import http_class
 from realtime.gateway.server import GalaxyServer, make_server, running
@@ -116,14 +117,12 @@ async def serving(
     app = app or App()
     server = make_server(
         app,
-        host="127.0.0.1",
-        port=0,
         ws_class=type("TestSocket", (ws_class,), {"made": made}),
         http_class=http,
         drain=nothing_to_drain,
         keep_alive_seconds=keep_alive_seconds,
     )
-    async with running(server):
+    async with running(server, bind("127.0.0.1", 0)):
         yield Served(server, http.edge, app, made)
 
 

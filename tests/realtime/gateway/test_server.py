@@ -1,11 +1,11 @@
 import asyncio
-import errno
 import signal
 import ssl
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from realtime.gateway.binding import bind, port_of
 from realtime.gateway.http_edge import HttpLimits
 from realtime.gateway.http_protocol import http_class
 from realtime.gateway.server import GalaxyServer, make_server, running
@@ -35,20 +36,15 @@ def server_of(
     *,
     drain: Callable[[], Awaitable[None]] = nothing_to_drain,
     drain_seconds: float = 10,
-    port: int = 0,
-    reuse_port: bool = False,
     certificate: tuple[Path, Path] | tuple[None, None] = (None, None),
     limits: HttpLimits | None = None,
 ) -> GalaxyServer:
     return make_server(
         app,
-        host="127.0.0.1",
-        port=port,
         ws_class=type("TestSocket", (Socket,), {"made": []}),
         http_class=http_class(limits or HttpLimits()),
         drain=drain,
         drain_seconds=drain_seconds,
-        reuse_port=reuse_port,
         certfile=certificate[0],
         keyfile=certificate[1],
     )
@@ -178,7 +174,7 @@ async def test_the_port_is_known_once_listening() -> None:
     server = server_of(App())
     with pytest.raises(RuntimeError, match="not listening"):
         _ = server.port
-    async with running(server):
+    async with running(server, bind("127.0.0.1", 0)):
         assert server.listening.is_set()
         assert server.port > 0
         assert await get(server.port, "/") == b"GET / 0"
@@ -187,20 +183,48 @@ async def test_the_port_is_known_once_listening() -> None:
         await get(port, "/")
 
 
-async def test_a_port_in_use_is_an_error_of_the_caller() -> None:
-    async with running(server_of(App())) as first:
-        with pytest.raises(OSError, match="in use") as refused:
-            async with running(server_of(App(), port=first.port)):
-                pass
-        assert refused.value.errno == errno.EADDRINUSE
+async def test_a_server_wants_sockets() -> None:
+    with pytest.raises(ValueError, match="is given its sockets"):
+        await server_of(App()).serve()
 
 
-async def test_processes_can_share_a_port() -> None:
-    async with (
-        running(server_of(App(), reuse_port=True)) as first,
-        running(server_of(App(), reuse_port=True, port=first.port)) as second,
-    ):
-        assert second.port == first.port
+async def test_another_application_on_a_port_of_its_own() -> None:
+    server, sockets = server_of(App()), bind("127.0.0.1", 0)
+    server.also(App(slow=partial(answer, b"also")), sockets)
+    port = port_of(sockets)
+    async with running(server, bind("127.0.0.1", 0)):
+        assert port != server.port
+        assert await get(port, "/slow") == b"also"
+        async with connection_to(port) as client:
+            await client.send(UPGRADE)
+            assert (await client.response())[0] == 200
+    with pytest.raises(ConnectionRefusedError):
+        await get(port, "/")
+
+
+async def answer(body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+    await respond(send, body)
+
+
+async def test_who_has_been_replaced_accepts_no_more_and_drains() -> None:
+    """Another server, here in the same loop, goes on from the same socket: nobody is refused, nor is who was accepted
+    before and asks only now.
+    """
+    (sock,) = bind("127.0.0.1", 0)
+    old_server = server_of(App(slow=partial(answer, b"old")))
+    new_server = server_of(App(slow=partial(answer, b"new")))
+    serving = asyncio.create_task(old_server._serve([sock.dup()]))
+    await old_server.listening.wait()
+    async with connection_to(port_of([sock])) as client:
+        assert await get(port_of([sock]), "/slow") == b"old"
+        async with running(new_server, [sock]):
+            old_server.yield_place()
+            for _ in range(20):
+                assert await get(new_server.port, "/slow") == b"new"
+            await client.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert (await client.response())[2] == b"old"
+            await asyncio.wait_for(serving, PATIENCE)
+            assert await get(new_server.port, "/slow") == b"new"
 
 
 async def test_a_drain_that_fails_is_logged_and_the_server_ends() -> None:
@@ -208,7 +232,7 @@ async def test_a_drain_that_fails_is_logged_and_the_server_ends() -> None:
         raise ValueError("s3cret")
 
     with capture_logs() as logs:
-        async with running(server_of(App(), drain=broken)):
+        async with running(server_of(App(), drain=broken), bind("127.0.0.1", 0)):
             pass
     assert [line["error"] for line in logs if line["event"] == "drain_failed"] == ["builtins.ValueError"]
     assert "s3cret" not in repr(logs)
@@ -225,7 +249,7 @@ async def test_a_drain_that_does_not_even_end_when_cancelled_is_left_behind() ->
                 continue
 
     with capture_logs() as logs:
-        async with running(server_of(App(), drain=stubborn, drain_seconds=0.05)):
+        async with running(server_of(App(), drain=stubborn, drain_seconds=0.05), bind("127.0.0.1", 0)):
             pass
     assert [line["seconds"] for line in logs if line["event"] == "drain_timeout"] == [0.05]
     release.set()
@@ -239,7 +263,7 @@ async def test_a_response_in_flight_is_finished_after_the_drain() -> None:
         await finish.wait()
         await respond(send, b"whole")
 
-    async with running(server_of(App(slow=slow))) as server, connection_to(server.port) as client:
+    async with running(server_of(App(slow=slow)), bind("127.0.0.1", 0)) as server, connection_to(server.port) as client:
         idle = asyncio.create_task(get_and_wait_for_the_end(server.port))
         await client.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
         await asyncio.wait_for(begun.wait(), PATIENCE)
@@ -262,12 +286,12 @@ async def get_and_wait_for_the_end(port: int) -> None:
 async def test_a_signal_before_the_start_is_not_lost() -> None:
     server = server_of(App())
     server.handle_exit(signal.SIGTERM, None)
-    await asyncio.wait_for(server.serve(), PATIENCE)
+    await asyncio.wait_for(server.serve(bind("127.0.0.1", 0)), PATIENCE)
     assert not server.server_state.connections
 
 
 async def test_connections_that_do_not_end_are_cut() -> None:
-    async with running(server_of(App())) as server, connection_to(server.port) as client:
+    async with running(server_of(App()), bind("127.0.0.1", 0)) as server, connection_to(server.port) as client:
         await client.send(UPGRADE)
         assert (await client.response())[0] == 101
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it is a socket's transport
@@ -285,7 +309,7 @@ async def test_the_same_edges_over_tls(certificate: tuple[Path, Path]) -> None:
     tls.check_hostname = False
     app = App()
     limits = HttpLimits(head_seconds=0.2, linger_seconds=0.2)
-    async with running(server_of(app, certificate=certificate, limits=limits)) as server:
+    async with running(server_of(app, certificate=certificate, limits=limits), bind("127.0.0.1", 0)) as server:
         async with connection_to(server.port, tls) as client:
             await client.send(GET)
             assert (await client.response())[0] == 200
@@ -310,7 +334,7 @@ async def test_the_same_edges_over_tls(certificate: tuple[Path, Path]) -> None:
 async def test_a_tls_handshake_has_its_time(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("realtime.gateway.server.TLS_HANDSHAKE_SECONDS", 0.1)
     async with (
-        running(server_of(App(), certificate=certificate)) as server,
+        running(server_of(App(), certificate=certificate), bind("127.0.0.1", 0)) as server,
         connection_to(server.port) as client,
     ):
         assert await client.rest() == b""

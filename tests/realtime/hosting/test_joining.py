@@ -155,3 +155,23 @@ async def test_a_token_that_changes_while_the_past_is_read_counts(house: House) 
         await house.join(ear, since=1)
     assert refused.value.code == "not_found"
     assert not house.service.hub.listening(house.room, ear)
+
+
+async def test_who_has_seen_more_on_another_node_waits_until_it_is_here(house: House, tmp_path: Path) -> None:
+    """Nothing has told this node of what the other one wrote."""
+    there = make_service(SQLiteStore(tmp_path / "galaxy.db", house.service.clock), house.service.clock)
+    await there.store.open()
+    said = [await there.answer(OWNER, c.MessageSend(room=house.room, text=f"{n}")) for n in range(3)]
+    last = said[-1]["pos"]
+    assert house.service.directory.hosts[house.room].room.pos == last - 3
+    joined = await house.join(house.bob, since=last - 1)
+    assert (joined["recovered"], joined["pos"]) == (True, last)
+    assert [event["pos"] for event in map(msgspec.to_builtins, joined["events"])] == [last]
+    await there.close()
+
+
+async def test_a_position_that_the_log_does_not_have_is_not_waited_for(house: House) -> None:
+    joined = await house.join(house.bob, since=1_000)
+    assert not joined["recovered"]
+    await house.say("more")
+    assert (await house.join(house.bob, since=joined["pos"]))["recovered"]

@@ -16,6 +16,7 @@ from realtime.auth import Authenticator, Tickets
 from realtime.brokers.memory import MemoryBroker
 from realtime.config import Config
 from realtime.gateway.admission import Admission
+from realtime.gateway.binding import bind
 from realtime.gateway.http_edge import HttpEdge, HttpLimits
 from realtime.gateway.http_protocol import http_class
 from realtime.gateway.server import make_server, running
@@ -108,8 +109,6 @@ async def housed(
     requests = http_class(HttpLimits(body_bytes=2 * limits.body_bytes))
     server = make_server(
         app,
-        host="127.0.0.1",
-        port=0,
         ws_class=type("NoSocket", (Socket,), {"made": []}),
         http_class=requests,
         drain=nothing_to_drain,
@@ -126,7 +125,7 @@ async def housed(
         )
     )
     await service.start()
-    async with running(server):
+    async with running(server, bind("127.0.0.1", 0)):
         house = House(service, app, requests.edge, clock, wanted, server.port)
         houses.append(house)
         try:

@@ -1,4 +1,6 @@
 import asyncio
+import fcntl
+import os
 import resource
 import signal
 from collections.abc import Iterator
@@ -106,3 +108,15 @@ async def test_closing_waits_for_what_is_being_written(tmp_path: Path) -> None:
     await sink.close()
     assert len(positions(tmp_path / "records-2026-11-22.jsonl")) == 2_000
     await writing
+
+
+async def test_who_shares_the_folder_waits(tmp_path: Path) -> None:
+    sink = JsonLinesSink(tmp_path)
+    other = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with pytest.raises(Unavailable, match="another process is writing there"):
+        await sink.write([record(1)])
+    os.close(other)
+    await sink.write([record(2)])
+    await sink.close()
+    assert positions(tmp_path / "records-2026-11-22.jsonl") == [2]

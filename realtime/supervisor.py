@@ -1,0 +1,271 @@
+"""Several gateway processes on one address: started, started again when they die, replaced one by one (decision 16).
+
+Each has a *slot*: sockets that the supervisor binds and keeps open (SO_REUSEPORT: the kernel shares connections out
+among the slots), so that who connects while a process is being replaced waits in the slot's queue and is not refused.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Sequence
+from typing import Self
+
+import structlog
+
+from realtime import logs
+from realtime.config import Config, Server
+from realtime.gateway.binding import bind, bind_admin, port_of
+from realtime.notify import VARIABLE, announce, notify
+from realtime.worker import Inherited
+
+log = structlog.get_logger("realtime.supervisor")
+
+STEADY_SECONDS = 10.0
+"""A worker that lived this long is started again at once; one that did not, after a delay that doubles."""
+FIRST_DELAY = 0.5
+LONGEST_DELAY = 30.0
+QUEUED_SECONDS = 1.0
+"""The longest delay during which connections are left waiting in a slot's queue."""
+READY_SECONDS = 60.0
+"""A worker that is to replace another and takes longer has failed."""
+GRACE_SECONDS = 10.0
+"""Beyond `[server] drain_seconds`, after which a worker that was told to end is killed."""
+
+
+class Worker:
+    """A gateway process; `line` is our end of the socket between us (`realtime.worker.Inherited`)."""
+
+    def __init__(self, process: Process, line: socket.socket):
+        self.process = process
+        self.since = asyncio.get_running_loop().time()
+        self._line = line
+
+    @classmethod
+    async def start(cls, command: Sequence[str], slot: "Slot") -> Self:
+        line, theirs = socket.socketpair()
+        line.setblocking(False)
+        with theirs:
+            inherited = slot.inherited(theirs.fileno())
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                "--inherited",
+                str(inherited),
+                pass_fds=inherited.descriptors,
+                process_group=0,  # Ctrl-C is for the supervisor, which passes it on
+                env={name: value for name, value in os.environ.items() if name != VARIABLE},
+            )
+        return cls(process, line)
+
+    async def ready(self) -> bool:
+        """Waits until it accepts connections. False: it has ended before."""
+        try:
+            return bool(await asyncio.get_running_loop().sock_recv(self._line, 1))
+        except ConnectionError:
+            return False
+
+    async def ended(self) -> int:
+        """Waits for its end. Returns the exit code; that of a signal is negative."""
+        code = await self.process.wait()
+        self._line.close()
+        return code
+
+    def tell(self, number: signal.Signals) -> None:
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+
+
+class Slot:
+    """The place of one worker. `worker` is the one that serves it, or was the last to do so."""
+
+    worker: Worker
+
+    def __init__(self, number: int, settings: Server):
+        self.number = number
+        self.changing = asyncio.Lock()
+        self._settings = settings
+        self._public: list[socket.socket] = []
+        self._admin: list[socket.socket] = []
+
+    def open(self, port: int) -> int:
+        """Binds what is not bound yet. Returns the port. Raises OSError."""
+        settings = self._settings
+        self._public = self._public or bind(settings.host, port, shared=True)
+        self._admin = self._admin or bind_admin(settings.admin_host, settings.admin_port, self.number)
+        return port_of(self._public)
+
+    def close(self) -> None:
+        """Lets nobody wait here any longer: connections go to the other slots."""
+        for sock in (*self._public, *self._admin):
+            sock.close()
+        self._public, self._admin = [], []
+
+    def inherited(self, line: int) -> Inherited:
+        public, admin = (tuple(sock.fileno() for sock in some) for some in (self._public, self._admin))
+        return Inherited(self.number, line, public, admin)
+
+
+class Supervisor:
+    """`command` starts a worker. Call `run` once."""
+
+    def __init__(self, settings: Server, command: Sequence[str]):
+        self._settings = settings
+        self._command = command
+        self._slots = [Slot(number, settings) for number in range(settings.workers)]
+        self._port = settings.port
+        self._alive: set[Worker] = set()
+        self._stopping = asyncio.Event()
+        self._asked_to_restart = asyncio.Event()
+
+    async def run(self) -> int:
+        """Serves until SIGTERM or SIGINT has been obeyed. Returns the exit code: that of the first worker which could
+        not be started at the beginning, else 0. Raises OSError where it cannot listen.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, self._asked_to_restart.set)
+        working = asyncio.create_task(self._work())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return 0 if self._stopping.is_set() else await working
+        finally:
+            working.cancel()
+            stopping.cancel()
+            await asyncio.wait({working, stopping})
+            await asyncio.gather(*(self._end(worker, signal.SIGTERM) for worker in set(self._alive)))
+            for slot in self._slots:
+                slot.close()
+
+    def _stop(self) -> None:
+        """On the second signal workers end at once, as one alone would."""
+        if self._stopping.is_set():
+            for worker in self._alive:
+                worker.tell(signal.SIGTERM)
+        else:
+            notify("STOPPING=1")
+            self._stopping.set()
+
+    async def _work(self) -> int:
+        if code := await self._start_all():
+            return code
+        announce(self._settings.host, self._port)
+        async with asyncio.TaskGroup() as tasks:
+            for slot in self._slots:
+                tasks.create_task(self._keep(slot))
+            while True:
+                await self._asked_to_restart.wait()
+                self._asked_to_restart.clear()
+                notify("RELOADING=1")
+                await self._restart_all()
+                notify("READY=1")
+
+    async def _start_all(self) -> int:
+        """The first worker alone, as it may have to change the database; what is wrong it says once. Returns the exit
+        code of one that could not start.
+        """
+        _free(self._settings.host, self._port)
+        for some in (self._slots[:1], self._slots[1:]):
+            for slot in some:
+                slot.worker = await self._start(slot)
+            for slot in some:
+                if not await slot.worker.ready():
+                    return abs(await slot.worker.ended()) or 1
+        return 0
+
+    async def _start(self, slot: Slot) -> Worker:
+        self._port = slot.open(self._port)
+        worker = await Worker.start(self._command, slot)
+        self._alive.add(worker)
+        return worker
+
+    async def _ended(self, worker: Worker) -> int:
+        code = await worker.ended()
+        self._alive.discard(worker)
+        return code
+
+    async def _end(self, worker: Worker, number: signal.Signals) -> None:
+        """Tells it to end, and kills it where it takes far longer than it may."""
+        worker.tell(number)
+        try:
+            async with asyncio.timeout(self._settings.drain_seconds + GRACE_SECONDS):
+                await self._ended(worker)
+        except TimeoutError:
+            log.error("worker_killed", pid=worker.process.pid)  # noqa: TRY400 - there is no more to say
+            worker.tell(signal.SIGKILL)
+            await self._ended(worker)
+
+    async def _keep(self, slot: Slot) -> None:
+        """Starts a worker again whenever the slot's has died."""
+        delay = 0.0
+        while True:
+            worker = slot.worker
+            code = await self._ended(worker)
+            if slot.worker is not worker:
+                continue  # it was replaced
+            log.error("worker_died", slot=slot.number, pid=worker.process.pid, code=code)
+            steady = asyncio.get_running_loop().time() - worker.since >= STEADY_SECONDS
+            delay = 0.0 if steady else min(LONGEST_DELAY, max(FIRST_DELAY, 2 * delay))
+            if delay > QUEUED_SECONDS:
+                slot.close()
+            await asyncio.sleep(delay)
+            try:
+                async with slot.changing:
+                    if slot.worker is worker:
+                        slot.worker = await self._start(slot)
+            except OSError as error:
+                log.error("cannot_start", slot=slot.number, reason=str(error))  # noqa: TRY400 - it says it all
+
+    async def _restart_all(self) -> None:
+        """One slot after the other. The first new worker that does not become ready is the last: it would be no better
+        in the other slots.
+        """
+        for slot in self._slots:
+            async with slot.changing:
+                worker = await self._successor(slot)
+                if worker is None:
+                    log.error("restart_given_up", slot=slot.number)
+                    return
+                old, slot.worker = slot.worker, worker
+            await self._end(old, signal.SIGUSR1)
+        log.info("restarted")
+
+    async def _successor(self, slot: Slot) -> Worker | None:
+        """Another worker on the slot's sockets, ready in time."""
+        try:
+            worker = await self._start(slot)
+        except OSError as error:
+            log.error("cannot_start", slot=slot.number, reason=str(error))  # noqa: TRY400 - it says it all
+            return None
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                if await worker.ready():
+                    return worker
+        except TimeoutError:
+            log.error("not_ready", slot=slot.number, pid=worker.process.pid)  # noqa: TRY400
+        worker.tell(signal.SIGKILL)
+        await self._ended(worker)
+        return None
+
+
+def _free(host: str, port: int) -> None:
+    """Raises OSError where somebody listens there, who may have agreed to share it with whoever asks."""
+    for sock in bind(host, port):
+        sock.close()
+
+
+def run(config: Config, command: Sequence[str]) -> int:
+    """Serves with `[server] workers` processes, each started by `command`. Returns the process's exit code."""
+    logs.setup(config.log)
+    try:
+        return asyncio.run(_run(config, [sys.executable, *command]))
+    except OSError as error:
+        log.error("cannot_start", reason=str(error))  # noqa: TRY400 - the reason says it all
+        return 1
+
+
+async def _run(config: Config, command: Sequence[str]) -> int:
+    return await Supervisor(config.server, command).run()
