@@ -48,7 +48,7 @@ class Hosted(Protocol):
 class KeepingUp:
     """`unread` says that the log is to be read before anything is decided."""
 
-    __slots__ = ("_behind", "_counters", "_heard", "_host", "_look", "_read", "_stale", "_store")
+    __slots__ = ("_behind", "_counters", "_heard", "_host", "_look", "_read", "_stale", "_store", "_vain")
 
     def __init__(self, host: Hosted, store: ports.Store, counters: Counters):
         self._host = host
@@ -61,6 +61,8 @@ class KeepingUp:
         """Only the log knows what is in it, perhaps also of this node's own doing."""
         self._behind = False
         """Something that other nodes have written has not come in time."""
+        self._vain = False
+        """The log does not hold what it was last read for, as after a failover that has lost something."""
         self._read: asyncio.Future[None] | None = None
         """Somebody waits until the log has been read."""
 
@@ -125,10 +127,11 @@ class KeepingUp:
             return
         events = self._heard.take(host.room.pos)
         if events:
+            self._vain = False
             host.room.apply_all(events)
             host.tell(Written(events, others=len(events)))
         if self._look is None and not self._behind and (self._stale or self._heard.pos > host.room.pos):
-            seconds = AGAIN_SECONDS if self._stale else HOLE_SECONDS
+            seconds = AGAIN_SECONDS if self._stale or self._vain else HOLE_SECONDS
             self._look = asyncio.get_running_loop().call_later(seconds, self._look_now)
 
     def _look_now(self) -> None:
@@ -143,9 +146,11 @@ class KeepingUp:
         # What is heard meanwhile may be of what comes after the answer.
         stale, self._stale, self._behind = self._stale, False, False
         waiting, self._read = self._read, None
+        pos = self._host.room.pos
         try:
             if stale or not await self._read_on():
                 await self._load()
+            self._vain = self._host.room.pos == pos < self._heard.pos
         finally:
             if waiting is not None:
                 waiting.set_result(None)

@@ -59,8 +59,7 @@ class Scene:
             host.lose(self.cluster.redis.port, share)
 
     def lose_nothing(self) -> None:
-        for host in self.cluster.hosts:
-            host.lose_nothing()
+        assert sum(host.lose_nothing() for host in self.cluster.hosts), "no packet was lost"
 
     def flush(self) -> None:
         with self.cluster.redis.client() as client:

@@ -11,6 +11,7 @@ from tests.faults.kill import ROOM, make_room, whole_log
 from tests.faults.test_store_away import say, until_taken
 from tests.support.cluster import Cluster
 from tests.support.postgres import PostgresServer
+from tests.support.postgres_store import migrated
 from tests.support.server import NO_LIMITS, ServerProcess, token
 
 
@@ -25,7 +26,7 @@ def server(request: pytest.FixtureRequest, database: PostgresServer, tmp_path: P
     settings = NO_LIMITS | {"GALAXY_STORE__TIMEOUT_MS": "2000"}
     if request.param == "three nodes":
         return Cluster(tmp_path, database, settings)
-    return ServerProcess(tmp_path, settings | {"GALAXY_STORE__URL": database.url(database.new_database())})
+    return ServerProcess(tmp_path, settings | {"GALAXY_STORE__URL": database.url(migrated(database))})
 
 
 @pytest.mark.parametrize("cause", ["killed", "stalled"])

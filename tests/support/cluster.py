@@ -9,6 +9,7 @@ from typing import Self
 from tests.support.network import Host
 from tests.support.nginx import Nginx
 from tests.support.postgres import PostgresServer
+from tests.support.postgres_store import migrated
 from tests.support.redis import RedisServer
 from tests.support.server import SECRET, ServerProcess
 
@@ -36,7 +37,7 @@ class Cluster:
         self.hosts = [Host() for _ in environments] if apart else []
         self.redis = RedisServer(also=[host.gateway for host in self.hosts])
         self.nodes: list[ServerProcess] = []
-        url = database.url(database.new_database())
+        url = database.url(migrated(database))
         for number, environment in enumerate(environments):
             data = folder / f"node-{number}"
             data.mkdir()

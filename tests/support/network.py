@@ -53,10 +53,15 @@ class Host:
         for chain, side in (("OUTPUT", "--dport"), ("INPUT", "--sport")):
             _run(*self.within, "iptables", "-A", chain, "-p", "tcp", side, str(port), *chance, "-j", "DROP")
 
-    def lose_nothing(self) -> None:
+    def lose_nothing(self) -> int:
+        """Returns how many packets were lost."""
+        rules = _run(*self.within, "iptables", "-L", "-v", "-x", "-n").splitlines()
+        lost = [int(words[0]) for rule in rules if (words := rule.split())[2:3] == ["DROP"]]
         _run(*self.within, "iptables", "-F")
+        return sum(lost)
 
 
-def _run(*command: str) -> None:
+def _run(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+    return done.stdout

@@ -107,7 +107,7 @@ class ServerProcess:
                 self.port = int(found[1])
                 self.url = f"http://{self._host}:{self.port}"
                 return
-        raise RuntimeError(f"the server ended with {self.process.wait()} before it listened")
+        raise RuntimeError(f"the server ended with {self.wait()} before it listened")
 
     def signal(self, number: signal.Signals) -> int:
         """Sends a signal and waits for the process to end. Returns its exit code."""

@@ -14,7 +14,8 @@ from realtime.hosting.service import Service
 from realtime.ports.carried import Beacon, Carried, Committed
 from realtime.stores.sqlite import SQLiteStore
 from rooms import commands as c
-from rooms.actors import Actor
+from rooms.actors import Actor, By
+from rooms.events import MessagePinned
 from tests.support.lossy import LossyBroker, LossyBus
 from tests.support.service import make_service
 from tests.support.view import View
@@ -242,6 +243,21 @@ async def test_another_epoch_is_a_room_that_begins_anew(
     there.service.hub.flush_all()
     assert there.view.epoch == "another"
     assert there.counters.resets == 1
+
+
+async def test_a_log_that_lacks_what_was_heard_is_not_read_all_the_time(
+    nodes: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a failover that has lost something."""
+    _, there = nodes
+    monkeypatch.setattr(keeping_up, "AGAIN_SECONDS", 1_000.0)
+    by = By("owner", "Owner", "owner")
+    there.hear(Committed(there.view.epoch, (MessagePinned(room=ROOM, pos=there.pos + 2, at=NOW, by=by, target=1),)))
+    host = there.service.directory.hosts[ROOM]
+    await until(lambda: there.counters.reads == 1 and not host.busy)
+    look = host.log._look
+    assert look is not None
+    assert look.when() > asyncio.get_running_loop().time() + SECONDS
 
 
 async def test_who_comes_from_another_node_may_know_more_than_this_one(nodes: tuple[Node, Node]) -> None:
