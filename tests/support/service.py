@@ -6,6 +6,7 @@ from realtime import ports
 from realtime.brokers.memory import MemoryBroker
 from realtime.hosting.service import Bounds, Service
 from realtime.metrics import Metrics
+from realtime.tracing import Tracer
 from rooms.decide import Limits
 from rooms.drafts import Draft, Verdict
 
@@ -35,6 +36,18 @@ def make_service(
     bounds: Bounds = NOTHING_BOUND,
     policy: ports.Policy | None = None,
     answering: AbstractContextManager[object] | None = None,
+    tracer: Tracer | None = None,
 ) -> Service:
     policy = policy or AllowAll()
-    return Service(store, MemoryBroker(), policy, clock, Limits(), bounds, lambda: None, Metrics(), answering)
+    return Service(
+        store,
+        MemoryBroker(),
+        policy,
+        clock,
+        Limits(),
+        bounds,
+        lambda: None,
+        Metrics(),
+        answering,
+        tracer=tracer,
+    )
