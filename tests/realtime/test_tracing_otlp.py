@@ -133,8 +133,11 @@ async def test_errors_of_the_server_are_marked(collector: Collector) -> None:
 
 async def test_what_no_room_takes_in_is_forgotten(collector: Collector) -> None:
     async with tracing(collector) as tracer:
-        for pos in range(HEARD + 3):
-            tracer.heard("r", pos, [f"00-{TRACE}-{PARENT}-01"])
+        for number in range(HEARD + 3):
+            tracer.heard(f"r{number}", None, [f"00-{TRACE}-{PARENT}-01"])
+        assert tracer.dropped == 0  # no room was to take these in
+        for number in range(HEARD + 3):
+            tracer.heard("r", number, [f"00-{TRACE}-{PARENT}-01"])
         assert tracer.dropped == 3
 
 
@@ -156,7 +159,11 @@ async def dropped(server: Running) -> float:
     return float(family.samples[0].value)
 
 
-async def test_a_stalled_collector_holds_nobody_up(tmp_path: Path, collector: Collector) -> None:
+async def test_a_stalled_collector_holds_nobody_up(
+    tmp_path: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even the server's end, though sending may take for ever."""
+    monkeypatch.setattr(tracing_otlp, "SINK_SECONDS", 600.0)
     collector.stall()
     async with traced(tmp_path, collector) as server, greeted(server.url, token("ann")) as ann:
         room = (await ann.ok("room.create", kind="group", title="Room", visibility="public"))["room"]["id"]
@@ -196,7 +203,8 @@ async def test_a_collector_that_wants_none_of_it(collector: Collector) -> None:
     assert tracer.dropped == 5
 
 
-async def test_the_thread_ends_with_the_server(collector: Collector) -> None:
+async def test_the_thread_ends_with_the_server(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing_otlp, "SINK_SECONDS", 600.0)
     collector.stall()
     before = set(threading.enumerate())
     async with tracing(collector) as tracer:

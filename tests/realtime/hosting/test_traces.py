@@ -2,19 +2,21 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from realtime import tracing_otlp
+from realtime.hosting.host import Host
 from realtime.ports.carried import Committed
 from realtime.stores.sqlite import SQLiteStore
 from realtime.tracing_otlp import OtlpTracer
 from rooms import commands as c
 from rooms.actors import Actor, Role, Viewer
 from rooms.errors import Rejected
+from rooms.events import Logged
 from rooms.settings import SettingsPatch
 from tests.realtime.hosting.test_host_batches import Failing, SlowPolicy
 from tests.realtime.hosting.test_joining import Ear
@@ -127,23 +129,75 @@ async def test_of_a_batch_only_what_was_said_is_published(house: House) -> None:
     assert refused.steps == ["inbox", "decide", "answered forbidden"]
 
 
-async def test_what_other_nodes_have_traced_goes_on_here(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is here already, from wherever it came, is not taken in again."""
+@pytest.fixture
+async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]:
     monkeypatch.setattr(tracing_otlp, "CLOSE_SECONDS", 60.0)
     with Collector() as collector:
-        tracer = OtlpTracer(collector.url, sample=0, service="chat", node="one", system="memory")
+        yield collector
+
+
+class Listening(OtlpTracer):
+    """Keeps which positions it was told to wait for."""
+
+    awaited: list[int | None]
+
+    def heard(self, room: str, pos: int | None, contexts: Iterable[str]) -> None:
+        self.awaited.append(pos)
+        super().heard(room, pos, contexts)
+
+
+class Elsewhere:
+    """Another node than the house's, which has loaded the room, and traces."""
+
+    def __init__(self, house: House, collector: Collector):
+        self.tracer = Listening(collector.url, sample=0, service="chat", node="one", system="memory")
+        self.tracer.awaited = []
         store: Any = house.store
-        here = make_service(store, house.clock, tracer=tracer)
-        host = await here.directory.host(ROOM)
+        self.service = make_service(store, house.clock, tracer=self.tracer)
+
+    async def load(self) -> Host:
+        host = await self.service.directory.host(ROOM)
         assert host is not None
-        await house.do(ANN, c.MessageSend(room=ROOM, text="hello"))
-        events = await house.store.events(ROOM, after=host.room.pos, to=10, limit=10)
-        told = Committed(host.epoch, tuple(events), (TraceKept.context, "not one", TraceKept.context[:-1] + "0"))
-        for _ in range(2):
-            here.following.heard("two", f"room:{ROOM}", [told])
-        assert host.room.pos == events[-1].pos
-        await tracer.close()
-        assert [span.name for span in collector.spans] == ["receive room:{room}", "apply", "receive room:{room}"]
-        assert collector.spans[1].parent == collector.spans[0].id
-        assert tracer.dropped == 0
-        await here.settle()
+        return host
+
+    def hear(self, host: Host, events: Sequence[Logged], *contexts: str) -> None:
+        self.service.following.heard("two", f"room:{ROOM}", [Committed(host.epoch, tuple(events), contexts)])
+
+
+async def test_what_other_nodes_have_traced_goes_on_here(house: House, collector: Collector) -> None:
+    """What is here already, from wherever it came, is not taken in again."""
+    here = Elsewhere(house, collector)
+    host = await here.load()
+    await house.do(ANN, c.MessageSend(room=ROOM, text="hello"))
+    events = await house.store.events(ROOM, after=host.room.pos, to=10, limit=10)
+    for _ in range(2):
+        here.hear(host, events, TraceKept.context, "not one", TraceKept.context[:-1] + "0")
+    assert host.room.pos == events[-1].pos
+    await here.tracer.close()
+    assert [span.name for span in collector.spans] == ["receive room:{room}", "apply", "receive room:{room}"]
+    assert collector.spans[1].parent == collector.spans[0].id
+    assert here.tracer.awaited == [events[-1].pos, None]
+
+
+async def test_what_comes_before_those_before_it_is_not_applied_yet(house: House, collector: Collector) -> None:
+    here = Elsewhere(house, collector)
+    host = await here.load()
+    for text in ("first", "second"):
+        await house.do(ANN, c.MessageSend(room=ROOM, text=text))
+    first, second = await house.store.events(ROOM, after=host.room.pos, to=10, limit=10)
+    here.hear(host, [second], TraceKept.context)
+    assert host.room.pos == first.pos - 1
+    here.hear(host, [first])
+    assert host.room.pos == second.pos
+    await here.tracer.close()
+    assert [span.name for span in collector.spans] == ["receive room:{room}", "apply"]
+
+
+async def test_a_node_without_the_room_has_nothing_to_apply(house: House, collector: Collector) -> None:
+    here = Elsewhere(house, collector)
+    host = await house.service.directory.host(ROOM)
+    assert host is not None
+    here.hear(host, await house.store.events(ROOM, after=0, to=10, limit=10), TraceKept.context)
+    assert here.tracer.awaited == [None]
+    await here.tracer.close()
+    assert [span.name for span in collector.spans] == ["receive room:{room}"]
