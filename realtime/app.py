@@ -44,6 +44,7 @@ from rooms.decide import Limits
 
 if TYPE_CHECKING:
     from realtime.stores.postgres import PostgresStore
+    from realtime.tracing_otlp import OtlpTracer
 
 log = structlog.get_logger("realtime")
 
@@ -119,6 +120,7 @@ async def assembled(
     records = Drain(store, JsonLinesSink(config.records_folder), clock)
     cork = Cork()
     broker = _broker(config)
+    tracer = _tracer(config, broker.node)
     service = Service(
         store,
         broker,
@@ -141,6 +143,7 @@ async def assembled(
         metrics,
         cork,
         cork.flush,
+        tracer,
     )
     admission = Admission(authenticator, tickets, service, clock)
     wheel = Wheel()
@@ -221,6 +224,8 @@ async def assembled(
         await records.close()
         await service.close()
         await authenticator.close()
+        if tracer is not None:
+            await tracer.close()
 
 
 def _store(config: Config, clock: ports.Clock) -> "SQLiteStore | PostgresStore":
@@ -246,6 +251,16 @@ def _broker(config: Config) -> ports.Broker:
 
         return RedisBroker(settings.url, prefix=settings.prefix, timeout_ms=settings.timeout_ms)
     return MemoryBroker()
+
+
+def _tracer(config: Config, node: str) -> "OtlpTracer | None":
+    settings = config.tracing
+    if not settings.url:
+        return None
+    from realtime.tracing_otlp import OtlpTracer  # noqa: PLC0415  # its libraries, for those who use them
+
+    system = "redis" if config.broker.on_redis else "memory"
+    return OtlpTracer(settings.url, sample=settings.sample, service=settings.service, node=node, system=system)
 
 
 def _welcome(config: Config, dev: bool) -> Welcome:

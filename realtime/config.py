@@ -141,6 +141,12 @@ class Relay(Section, frozen=True):
     edge_port: Port = 8_081
 
 
+class Tracing(Section, frozen=True):
+    url: str = ""
+    sample: Annotated[float, Meta(ge=0, le=1)] = 0.01
+    service: Annotated[str, Meta(min_length=1)] = "galaxy-live"
+
+
 class Log(Section, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "console"
@@ -155,6 +161,7 @@ class Config(Struct, frozen=True, kw_only=True):
     moderation: Moderation = field(default_factory=Moderation)
     limits: Limits = field(default_factory=Limits)
     relay: Relay = field(default_factory=Relay)
+    tracing: Tracing = field(default_factory=Tracing)
     log: Log = field(default_factory=Log)
 
     @property

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -108,6 +109,20 @@ def _prefix(value: str) -> None:
         raise ValueError("must be 1 to 64 letters, digits, dots, hyphens or underscores")
 
 
+def _tracing_url(value: str) -> None:
+    if not value:
+        return
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be http://HOST:4318/v1/traces or the like, or empty for no traces")
+    try:
+        installed = find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ModuleNotFoundError:
+        installed = False
+    if not installed:
+        raise ValueError("needs the extra `tracing`: pip install 'galaxy-live[tracing]'")
+
+
 CHECKS: dict[tuple[str, str], Callable[[Any], None]] = {
     ("server", "allowed_origins"): _origins,
     ("server", "trusted_proxies"): _networks,
@@ -116,6 +131,7 @@ CHECKS: dict[tuple[str, str], Callable[[Any], None]] = {
     ("store", "url"): _store_url,
     ("broker", "url"): _broker_url,
     ("broker", "prefix"): _prefix,
+    ("tracing", "url"): _tracing_url,
     ("records", "url"): _file_url("jsonl", or_default="records/ in the data folder"),
     ("moderation", "blocked_words"): _words,
     ("moderation", "masked_words"): _words,

@@ -49,8 +49,10 @@ def setup(log: Log, stream: TextIO | None = None) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    for chatty in ("httpx", "httpcore", "alembic"):
+    for chatty in ("httpx", "httpcore", "alembic", "urllib3"):
         logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
+    # It warns of each of its attempts to send, before it says that they have failed.
+    logging.getLogger("opentelemetry").setLevel(max(level, logging.ERROR))
 
 
 def _json(event: EventDict, **_: object) -> str:

@@ -214,6 +214,10 @@ class _Watched(Collector):
         yield _counter(
             "galaxy_room_resets", "Times that a room had gone on by more than could be told.", service.keeping_up.resets
         )
+        if service.tracer is not None:
+            yield _counter(
+                "galaxy_spans_dropped", "Spans of traces that did not get to the collector.", service.tracer.dropped
+            )
         rings = service.rings.counters
         yield _counter(
             "galaxy_recoveries", "Times that somebody who came back was given what was missed.", rings.recoveries

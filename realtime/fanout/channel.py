@@ -1,12 +1,15 @@
 """The local listeners of one room, and what is on its way to them."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from realtime.fanout.listeners import Form, Listener
 from realtime.fanout.sampling import Sampler
+from realtime.tracing import Trace
 from rooms.actors import Role, Viewer
+from rooms.events import Event
+from rooms.visibility import differs, reach
 
 Group = tuple[Form, bool, bool]
 """All who are written the same bytes: form, whether they are staff, whether they lag behind."""
@@ -104,7 +107,10 @@ class Channel:
         "spent",
         "tick",
         "timer",
+        "told",
         "took",
+        "traced",
+        "traces",
         "urgent",
         "users",
     )
@@ -142,6 +148,12 @@ class Channel:
         """Whether the room waits for its turn to write."""
         self.urgent = False
         """Whether what is pending need not wait for the rest to end."""
+        self.traces: list[Trace] = []
+        """Of commands whose events are pending."""
+        self.traced: list[Trace] = []
+        """Of commands whose events are being written."""
+        self.told = 0
+        """Listeners of the tick, where it is traced."""
 
         self.arrived: dict[str, str] = {}
         self.left: dict[str, str] = {}
@@ -185,6 +197,34 @@ class Channel:
             if listener is not None and listener.connection is not None:
                 listener.connection.write(frames)
                 return
+
+    def special(self, events: Sequence[Any]) -> dict[Listener, Viewer]:
+        """Listeners who see one of the events in another form than their group: whom it concerns, and whose history
+        begins above what it shows.
+        """
+        special: dict[Listener, Viewer] = {}
+        for event in events:
+            if not isinstance(event, Event):
+                continue
+            if event.reserved and differs(event):  # type: ignore[arg-type]  # every Event is one of Logged
+                for listener in self.users.get(getattr(event, "user", ""), ()):
+                    special[listener] = self.viewer(listener)
+            if self.first and (back := reach(event)) is not None:  # type: ignore[arg-type]  # as above
+                for listener, first in self.first.items():
+                    if back < first:
+                        special[listener] = self.viewer(listener)
+        return special
+
+    def begin_traced(self) -> None:
+        """The tick has begun, with what the traces are of."""
+        self.traced, self.traces = self.traces, []
+        self.told = sum(map(len, self.tick))
+
+    def end_traced(self) -> None:
+        """The tick is done."""
+        for trace in self.traced:
+            trace.end(listeners=self.told)
+        self.traced = []
 
     def viewer(self, listener: Listener) -> Viewer:
         """A listener as a viewer."""

@@ -23,9 +23,10 @@ from realtime.fanout.channel import Channel, Group, Members, Part, alone
 from realtime.fanout.listeners import Form, Listener
 from realtime.fanout.sparing import Heard, Sparing, restored
 from realtime.fanout.turns import Turns
+from realtime.tracing import Trace
 from rooms.actors import Role, Viewer
 from rooms.events import Event, Reset, Skip
-from rooms.visibility import differs, reach, visible
+from rooms.visibility import visible
 
 PENDING_EVENTS = 1_024
 """Events that may wait in one room: with more, a rest is cut short; with twice as many, the room is written to there
@@ -215,6 +216,16 @@ class Hub:
             channel.urgent = channel.urgent or (urgent and not channel.sampled) or waiting > PENDING_EVENTS
             self._turns.ask(channel)
 
+    def trace(self, room: str, traces: Iterable[Trace]) -> None:
+        """What is published to the room next belongs to the traces: its delivery is a step of theirs."""
+        channel = self.channels.get(room)
+        for trace in traces:
+            if channel is None:
+                trace.end()
+            else:
+                trace.step("deliver")
+                channel.traces.append(trace)
+
     def tell_sampled(self) -> None:
         """Tells rooms in which comments were spared since the last call how many were shown."""
         for room, event in self.sparing.announcements():
@@ -269,6 +280,8 @@ class Hub:
         channel.took = channel.spent + now - began
         channel.spent = 0.0
         self._turns.wrote(channel, now)
+        if channel.traced:
+            channel.end_traced()
         self._flushed(now - channel.oldest)
 
     @staticmethod
@@ -295,7 +308,7 @@ class Hub:
         self.counters.flushes += 1
         heard = self.sparing.heard(channel, events, int(perf_counter() * 1_000))
         self.counters.spared += len(heard.spared)
-        special, own = self._special(channel, events), heard.own(channel)
+        special, own = channel.special(events), heard.own(channel)
         apart = special.keys() | late.keys() | own.keys() if special or late or own else ()
         for key, members in channel.groups.items():
             left = Part(members)
@@ -304,6 +317,8 @@ class Hub:
             self._enqueue(channel, key, heard.by(key), left)
         if apart:
             self._enqueue_apart(channel, heard, special, late, own)
+        if channel.traces:
+            channel.begin_traced()
 
     def _enqueue_apart(
         self,
@@ -358,23 +373,6 @@ class Hub:
             for listener in [one for one in group if one.unsent > limit] if lagging else ():
                 self.counters.slow += 1
                 listener.too_slow()
-
-    def _special(self, channel: Channel, events: list[Any]) -> dict[Listener, Viewer]:
-        """Listeners who see one of the events in another form than their group: whom it concerns, and whose history
-        begins above what it shows.
-        """
-        special: dict[Listener, Viewer] = {}
-        for event in events:
-            if not isinstance(event, Event):
-                continue
-            if event.reserved and differs(event):  # type: ignore[arg-type]  # every Event is one of Logged
-                for listener in channel.users.get(getattr(event, "user", ""), ()):
-                    special[listener] = channel.viewer(listener)
-            if channel.first and (back := reach(event)) is not None:  # type: ignore[arg-type]  # as above
-                for listener, first in channel.first.items():
-                    if back < first:
-                        special[listener] = channel.viewer(listener)
-        return special
 
     def _encode(
         self, channel: Channel, form: Form, events: Iterable[Any], viewer: Viewer, lagging: bool = False

@@ -18,9 +18,11 @@ from realtime.gateway.session import Ended, Phase, Session
 from realtime.gateway.websocket import Connection
 from realtime.gateway.welcome import Welcome
 from realtime.gateway.wheel import Wheel
+from realtime.hosting.entry import Answer, noting
 from realtime.hosting.host import Host
 from realtime.hosting.service import Service, unavailable
 from realtime.metrics import Metrics
+from realtime.tracing import Trace
 from rooms import commands as c
 from rooms.actors import Actor
 from rooms.errors import Rejected
@@ -134,8 +136,7 @@ class Endpoint:
 
     def leave(self) -> None:
         self.connection.pause_reading()
-        if self._pacing is None:
-            self._pacing = Pacing()
+        self._pacing = self._pacing or Pacing()
         self._pacing.leave()
 
     def closed(self, code: int, reason: str) -> None:
@@ -199,22 +200,23 @@ class Endpoint:
     # Commands
 
     def _offer(self, command: c.AnyCommand) -> None:
-        host = self._at_hand(command)
+        host = self._door.service.at_hand(self.actor, command)
         if self.session.may_start(command, alone=host is None):
             self._start(command, host)
 
-    def _at_hand(self, command: c.AnyCommand) -> Host | None:
-        """The host that takes the command without any waiting, if there is one."""
-        return self._door.service.at_hand(self.actor, command) if isinstance(command, c.Change) else None
-
     def _start(self, command: c.AnyCommand, host: Host | None) -> None:
+        answer: Answer = partial(self._answered, command)
+        tracer = self._door.service.tracer
+        trace = tracer.begin(command, self.session.codec.name) if tracer is not None else None
+        if trace is not None:
+            answer = noting(trace, answer)
         if host is not None and isinstance(command, c.Change):
             try:
-                self._door.service.submit_to(host, self.actor, command, self, partial(self._answered, command))
+                self._door.service.submit_to(host, self.actor, command, self, answer, trace)
             except Rejected as rejected:
-                self._answered(command, rejected)
+                answer(rejected)
             return
-        task = asyncio.get_running_loop().create_task(self._run(command))
+        task = asyncio.get_running_loop().create_task(self._run(command, answer, trace))
         self._door.tasks.add(task)
         task.add_done_callback(self._door.tasks.discard)
 
@@ -228,22 +230,22 @@ class Endpoint:
             self._refuse(command.id, reply, str(command.__struct_config__.tag))
         self._advance(command)
 
-    async def _run(self, command: c.AnyCommand) -> None:
+    async def _run(self, command: c.AnyCommand, answer: Answer, trace: Trace | None) -> None:
         try:
             if isinstance(command, c.Change):
                 self._anybody(command)
-                await self._door.service.submit(self.actor, command, self, partial(self._answered, command))
+                await self._door.service.submit(self.actor, command, self, answer, trace)
                 return
             await self._act(command)
         except Rejected as rejected:
-            self._answered(command, rejected)
+            answer(rejected)
         except ports.Unavailable as error:
-            self._answered(command, unavailable(error))
+            answer(unavailable(error))
         except Ended as ended:
             self.connection.close(ended.code, ended.reason)
         except Exception as error:
             log.error("command_failed", type=command.__struct_config__.tag, **describe(error))  # noqa: TRY400 - tracebacks may quote messages
-            self._answered(command, Rejected("internal", "Something went wrong here."))
+            answer(Rejected("internal", "Something went wrong here."))
 
     async def _act(self, command: c.AnyCommand) -> None:
         """A command of the connection, or one that reads. Raises Rejected, Unavailable, Ended."""
@@ -271,8 +273,7 @@ class Endpoint:
                 await self._paced(command, self._ask)
 
     async def _paced(self, command: c.AnyCommand, answer: Callable[[Any], Awaitable[None]]) -> None:
-        if self._pacing is None:
-            self._pacing = Pacing()
+        self._pacing = self._pacing or Pacing()
         try:
             await self._pacing.answer(command, answer)
         finally:
@@ -326,8 +327,9 @@ class Endpoint:
     def _advance(self, command: c.AnyCommand) -> None:
         if not self.session.done(command):
             return
-        while (following := self.session.following(command, lambda one: self._at_hand(one) is None)) is not None:
-            self._start(following, self._at_hand(following))
+        at_hand = partial(self._door.service.at_hand, self.actor)
+        while (following := self.session.following(command, lambda one: at_hand(one) is None)) is not None:
+            self._start(following, at_hand(following))
 
     # Who it is
 
@@ -349,8 +351,7 @@ class Endpoint:
             if self.actor.user:
                 door.service.users.disconnect(self.actor.user, self)
             return
-        welcome = door.welcome.said(command.id, door.service.fresh(), self.actor, door.clock())
-        self.tell(welcome)
+        self.tell(door.welcome.said(command.id, door.service.fresh(), self.actor, door.clock()))
         backlog = self.session.welcome()
         self._advance(command)
         for waiting in backlog:

@@ -15,6 +15,7 @@ from realtime.ports.carried import (
     RoomTold,
     UserTold,
 )
+from realtime.tracing import Trace
 from rooms.actors import By
 from rooms.events import Logged
 
@@ -32,10 +33,15 @@ class Across:
         written to since the last, as what comes after shows what is missing.
         """
 
-    def committed(self, room: str, epoch: str, events: Sequence[Logged]) -> None:
-        """This node has written to the room's log."""
+    def committed(self, room: str, epoch: str, events: Sequence[Logged], traces: Sequence[Trace] = ()) -> None:
+        """This node has written to the room's log; `traces` belong to it."""
         self._active[room] = BEACONS + 1
-        self._broker.publish(ports.room_topic(room), Committed(epoch, tuple(events)))
+        for trace in traces:
+            trace.step("publish")
+        contexts = tuple([trace.context for trace in traces])
+        self._broker.publish(ports.room_topic(room), Committed(epoch, tuple(events), contexts))
+        for trace in traces:
+            trace.end()
 
     def quiet(self) -> list[str]:
         """The rooms for which it is time for a beacon: those not written to since the last call, BEACONS times each."""

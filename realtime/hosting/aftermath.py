@@ -11,6 +11,7 @@ from realtime.hosting.host import Host
 from realtime.hosting.queries import shown_pending
 from realtime.hosting.rounds import Written
 from realtime.hosting.users import Users
+from realtime.tracing import Tracer
 from rooms import events as e
 from rooms.actors import By
 from rooms.effects import AddPending, React, TakePending
@@ -31,6 +32,7 @@ class Aftermath:
         across: Across,
         hosts: Mapping[str, Host],
         recorded: Callable[[], None],
+        tracer: Tracer | None,
     ):
         """`recorded` is called when interaction records have been put into the outbox."""
         self.reacted: OrderedDict[tuple[str, int], None] = OrderedDict()
@@ -41,15 +43,21 @@ class Aftermath:
         self._across = across
         self._hosts = hosts
         self._recorded = recorded
+        self._tracer = tracer
 
     def committed(self, host: Host, written: Written) -> None:
         room, events = host.room, written.events
         own = events[written.others :]
+        traces = written.traces
+        if self._tracer is not None and written.others:
+            traces = [*traces, *self._tracer.applied(events[: written.others])]
         if own:
             # First: it is a moment's work, and is then on its way while this node's own listeners are written to.
-            self._across.committed(room.id, host.epoch, own)
+            self._across.committed(room.id, host.epoch, own, written.traces)
             for event in own:
                 self._tell_newcomer(event)
+        if traces:
+            self._hub.trace(room.id, traces)
         urgent = not host.waiting
         for event in events:
             self._hub.publish(room.id, (event,), urgent=urgent)

@@ -9,6 +9,7 @@ import structlog
 from msgspec.structs import replace
 
 from realtime import ports
+from realtime.tracing import Trace
 from rooms import commands as c
 from rooms.actors import Actor
 from rooms.decide import Release
@@ -38,13 +39,16 @@ class Entry:
     with in their batch: they wait for a verdict, or are to be decided `again`.
     """
 
-    __slots__ = ("actor", "again", "answer", "command", "kept", "key", "lane", "tries", "verdict")
+    __slots__ = ("actor", "again", "answer", "command", "kept", "key", "lane", "trace", "tries", "verdict")
 
-    def __init__(self, actor: Actor, command: c.Decided | Release, lane: object, answer: Answer):
+    def __init__(
+        self, actor: Actor, command: c.Decided | Release, lane: object, answer: Answer, trace: Trace | None = None
+    ):
         self.actor = actor
         self.command = command
         self.lane = lane
         self.answer = answer
+        self.trace = trace
         self.verdict: Verdict | None = None
         self.kept = False
         self.again = False
@@ -53,6 +57,13 @@ class Entry:
         if not isinstance(command, Release) and command.key is not None:
             scope = "" if isinstance(command, c.RoomCreate | c.InviteAccept) else command.room
             self.key = ports.KeyClaim(actor.user, scope, command.key, digest(command))
+        if trace is not None:
+            trace.step("inbox")
+
+    def waits(self) -> None:
+        """The command is in the inbox once more, or behind a verdict that is awaited."""
+        if self.trace is not None:
+            self.trace.step("inbox")
 
     def done(self, reply: dict[str, Any] | Rejected) -> None:
         """Gives the answer, if none has been given. The command has had its effect, whatever becomes of the answer."""
@@ -61,6 +72,18 @@ class Entry:
             answer(reply)
         except Exception:
             log.exception("answer_failed", type=type(self.command).__name__)
+
+
+def noting(trace: Trace, answer: Answer) -> Answer:
+    """Gives the answer, and tells the trace."""
+
+    def noted(reply: dict[str, Any] | Rejected) -> None:
+        try:
+            answer(reply)
+        finally:
+            trace.answered(reply.code if isinstance(reply, Rejected) else "ok")
+
+    return noted
 
 
 def digest(command: c.Change) -> bytes:

@@ -21,6 +21,7 @@ from realtime.hosting.directory import Directory
 from realtime.hosting.peers import ALIVE_SECONDS, Peers
 from realtime.hosting.users import Users
 from realtime.ports import carried as said
+from realtime.tracing import Tracer
 
 log = structlog.get_logger("realtime.following")
 
@@ -36,6 +37,7 @@ class Surroundings(Protocol):
     rings: Rings
     users: Users
     aftermath: Aftermath
+    tracer: Tracer | None
 
 
 class Counters(Struct):
@@ -152,6 +154,11 @@ class Following:
                 assert_never(message)
 
     def _committed(self, room: str, message: said.Committed) -> None:
+        if message.traces and self._around.tracer is not None:
+            host = self._around.directory.hosts.get(room) if room not in self._loading else None
+            pos = message.events[-1].pos
+            awaited = host is not None and pos > host.room.pos
+            self._around.tracer.heard(room, pos if awaited else None, message.traces)
         if room in self._loading:
             self._loading[room] = max(self._loading[room], message.events[-1].pos)
         elif (host := self._around.directory.hosts.get(room)) is not None:

@@ -19,6 +19,7 @@ from realtime.hosting.entry import Entry, repeat, unmet
 from realtime.hosting.keeping_up import Counters, KeepingUp
 from realtime.hosting.lookup import NO_FACTS, look_up
 from realtime.hosting.rounds import Rounds, Written
+from realtime.tracing import Trace
 from rooms.actors import By
 from rooms.decide import NOTHING, Decision, Limits, Moment, decide, judged, needs
 from rooms.drafts import Draft, Verdict
@@ -35,8 +36,7 @@ BATCH = 256
 INBOX = 4_096
 """Commands that may wait in one room; above, `unavailable`."""
 TRIES = 5
-"""How often a command is decided before others, on other nodes, who were quicker each time, have it refused as
-`unavailable`."""
+"""How often a command is decided while others, on other nodes, are quicker; then it is refused as `unavailable`."""
 
 
 class Surroundings(Protocol):
@@ -140,6 +140,11 @@ class Host:
 
     # In a round (`rounds.Party`)
 
+    @property
+    def traces(self) -> Sequence[Trace]:
+        decided = self._batch.decided if self._batch is not None else ()
+        return [entry.trace for entry, _ in decided if entry.trace is not None]
+
     def decide(self) -> ports.Batch | None:
         batch = self._batch
         try:
@@ -195,6 +200,8 @@ class Host:
         entries = [inbox.popleft() for _ in range(min(BATCH, len(inbox)))]
         for entry in entries:
             entry.kept = False
+            if entry.trace is not None:
+                entry.trace.step("decide")
         self.room.forget(self._around.clock())
         return Deciding(entries)
 
@@ -255,6 +262,7 @@ class Host:
             # What is decided again came before all that was parked since.
             if behind is not None and not entry.again:
                 entry.kept = True
+                entry.waits()
                 behind.append(entry)
                 continue
             moment = Moment(
@@ -328,10 +336,13 @@ class Host:
                 effects += [(effect, result.reply.get("pos")) for effect in decision.effects]
         self._go_on(batch.ahead if unwritten is None else None, appended.events, effects)
         again: list[Entry] = []
-        for (entry, _), result in zip(batch.decided, appended.results, strict=True):
+        traces: list[Trace] = []
+        for (entry, decision), result in zip(batch.decided, appended.results, strict=True):
             match result:
                 case ports.Written(reply):
                     entry.done(reply)
+                    if entry.trace is not None and decision.events:
+                        traces.append(entry.trace)
                 case ports.Duplicate() | ports.KeyReused():
                     entry.done(repeat(result))
                 case ports.Refused(effect):
@@ -348,7 +359,7 @@ class Host:
             again += [entry for entry, _ in batch.refused if at(entry) > at(unwritten)]
             self._refuse([one for one in batch.refused if at(one[0]) < at(unwritten)])
             self._decide_again(sorted(again, key=at), stalled=unwritten in again)
-        return Written(appended.events, effects, appended.others)
+        return Written(appended.events, effects, appended.others, traces)
 
     def _go_on(
         self, ahead: Room | None, events: Sequence[Logged], effects: Sequence[tuple[Effect, int | None]]
@@ -387,6 +398,8 @@ class Host:
         for entry in entries:
             entry.tries += stalled
             entry.again = entry.kept = entry.tries < TRIES
-            if not entry.kept:
+            if entry.kept:
+                entry.waits()
+            else:
                 entry.done(Rejected("unavailable", "This room is busy.", retry_after_ms=200))
         self._inbox.extendleft(reversed([entry for entry in entries if entry.kept]))

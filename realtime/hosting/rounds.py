@@ -14,6 +14,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from realtime import ports
+from realtime.tracing import Trace
 from rooms.effects import Effect
 from rooms.events import Logged
 
@@ -26,10 +27,16 @@ class Written(Struct, frozen=True):
     events: Sequence[Logged] = ()
     effects: Sequence[tuple[Effect, int | None]] = ()
     others: int = 0
+    traces: Sequence[Trace] = ()
+    """Of commands whose events these are."""
 
 
 class Party(Protocol):
     """A room in a round. None of these raises."""
+
+    @property
+    def traces(self) -> Sequence[Trace]:
+        """Of the commands that are being written."""
 
     def decide(self) -> ports.Batch | None:
         """Decides what waits. Returns what is to be written, or None where nothing is, or not yet."""
@@ -75,6 +82,9 @@ class Rounds:
 
     async def _write(self, decided: list[tuple[Party, ports.Batch]]) -> None:
         outcomes: Sequence[ports.Appended | Exception]
+        traces = [trace for party, _ in decided for trace in party.traces]
+        for trace in traces:
+            trace.step("commit", commands=sum(len(batch.proposals) for _, batch in decided))
         began = time.perf_counter()
         try:
             outcomes = await self._store.append_all([batch for _, batch in decided])
@@ -83,6 +93,8 @@ class Rounds:
         else:
             written = sum(len(outcome.events) for outcome in outcomes if isinstance(outcome, ports.Appended))
             self._durable(time.perf_counter() - began, written)
+        for trace in traces:
+            trace.step("reply")
         with self._answering:
             settled = [(party, party.settle(outcome)) for (party, _), outcome in zip(decided, outcomes, strict=True)]
         for party, what in settled:

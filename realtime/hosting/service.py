@@ -20,7 +20,7 @@ from realtime.fanout.sparing import Sparing
 from realtime.hosting.across import Across
 from realtime.hosting.aftermath import Aftermath
 from realtime.hosting.directory import Directory
-from realtime.hosting.entry import Answer, Entry
+from realtime.hosting.entry import Answer, Entry, noting
 from realtime.hosting.following import Following
 from realtime.hosting.fresh import FreshIds
 from realtime.hosting.gathering import Gathering
@@ -35,6 +35,7 @@ from realtime.hosting.rounds import Rounds, Written
 from realtime.hosting.throttle import Throttle
 from realtime.hosting.upkeep import Upkeep
 from realtime.hosting.users import Recipient, Users
+from realtime.tracing import Trace, Tracer
 from rooms import commands as c
 from rooms.actors import Actor, By
 from rooms.decide import Limits
@@ -98,6 +99,7 @@ class Service:
         observer: Observer,
         answering: AbstractContextManager[object] | None = None,
         uncork: Callable[[], None] = lambda: None,
+        tracer: Tracer | None = None,
     ):
         """`recorded` is called when interaction records have been put into the outbox. `answering` may hold replies
         while many commands are answered, of which `uncork` writes those that are held.
@@ -106,6 +108,7 @@ class Service:
         self.policy = policy
         self.clock = clock
         self.limits = limits
+        self.tracer = tracer
         self.keeping_up = KeptUp()
         self.rounds = Rounds(store, answering or nullcontext(), observer.committed)
         across = Across(broker)
@@ -121,7 +124,7 @@ class Service:
         places = Places(bounds.joins_at_once, bounds.join_wait_seconds, observer.waited)
         self.joining = Joining(self, self.recovery, bounds.recover_events, places)
         self.arrivals = Places(bounds.joins_at_once, bounds.join_wait_seconds, observer.waited)
-        self.aftermath = Aftermath(self.hub, self.users, self.rings, across, self.directory.hosts, recorded)
+        self.aftermath = Aftermath(self.hub, self.users, self.rings, across, self.directory.hosts, recorded, tracer)
         self.across = across
         self.typing: set[tuple[str, str]] = set()
         """Rooms and users of whom typing was told since the last tick, or since they last sent what they typed."""
@@ -166,11 +169,20 @@ class Service:
 
     # Commands
 
-    async def answer(self, actor: Actor, command: c.AnyCommand) -> dict[str, Any]:
+    async def answer(self, actor: Actor, command: c.AnyCommand, trace: Trace | None = None) -> dict[str, Any]:
         """What the `ok` reply of any command that needs no connection adds. Raises Rejected."""
         if isinstance(command, c.Change):
             done: asyncio.Future[dict[str, Any] | Rejected] = asyncio.get_running_loop().create_future()
-            await self.submit(actor, command, done, lambda reply: None if done.done() else done.set_result(reply))
+
+            def resolve(reply: dict[str, Any] | Rejected) -> None:
+                if not done.done():
+                    done.set_result(reply)
+
+            answer = resolve if trace is None else noting(trace, resolve)
+            try:
+                await self.submit(actor, command, done, answer, trace)
+            except Rejected as rejected:
+                answer(rejected)
             reply = await done
             if isinstance(reply, Rejected):
                 raise reply
@@ -192,16 +204,20 @@ class Service:
         except ports.Unavailable as error:
             raise unavailable(error) from error
 
-    def at_hand(self, actor: Actor, command: c.Decided) -> Host | None:
-        """The host to `submit_to` without waiting: its room is loaded, and the actor known there."""
+    def at_hand(self, actor: Actor, command: c.AnyCommand) -> Host | None:
+        """The host to `submit_to` without waiting, if there is one: its room is loaded, and the actor known there."""
         return self.directory.at_hand(command.room, actor) if isinstance(command, c.RoomChange) else None
 
-    def submit_to(self, host: Host, actor: Actor, command: c.Decided, lane: object, answer: Answer) -> None:
+    def submit_to(
+        self, host: Host, actor: Actor, command: c.Decided, lane: object, answer: Answer, trace: Trace | None = None
+    ) -> None:
         """As `submit`, for a host that is at hand."""
         self._check_pace(actor, command)
-        host.submit(Entry(actor, command, lane, answer))
+        host.submit(Entry(actor, command, lane, answer, trace))
 
-    async def submit(self, actor: Actor, command: c.Decided, lane: object, answer: Answer) -> None:
+    async def submit(
+        self, actor: Actor, command: c.Decided, lane: object, answer: Answer, trace: Trace | None = None
+    ) -> None:
         """Hands a command to its room. `answer` is called exactly once, after the commit and before any event of the
         command is published; commands of one `lane` for one room take effect in order. Raises Rejected, if the room
         cannot even be asked.
@@ -210,7 +226,7 @@ class Service:
             host = await self._host_for(actor, command)
         except ports.Unavailable as error:
             raise unavailable(error) from error
-        host.submit(Entry(actor, command, lane, answer))
+        host.submit(Entry(actor, command, lane, answer, trace))
 
     async def _host_for(self, actor: Actor, command: c.Decided) -> Host:
         match command:

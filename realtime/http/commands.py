@@ -1,5 +1,6 @@
 """`POST /v1/commands`: one command in, its reply out; the same checks and the same log as over WebSocket."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -62,7 +63,7 @@ class Commands:
                 raise bad.rejected from None
             name, command_id = str(command.__struct_config__.tag), command.id
             self._pace.check(identity.user, self._clock())
-            reply = await self._run(identity, command)
+            reply = await self._run(identity, command, codec, request.headers)
         except Rejected as rejected:
             return self._refuse(name, rejected, command_id, codec)
         except ports.Unavailable as error:
@@ -71,10 +72,14 @@ class Commands:
         echoed = {} if command_id is None else {"id": command_id}
         return answer({"type": "ok"} | echoed | reply, codec=codec)
 
-    async def _run(self, identity: Identity, command: c.AnyCommand) -> dict[str, Any]:
+    async def _run(
+        self, identity: Identity, command: c.AnyCommand, codec: Codec, headers: Mapping[str, str]
+    ) -> dict[str, Any]:
         if isinstance(command, c.TicketCreate):
             return {"ticket": await self._admission.ticket(identity, command)}
-        return await self._service.answer(actor_of(identity), command)
+        tracer = self._service.tracer
+        trace = tracer.begin(command, codec.name, headers) if tracer is not None else None
+        return await self._service.answer(actor_of(identity), command, trace)
 
     def _refuse(self, name: str, rejected: Rejected, command_id: int | None, codec: Codec) -> Response:
         self._metrics.command(name, rejected.code)

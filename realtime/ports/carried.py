@@ -19,10 +19,15 @@ class Message(Struct, frozen=True, array_like=True, tag_field="t"):
 
 
 class Committed(Message, frozen=True, array_like=True, tag="c"):
-    """Events that the node has written to the room's log, in order, without a hole."""
+    """Events that the node has written to the room's log, in order, without a hole.
+
+    `traces`: a W3C `traceparent` for each of their commands that is traced. A node of a version without this field
+    passes over it, and is read as if it had sent none.
+    """
 
     epoch: str
     events: tuple[Logged, ...]
+    traces: tuple[str, ...] = ()
 
 
 class Beacon(Message, frozen=True, array_like=True, tag="b"):

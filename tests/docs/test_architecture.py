@@ -9,6 +9,8 @@ import pytest
 from realtime.gateway.session import BACKLOG, LANE
 from realtime.hosting.host import INBOX
 from realtime.stores.common import WAITING_READS, WAITING_WRITES
+from realtime.tracing_otlp import HEARD
+from realtime.tracing_otlp import WAITING as WAITING_SPANS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -54,5 +56,7 @@ def test_bounds_of_queues() -> None:
         f"commands before `welcome` | {BACKLOG}",
         f"the store's writer | {WAITING_WRITES:,} works",
         f"reads that wait for the store | {WAITING_READS:,}",
+        f"spans that wait for the collector | {WAITING_SPANS:,}",
+        f"other nodes' events that a room is yet to take in | {HEARD:,} positions",
     ):
         assert row in text

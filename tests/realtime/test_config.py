@@ -1,4 +1,5 @@
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -116,6 +117,10 @@ def test_the_environment_is_typed_by_the_setting() -> None:
         ("[broker]\nurl = 'redis://x'\n", 2, "[broker] url: is for several gateways, which need [store] url = post"),
         ("[broker]\nprefix = 'a b'\n", 2, "[broker] prefix: must be 1 to 64 letters"),
         ("[server]\nadmin_port = 65536\n", 2, "[server] admin_port: expected int <= 65535"),
+        ("[tracing]\nurl = 'collector:4318'\n", 2, "[tracing] url: must be http://HOST:4318/v1/traces"),
+        ("[tracing]\nurl = 'http:///v1/traces'\n", 2, "[tracing] url: must be http://HOST:4318/v1/traces"),
+        ("[tracing]\nsample = 2\n", 2, "[tracing] sample: expected float <= 1.0"),
+        ("[tracing]\nservice = ''\n", 2, "[tracing] service: expected str of length >= 1"),
         ("[records]\nurl = '/tmp'\n", 2, "[records] url: must be jsonl:///PATH"),
         ("[moderation]\nblocked_words = ['a', ' ']\n", 2, "[moderation] blocked_words: an empty word"),
         ("[limits]\nmessage_bytes = 131072\n", None, "[limits] body_bytes: must be at least message_bytes"),
@@ -195,6 +200,16 @@ def test_a_store_on_postgresql(url: str) -> None:
     config = load(None, {"GALAXY_STORE__URL": url})
     assert config.store.on_postgresql
     assert not load(None, {}).store.on_postgresql
+
+
+def test_traces_need_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    environ = {"GALAXY_TRACING__URL": "http://collector:4318/v1/traces"}
+    assert load(None, environ).tracing.url == environ["GALAXY_TRACING__URL"]
+    for name in [name for name in sys.modules if name.split(".")[0] == "opentelemetry"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    (problem,) = problems(None, environ)
+    assert problem == "GALAXY_TRACING__URL: needs the extra `tracing`: pip install 'galaxy-live[tracing]'"
 
 
 def test_a_password_in_a_url_that_is_wrong_is_not_repeated() -> None:

@@ -6,6 +6,7 @@ from realtime import ports
 from realtime.brokers.memory import MemoryBroker
 from realtime.hosting.service import Bounds, Service
 from realtime.metrics import Metrics
+from realtime.tracing import Tracer
 from rooms.decide import Limits
 from rooms.drafts import Draft, Verdict
 
@@ -36,6 +37,18 @@ def make_service(
     policy: ports.Policy | None = None,
     answering: AbstractContextManager[object] | None = None,
     broker: ports.Broker | None = None,
+    tracer: Tracer | None = None,
 ) -> Service:
     policy = policy or AllowAll()
-    return Service(store, broker or MemoryBroker(), policy, clock, Limits(), bounds, lambda: None, Metrics(), answering)
+    return Service(
+        store,
+        broker or MemoryBroker(),
+        policy,
+        clock,
+        Limits(),
+        bounds,
+        lambda: None,
+        Metrics(),
+        answering,
+        tracer=tracer,
+    )

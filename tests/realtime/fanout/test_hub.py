@@ -13,6 +13,7 @@ from realtime.fanout.hub import Hub
 from realtime.fanout.sparing import Sparing
 from rooms import events as e
 from rooms.actors import Actor, By, Role, Viewer
+from tests.support.traces import TraceKept
 
 ANN = By("ann", "Ann", "owner")
 
@@ -467,3 +468,28 @@ async def test_a_rest_is_cut_short_when_much_waits_and_what_waits_is_bounded(
     assert len(ear.buffers) == 3
     assert house.hub.counters.overruns == 1
     assert [event["pos"] for event in ear.heard] == list(range(1, 34))
+
+
+async def test_a_trace_ends_when_all_have_been_written_to(clock: Clock) -> None:
+    hall = Hall(clock, 0.0004)
+    hall.fill("r", 300)
+    channel = hall.hub.channel("r", "epoch")
+    first, second = TraceKept(), TraceKept()
+    hall.hub.trace("r", [first])
+    hall.hub.publish("r", [said(1)])
+    await asyncio.sleep(0)
+    hall.hub.trace("r", [second])
+    hall.hub.publish("r", [said(2)])
+    assert channel.tick
+    assert (first.told, second.told) == (["deliver"], ["deliver"])
+    while channel.tick:  # noqa: ASYNC110 - the loop's turns are what is counted
+        await asyncio.sleep(0)
+    assert (first.told, second.told) == (["deliver", {"listeners": 300}], ["deliver"])
+    hall.hub.flush(channel)
+    assert second.told == ["deliver", {"listeners": 300}]
+
+
+async def test_a_trace_of_what_nobody_hears_ends_at_once(house: House) -> None:
+    trace = TraceKept()
+    house.hub.trace("elsewhere", [trace])
+    assert trace.told == [{}]
