@@ -1,8 +1,10 @@
 """What the stores on SQL databases share: all but how they connect, lock and commit."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import TypeVar
+
+from sqlalchemy import Connection
 
 from realtime.ports import (
     Access,
@@ -20,6 +22,7 @@ from realtime.ports import (
     ReadState,
     RoomRow,
     Span,
+    Store,
 )
 from realtime.stores import lists, reads, timeline, upkeep
 from realtime.stores.readers import Readers
@@ -34,7 +37,7 @@ WAITING_READS = 1_024
 WAITING_WRITES = 8_192
 
 
-class SQLStore:
+class SQLStore(Store):
     """The part of `realtime.ports.Store` that follows from `run` and from `readers`."""
 
     def __init__(self, clock: Clock, readers: Readers, hits: timeline.Hits):
@@ -83,6 +86,13 @@ class SQLStore:
         await self.run(partial(upkeep.forget_keys, before=before))
 
     # Reading
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Runs a function of a connection, in a snapshot of its own. Raises Unavailable."""
+        return await self._readers.read(work)
+
+    async def first_positions(self, rooms: Collection[str]) -> dict[str, int]:
+        return await self._readers.read(partial(reads.first_positions, asked=rooms))
 
     async def accesses(self, asked: Collection[tuple[str, str]]) -> dict[tuple[str, str], Access]:
         return await self._readers.read(partial(reads.accesses, asked=asked))

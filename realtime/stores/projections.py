@@ -61,7 +61,8 @@ def apply(tx: "Transaction", room: str, head: Head | None, event: e.Logged) -> t
             react(tx, head, event.target, event.by.id, event.emoji, on=isinstance(event, e.MessageReacted))
         case e.MessagePinned():
             author = _author(tx, head, event.target)
-            _pin(tx, head, event)
+            if author is not None:  # else it has been pruned since this was decided
+                _pin(tx, head, event)
         case e.MessageUnpinned():
             _unpin(tx, head, event.target)
         case e.MessageCreated():
