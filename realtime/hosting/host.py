@@ -53,6 +53,9 @@ class Surroundings(Protocol):
     def committed(self, host: "Host", written: Written) -> None:
         """The room has gone on: the events are in the log and applied, the replies are written."""
 
+    def cut_off(self, host: "Host") -> None:
+        """The room has gone on, and some of what its listeners have not heard is in the log no more."""
+
 
 class Host:
     """The room `room` as committed. All its changes go through `submit`; nothing of a batch shows before its commit."""
@@ -87,6 +90,12 @@ class Host:
             person = room.people.get(actor.user)
             if person is not None:
                 room.know_person(actor.user, replace(person, name=actor.name, avatar=actor.avatar))
+
+    def pruned(self, first_pos: int) -> None:
+        """The log begins at a later position than was known."""
+        self.first_pos = first_pos
+        for room in self._rooms():
+            room.prune(first_pos)
 
     def learn(self, user: str, person: Person | None) -> None:
         """What the store says of a user whom the room does not know, as of the room's position."""
@@ -221,11 +230,13 @@ class Host:
             return
         loaded = await self._around.store.load(self.room.id)
         if loaded is not None:
-            events = await self._around.store.events(
-                self.room.id, after=self.room.pos, to=loaded.room.pos, limit=loaded.room.pos - self.room.pos or 1
-            )
+            after, to = self.room.pos, loaded.room.pos
+            events = await self._around.store.events(self.room.id, after=after, to=to, limit=to - after or 1)
             self.room, self.epoch, self.first_pos = loaded.room, loaded.epoch, loaded.first_pos
-            self.follow(Written(events))
+            if len(events) < to - after:
+                self._around.cut_off(self)
+            else:
+                self.follow(Written(events))
         self._stale = False
 
     async def _repeated(self, entry: Entry) -> bool:
@@ -340,6 +351,8 @@ class Host:
             # Whoever was refused after that was refused on what is not so.
             at = batch.entries.index
             again += [entry for entry, _ in batch.refused if at(entry) > at(unwritten)]
+            if isinstance(appended.results[0], ports.NotTried) and not appended.events:
+                self._stale = True
             self._refuse([one for one in batch.refused if at(one[0]) < at(unwritten)])
             self._decide_again(sorted(again, key=at), stalled=unwritten in again)
         self._rest()
