@@ -36,6 +36,7 @@ from realtime.metrics import Metrics, Sources
 from realtime.sinks.drain import Drain
 from realtime.sinks.jsonl import JsonLinesSink
 from realtime.stores.sqlite import SQLiteStore
+from realtime.stores.sqlite_driver import BUSY_MS
 from rooms.decide import Limits
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
     metrics = Metrics()
     authenticator = Authenticator(config.auth)
     tickets = Tickets(ticket_secret(config))
-    store = _store(config, clock)
+    store = make_store(config, clock)
     records = Drain(store, JsonLinesSink(config.records_folder), clock)
     cork = Cork()
     service = Service(
@@ -194,7 +195,12 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
         await authenticator.close()
 
 
-def _store(config: Config, clock: ports.Clock) -> "SQLiteStore | PostgresStore":
+def make_store(
+    config: Config, clock: ports.Clock = wall_clock, *, timeout_ms: int | None = None
+) -> "SQLiteStore | PostgresStore":
+    """The configured store, not opened yet. `timeout_ms`: for commands, instead of the configured time; they may also
+    wait that long for a server that writes to the same file.
+    """
     settings = config.store
     if settings.on_postgresql:
         from realtime.stores.postgres import PostgresStore  # noqa: PLC0415  # its driver, for those who use it
@@ -202,12 +208,14 @@ def _store(config: Config, clock: ports.Clock) -> "SQLiteStore | PostgresStore":
         return PostgresStore(
             settings.url,
             clock,
-            timeout_ms=settings.timeout_ms,
+            timeout_ms=timeout_ms or settings.timeout_ms,
             write_lanes=settings.write_lanes,
             read_connections=settings.read_connections,
         )
     config.database.parent.mkdir(parents=True, exist_ok=True)
-    return SQLiteStore(config.database, clock, read_timeout_ms=settings.timeout_ms)
+    return SQLiteStore(
+        config.database, clock, busy_ms=timeout_ms or BUSY_MS, read_timeout_ms=timeout_ms or settings.timeout_ms
+    )
 
 
 def _welcome(config: Config, dev: bool) -> Welcome:

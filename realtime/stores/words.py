@@ -17,6 +17,8 @@ _CJK_SIGNS = (
 _CJK = re.compile(f"[{_CJK_SIGNS}]+")
 
 _WORD = re.compile(rf"(?:[^\W_]|[{_CJK_SIGNS}])+")
+_CERTAIN = re.compile(f"[0-9A-Za-z{_CJK_SIGNS}]")
+"""Tokenizers know signs of newer scripts as letters or not, by their age."""
 _ACCENT = re.compile("[\u0300-\u036f]")
 
 
@@ -68,6 +70,15 @@ def match(query: str) -> str:
     """An FTS5 expression of the query's terms; none of it is read as FTS5's own syntax."""
     quoted = ((term.text.replace('"', '""'), term.begins) for term in terms(query))
     return " ".join(f'"{text}"{"*" if begins else ""}' for text, begins in quoted)
+
+
+def sample(text: str, most: int) -> str:
+    """An FTS5 expression of the text's longest words, none of those that the index may know as no word: it holds for
+    the text itself. Empty where there is none.
+    """
+    known = {word for word in indexed(text).split() if _CERTAIN.search(word)}
+    longest = sorted(known, key=len, reverse=True)[:most]
+    return " ".join('"' + word.replace('"', '""') + '"' for word in longest)
 
 
 def tokens(text: str) -> list[str]:

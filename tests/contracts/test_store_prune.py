@@ -1,6 +1,7 @@
 """Retention: what is older than a time is gone with all that hangs on it; what stays is whole."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import Column, func, select
@@ -10,6 +11,7 @@ from realtime.stores import pruning
 from realtime.stores.common import SQLStore
 from realtime.stores.pruning import Pruned, prune
 from realtime.stores.schema import events, mentions, messages, originals, pins, reactions, reports
+from realtime.stores.verify import Problem, verify
 from rooms import commands as c
 from rooms import events as e
 from rooms.events import Quote
@@ -27,9 +29,13 @@ HANGING: tuple[Column[int], ...] = (
 
 
 @pytest.fixture
-def sql(store: Store) -> SQLStore:
+async def sql(store: Store) -> AsyncIterator[SQLStore]:
+    """What a test leaves is found in order."""
     assert isinstance(store, SQLStore)
-    return store
+    yield store
+    problems: list[Problem] = []
+    await verify(store, problems.append)
+    assert problems == []
 
 
 async def below(store: SQLStore, pos: int) -> dict[str, int]:
