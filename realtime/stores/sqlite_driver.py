@@ -118,5 +118,8 @@ def damage(connection: Connection) -> list[str]:
     """What SQLite finds wrong with the file, its full-text index included. Takes as long as it takes."""
     raw: Driver = connection.connection.driver_connection
     raw.set_progress_handler(None, 0)
-    found = [line for (line,) in raw.execute("PRAGMA quick_check").fetchall()]
+    try:
+        found = [line for (line,) in raw.execute("PRAGMA quick_check").fetchall()]
+    except Error as error:  # so damaged that it cannot even be looked at
+        found = [str(error)]
     return [f"the file: {line}" for line in found if line != "ok"]

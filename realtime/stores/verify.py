@@ -96,7 +96,9 @@ async def verify(store: "SQLStore", told: Callable[[Problem], None], room: str |
             told(problem)
 
     if room is None:
-        tell(await store.scan(partial(_database, own=store.own)))
+        damage = await store.scan(lambda connection, _: store.own.damage(connection))
+        tell([Problem("", None, what) for what in damage])
+        tell(await store.scan(_of_no_room))
     after = 0
     while found := await store.read(partial(_next, room=room, after=after)):
         for num in found:
@@ -114,13 +116,8 @@ def _next(connection: Connection, room: str | None, after: int) -> list[int]:
     return list(connection.execute(query if room is None else query.where(rooms.c.id == room)).scalars())
 
 
-# The database
-
-
-def _database(connection: Connection, alive: Callable[[], None], own: Own) -> list[Problem]:
+def _of_no_room(connection: Connection, alive: Callable[[], None]) -> list[Problem]:
     told = Told("")
-    for damage in own.damage(connection):
-        told(None, damage)
     for table in OF_ROOMS:
         alive()
         nobodys = select(table.c.room).outerjoin(rooms, rooms.c.num == table.c.room).where(rooms.c.num.is_(None))
