@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from realtime.stores.common import SQLStore
     from realtime.stores.transaction import Transaction
 
-STEP = 250
-"""Most positions that one transaction takes out."""
+STEP = 2_000
+"""Most positions that one transaction takes out: fewer where that takes longer than STEP_S, as on SQLite, which looks
+for each word of a message to erase it. So long whoever writes to SQLite waits, or to that room of PostgreSQL.
+"""
+FIRST_STEP = 50
+STEP_S = 0.02
 REACTIONS = 5_000
 """Most reactions, unless one message has more."""
 PAUSE_S = 0.03
@@ -71,30 +75,33 @@ def _rooms(connection: Connection, after: int, before: Millis) -> list[tuple[int
     """The next rooms: number, id, first position, and where the first transaction on it would end."""
     query = select(rooms.c.num, rooms.c.id, rooms.c.first_pos).where(rooms.c.num > after)
     found = connection.execute(query.order_by(rooms.c.num).limit(ROOMS)).all()
-    return [(num, room, first, _end(connection, num, first, before)) for num, room, first in found]
+    return [(num, room, first, _end(connection, num, first, before, STEP)) for num, room, first in found]
 
 
 async def _would(store: "SQLStore", num: int, end: int, before: Millis) -> int:
     """The first position that would stay."""
-    while (further := await store.read(partial(_end, num=num, first=end, before=before))) > end:
+    while (further := await store.read(partial(_end, num=num, first=end, before=before, most=STEP))) > end:
         end = further
     return end
 
 
 async def _prune(store: "SQLStore", room: str, before: Millis) -> int:
     """Returns the room's first position from now on."""
+    most = min(FIRST_STEP, STEP)
     while True:
         began = time.monotonic()
-        first, more = await store.run(lambda tx: _step(tx, room, before), of=room, rooms=(room,))
+        first, more = await store.run(partial(_step, room=room, before=before, most=most), of=room, rooms=(room,))
         if not more:
             return first
-        await asyncio.sleep(max(PAUSE_S, time.monotonic() - began))
+        took = time.monotonic() - began
+        most = max(1, min(STEP, 2 * most, int(most * STEP_S / took)))
+        await asyncio.sleep(max(PAUSE_S, took))
 
 
-def _end(connection: Connection, num: int, first: int, before: Millis) -> int:
-    """The first position from `first` on that one transaction leaves."""
+def _end(connection: Connection, num: int, first: int, before: Millis, most: int) -> int:
+    """The first position from `first` on that one transaction, which takes out at most so many, leaves."""
     last = connection.execute(select(rooms.c.pos).where(rooms.c.num == num)).scalar_one()
-    end = int(min(first + STEP, last + 1))
+    end = int(min(first + most, last + 1))
     for table in (messages, events):
         here = (table.c.room == num, table.c.pos >= first, table.c.pos < end)
         recent = connection.execute(select(func.min(table.c.pos)).where(*here, table.c.at >= before)).scalar_one()
@@ -110,14 +117,14 @@ def _end(connection: Connection, num: int, first: int, before: Millis) -> int:
     return end if crowded is None else max(first + 1, int(crowded))
 
 
-def _step(tx: "Transaction", room: str, before: Millis) -> tuple[int, bool]:
+def _step(tx: "Transaction", room: str, before: Millis, most: int) -> tuple[int, bool]:
     """One transaction. Returns the room's first position, and whether there may be more to take out."""
     head = tx.head(room)
     if head is None:
         raise ValueError(f"room {room} is not there")
     num = head.num
     first = reads.first_position(tx.core, num)
-    end = _end(tx.core, num, first, before)
+    end = _end(tx.core, num, first, before, most)
     if end == first:
         return first, False
     tx.index()

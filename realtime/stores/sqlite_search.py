@@ -37,24 +37,25 @@ def hits(connection: Connection, num: int, query: str, from_pos: int, below: int
     return [words_pos(row) for row in connection.execute(found, {"expression": expression}).scalars()]
 
 
-SAMPLED = 4
-"""Of a message's words so many are looked for: the longest."""
-
-
 def misindexed(connection: Connection, num: int, texts: list[tuple[int, str]]) -> list[int]:
-    """See `realtime.stores.verify.Own`. What waits to be indexed is not missing; nor is what has no words."""
+    """See `realtime.stores.verify.Own`. Of each message one word is looked for. What waits to be indexed is not
+    missing, nor is what has no words.
+    """
     waiting = [
         (first, last)
         for runs in connection.execute(select(unindexed.c.runs)).scalars()
         for room, first, last in _runs(runs)
         if room == num
     ]
-    found = select(_INDEX.c.rowid).where(text("search MATCH :expression"), text("rowid = :row"))
-    missing = []
+    by_word: dict[str, list[int]] = {}
     for pos, said in texts:
-        expression = words.sample(said, SAMPLED)
+        expression = words.sample(said)
         if expression and not any(first <= pos <= last for first, last in waiting):
-            given = {"expression": expression, "row": words_id(num, pos)}
-            if connection.execute(found, given).first() is None:
-                missing.append(pos)
-    return missing
+            by_word.setdefault(expression, []).append(pos)
+    here = select(_INDEX.c.rowid).where(text("search MATCH :expression"), text("rowid BETWEEN :first AND :last"))
+    missing: list[int] = []
+    for expression, positions in by_word.items():
+        given = {"first": words_id(num, positions[0]), "last": words_id(num, positions[-1])}
+        found = connection.execute(here, given | {"expression": expression}).scalars()
+        missing += set(positions) - {words_pos(row) for row in found}
+    return sorted(missing)

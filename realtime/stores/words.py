@@ -72,13 +72,12 @@ def match(query: str) -> str:
     return " ".join(f'"{text}"{"*" if begins else ""}' for text, begins in quoted)
 
 
-def sample(text: str, most: int) -> str:
-    """An FTS5 expression of the text's longest words, none of those that the index may know as no word: it holds for
-    the text itself. Empty where there is none.
+def sample(text: str) -> str:
+    """An FTS5 expression that finds the text: its longest word, of those that are a word to every tokenizer. Empty
+    where there is none.
     """
-    known = {word for word in indexed(text).split() if _CERTAIN.search(word)}
-    longest = sorted(known, key=len, reverse=True)[:most]
-    return " ".join('"' + word.replace('"', '""') + '"' for word in longest)
+    known = [word for word in indexed(text).split() if _CERTAIN.search(word)]
+    return '"' + max(known, key=len).replace('"', '""') + '"' if known else ""
 
 
 def tokens(text: str) -> list[str]:

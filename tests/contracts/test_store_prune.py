@@ -213,11 +213,10 @@ async def test_what_was_decided_on_a_message_that_is_gone_finds_nothing(sql: SQL
 async def test_every_transaction_leaves_the_room_whole(
     sql: SQLStore, lived: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruning, "STEP", 3)
     monkeypatch.setattr(pruning, "REACTIONS", 0)
     firsts = []
     while True:
-        first, more = await sql.run(lambda tx: pruning._step(tx, "r1", lived.now + 1), of="r1", rooms=("r1",))
+        first, more = await sql.run(lambda tx: pruning._step(tx, "r1", lived.now + 1, 3), of="r1", rooms=("r1",))
         firsts.append(first)
         assert await positions(sql) == [*range(first, 12)]
         assert await positions(sql, after=first) == [*range(first + 1, 12)]
