@@ -97,9 +97,10 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
     store = make_store(config, clock)
     records = Drain(store, JsonLinesSink(config.records_folder), clock)
     cork = Cork()
+    broker = _broker(config)
     service = Service(
         store,
-        MemoryBroker(),
+        broker,
         WordList(config.moderation.blocked_words, config.moderation.masked_words),
         clock,
         Limits(edit_ms=limits.edit_seconds * 1_000, presence_names=limits.presence_names),
@@ -154,6 +155,7 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
         metrics=metrics,
         dev=dev,
         unready=lambda: "draining" if server.draining else None,
+        degraded=lambda: ["broker"] if service.following.degraded else [],
     )
     server = make_server(
         app,
@@ -168,6 +170,7 @@ async def assembled(config: Config, *, dev: bool, clock: ports.Clock = wall_cloc
         Sources(
             service=service,
             edge=requests.edge,
+            broker=broker,
             sockets=sockets.counters,
             connections={"websocket": door.endpoints, "sse": app.streams},
             queues={"store_writes": lambda: store.waiting_writes, "store_reads": lambda: store.waiting_reads},
@@ -216,6 +219,15 @@ def make_store(
     return SQLiteStore(
         config.database, clock, busy_ms=timeout_ms or BUSY_MS, read_timeout_ms=timeout_ms or settings.timeout_ms
     )
+
+
+def _broker(config: Config) -> ports.Broker:
+    settings = config.broker
+    if settings.on_redis:
+        from realtime.brokers.redis import RedisBroker  # noqa: PLC0415  # its driver, for those who use it
+
+        return RedisBroker(settings.url, prefix=settings.prefix, timeout_ms=settings.timeout_ms)
+    return MemoryBroker()
 
 
 def _welcome(config: Config, dev: bool) -> Welcome:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_origin
 import msgspec
 from msgspec import Meta, Struct, field
 
-from realtime.config_checks import CHECKS, POSTGRESQL, check_together
+from realtime.config_checks import CHECKS, POSTGRESQL, REDIS, check_together
 
 ENV_PREFIX = "GALAXY_"
 
@@ -82,6 +82,12 @@ class Store(Section, frozen=True):
 
 class Broker(Section, frozen=True):
     url: str = "memory://"
+    prefix: str = "galaxy"
+    timeout_ms: Annotated[int, Meta(ge=100, le=60_000)] = 2_000
+
+    @property
+    def on_redis(self) -> bool:
+        return self.url.startswith(REDIS)
 
 
 class Records(Section, frozen=True):

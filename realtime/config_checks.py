@@ -85,9 +85,26 @@ def _postgresql_url(value: str) -> None:
         raise ValueError("names no database: write postgresql://USER@HOST/DATABASE")
 
 
+REDIS = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://")
+"""How URLs of Redis begin."""
+
+
 def _broker_url(value: str) -> None:
-    if value != "memory://":
-        raise ValueError("must be memory://")
+    if value == "memory://":
+        return
+    if not value.startswith(REDIS):
+        raise ValueError("must be memory://, redis://HOST, rediss://HOST (TLS) or redis+cluster://HOST:PORT,HOST:PORT")
+    from realtime.brokers.redis_servers import servers  # noqa: PLC0415  # its driver, for those who use it
+
+    try:
+        servers(value, 1.0)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"is no URL of Redis: {error}") from error
+
+
+def _prefix(value: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", value):
+        raise ValueError("must be 1 to 64 letters, digits, dots, hyphens or underscores")
 
 
 CHECKS: dict[tuple[str, str], Callable[[Any], None]] = {
@@ -97,6 +114,7 @@ CHECKS: dict[tuple[str, str], Callable[[Any], None]] = {
     ("auth", "jwks_url"): _jwks_url,
     ("store", "url"): _store_url,
     ("broker", "url"): _broker_url,
+    ("broker", "prefix"): _prefix,
     ("records", "url"): _file_url("jsonl", or_default="records/ in the data folder"),
     ("moderation", "blocked_words"): _words,
     ("moderation", "masked_words"): _words,
@@ -107,6 +125,8 @@ def check_together(config: "Config") -> Iterator[tuple[str, str, str]]:
     """What two settings make of each other: section, key and problem."""
     if config.auth.jwks_file and config.auth.jwks_url:
         yield "auth", "jwks_url", "jwks_file is set too; one of them"
+    if config.broker.on_redis and not config.store.on_postgresql:
+        yield "broker", "url", "is for several gateways, which need [store] url = postgresql://... as well"
     if config.limits.body_bytes < config.limits.message_bytes:
         yield "limits", "body_bytes", "must be at least message_bytes: a command fits in a request too"
     if config.limits.commands_burst < config.limits.commands_per_second:

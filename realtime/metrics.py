@@ -16,6 +16,7 @@ from prometheus_client.utils import floatToGoString
 from realtime.gateway.http_edge import HttpEdge
 from realtime.gateway.websocket import Counters as SocketCounters
 from realtime.hosting.service import Service
+from realtime.ports import Broker
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series a label set, of no use: it says when we started
 
@@ -132,6 +133,7 @@ class Sources(Struct, frozen=True):
     """What is read at each scrape."""
 
     service: Service
+    broker: Broker
     edge: HttpEdge
     sockets: SocketCounters
     connections: Mapping[str, Sized]
@@ -177,6 +179,11 @@ class _Watched(Collector):
         yield _gauge("galaxy_rings", "Rooms whose latest events are at hand for who comes back.", len(rings))
         yield _gauge("galaxy_ring_bytes", "Memory that these events take.", rings.bytes)
         lag = sources.outbox_lag_ms() / 1_000
+        yield _gauge("galaxy_nodes", "Nodes heard, with this one.", 1 + len(service.following.peers))
+        degraded = "Whether other nodes' messages come by way of the log, as the broker is away or a node silent."
+        yield _gauge("galaxy_degraded", degraded, service.following.degraded)
+        yield _gauge("galaxy_broker_up", "Whether the broker carries messages.", sources.broker.up)
+        yield _gauge("galaxy_broker_waiting_bytes", "What waits to be sent to the broker.", sources.broker.waiting)
         yield _gauge("galaxy_outbox_lag_seconds", "Age of the oldest interaction record that waits.", lag)
 
     def _counters(self) -> Iterable[Metric]:
@@ -195,6 +202,18 @@ class _Watched(Collector):
         refused.add_metric(["server"], service.arrivals.refused)
         refused.add_metric(["room"], service.joining.places.refused)
         yield refused
+        yield _counter(
+            "galaxy_broker_dropped",
+            "Messages to other nodes that were, or may have been, lost.",
+            self._sources.broker.dropped,
+        )
+        yield _counter("galaxy_broker_heard", "Messages of other nodes.", service.following.counters.heard)
+        yield _counter(
+            "galaxy_log_reads", "Times that a room was read from the log to keep up.", service.keeping_up.reads
+        )
+        yield _counter(
+            "galaxy_room_resets", "Times that a room had gone on by more than could be told.", service.keeping_up.resets
+        )
         rings = service.rings.counters
         yield _counter(
             "galaxy_recoveries", "Times that somebody who came back was given what was missed.", rings.recoveries

@@ -198,6 +198,14 @@ Logged = (
 )
 
 
+class Reset(Struct, frozen=True, gc=False, tag_field="type", tag="room.reset"):
+    """The room has gone on by what cannot be told: whoever listens begins anew, with what comes after `pos`."""
+
+    room: str
+    epoch: str
+    pos: int
+
+
 class Skip(Struct, frozen=True, gc=False, tag_field="type", tag="room.skip", rename={"first": "from", "last": "to"}):
     """Announces that the positions `first` to `last`, both included, are not for this viewer."""
 

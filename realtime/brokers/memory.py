@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import count
 
-from realtime.ports import Receive
-from rooms.events import Logged
+from realtime.ports import Receiver
+from realtime.ports.carried import Carried
+
+_NUMBERS = count(1)
 
 
 class MemoryBus:
     """What the nodes of one process share: a node alone needs none."""
 
     def __init__(self) -> None:
-        self.nodes: dict[MemoryBroker, Receive] = {}
+        self.nodes: dict[MemoryBroker, Receiver] = {}
 
 
 class MemoryBroker:
@@ -21,25 +24,36 @@ class MemoryBroker:
     anywhere. Nodes that share a MemoryBus hear each other, each in its next turn of the event loop.
     """
 
-    def __init__(self, bus: MemoryBus | None = None):
-        self._bus = bus or MemoryBus()
+    waiting = 0
+    dropped = 0
 
-    async def open(self, receive: Receive) -> None:
-        self._bus.nodes[self] = receive
+    def __init__(self, bus: MemoryBus | None = None):
+        self.node = f"memory-{next(_NUMBERS)}"
+        self.up = True
+        self._bus = bus or MemoryBus()
+        self._topics: set[str] = set()
+
+    async def open(self, receiver: Receiver) -> None:
+        self._bus.nodes[self] = receiver
 
     async def close(self) -> None:
         self._bus.nodes.pop(self, None)
 
-    def publish(self, room: str, events: Sequence[Logged]) -> None:
-        others = [node for node in self._bus.nodes if node is not self]
-        if not others:
+    def publish(self, topic: str, message: Carried) -> None:
+        if len(self._bus.nodes) < 2:
             return
         loop = asyncio.get_running_loop()
-        carried = tuple(events)
-        for node in others:
-            loop.call_soon(self._deliver, node, room, carried)
+        for other in self._bus.nodes:
+            if other is not self and topic in other._topics:
+                loop.call_soon(other._hear, self.node, topic, (message,))
 
-    def _deliver(self, node: "MemoryBroker", room: str, events: Sequence[Logged]) -> None:
-        receive = self._bus.nodes.get(node)
-        if receive is not None:
-            receive(room, events)
+    def _hear(self, node: str, topic: str, messages: Sequence[Carried]) -> None:
+        receiver = self._bus.nodes.get(self)
+        if receiver is not None and topic in self._topics:
+            receiver.heard(node, topic, messages)
+
+    async def follow(self, topic: str) -> None:
+        self._topics.add(topic)
+
+    def unfollow(self, topic: str) -> None:
+        self._topics.discard(topic)

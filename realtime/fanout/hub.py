@@ -24,7 +24,7 @@ from realtime.fanout.listeners import Form, Listener
 from realtime.fanout.sparing import Heard, Sparing, restored
 from realtime.fanout.turns import Turns
 from rooms.actors import Role, Viewer
-from rooms.events import Event, Skip
+from rooms.events import Event, Reset, Skip
 from rooms.visibility import differs, reach, visible
 
 PENDING_EVENTS = 1_024
@@ -386,7 +386,7 @@ class Hub:
             if isinstance(event, Event):
                 seen = visible(event, viewer)  # type: ignore[arg-type]  # as above
                 frames.append(form.event(Skip(event.room, event.pos, event.pos) if seen is None else seen, epoch))
-            elif not lagging or isinstance(event, Skip):
+            elif not lagging or isinstance(event, Skip | Reset):
                 frames.append(form.event(event, epoch))
         return frames[0] if len(frames) == 1 else b"".join(frames)
 

@@ -1,16 +1,18 @@
 """What follows a commit: who hears of it, who may listen no longer, whose counts change."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from realtime import ports
 from realtime.fanout.hub import Hub
+from realtime.fanout.rings import Rings
+from realtime.hosting.across import Across
 from realtime.hosting.host import Host
 from realtime.hosting.queries import shown_pending
 from realtime.hosting.rounds import Written
 from realtime.hosting.users import Users
 from rooms import events as e
+from rooms.actors import By
 from rooms.effects import AddPending, React, TakePending
 from rooms.room import FOREVER
 
@@ -21,23 +23,37 @@ REACTED = 10_000
 class Aftermath:
     """Called with every commit, in the order of each room's log."""
 
-    def __init__(self, hub: Hub, users: Users, broker: ports.Broker, recorded: Callable[[], None]):
+    def __init__(
+        self,
+        hub: Hub,
+        users: Users,
+        rings: Rings,
+        across: Across,
+        hosts: Mapping[str, Host],
+        recorded: Callable[[], None],
+    ):
         """`recorded` is called when interaction records have been put into the outbox."""
         self.reacted: OrderedDict[tuple[str, int], None] = OrderedDict()
         """Rooms and positions of live rooms' messages whose counts of reactions have changed."""
         self._hub = hub
         self._users = users
-        self._broker = broker
+        self._rings = rings
+        self._across = across
+        self._hosts = hosts
         self._recorded = recorded
 
     def committed(self, host: Host, written: Written) -> None:
         room, events = host.room, written.events
+        own = events[written.others :]
+        if own:
+            # First: it is a moment's work, and is then on its way while this node's own listeners are written to.
+            self._across.committed(room.id, host.epoch, own)
+            for event in own:
+                self._tell_newcomer(event)
         urgent = not host.waiting
         for event in events:
             self._hub.publish(room.id, (event,), urgent=urgent)
             self._follow(host, event)
-        if events:
-            self._broker.publish(room.id, events)
         for effect, pos in written.effects:
             match effect:
                 case AddPending(pending):
@@ -50,31 +66,48 @@ class Aftermath:
                         self.reacted.popitem(last=False)
                 case _:
                     pass
-        self._recorded()
+        if own or written.effects:
+            self._recorded()
 
-    def _follow(self, host: Host, event: e.Logged) -> None:
-        """What an event means for who listens and who is online."""
-        room = host.room
+    def follow_users(self, event: e.Logged) -> None:
+        """What an event means for who is online."""
         match event:
             case e.MessageCreated():
                 self._users.message(event)
             case e.MessageEdited() | e.MessageDeleted():
                 self._users.rewritten(event)
             case e.RoomCreated():
-                self._users.joined(room.id, event.by.id)
+                self._users.joined(event.room, event.by.id)
             case e.MemberJoined():
-                self._users.joined(room.id, event.user)
+                self._users.joined(event.room, event.user)
+            case e.MemberLeft() | e.MemberKicked() | e.MemberBanned():
+                self._users.parted(event.room, event.user)
+            case _:
+                pass
+
+    def _tell_newcomer(self, event: e.Logged) -> None:
+        """The new member may be online elsewhere, where nobody has followed the room."""
+        match event:
+            case e.RoomCreated():
+                self._across.joined(event.by.id, event.room)
+            case e.MemberJoined():
+                self._across.joined(event.user, event.room)
+            case _:
+                pass
+
+    def _follow(self, host: Host, event: e.Logged) -> None:
+        """What an event means for who is online, and for who listens."""
+        self.follow_users(event)
+        room = host.room
+        match event:
             case e.MemberLeft():
-                self._users.parted(room.id, event.user)
                 if room.visibility == "private":
                     self.expel(room.id, event.user, "revoked")
                 else:
                     self._regroup(host, event.user)
             case e.MemberKicked():
-                self._users.parted(room.id, event.user)
                 self.expel(room.id, event.user, "kicked", event.reason)
             case e.MemberBanned():
-                self._users.parted(room.id, event.user)
                 self.expel(room.id, event.user, "banned", event.reason, event.until)
             case e.MemberRoleChanged():
                 self._regroup(host, event.user)
@@ -103,11 +136,31 @@ class Aftermath:
             self._hub.set_viewer(host.room.id, listener, host.room.viewer(listener.actor))
 
     def _tell_staff(self, host: Host, event: dict[str, Any]) -> None:
-        for user in {*host.room.staff, *self._hub.staff(host.room.id)}:
+        """The room's own wherever they are online, others who moderate (platform admins) where they listen."""
+        for user in host.room.staff:
             self._users.tell(user, event)
+            self._across.user(user, event)
+        self.tell_listening_staff(host.room.id, event)
+        self._across.room(host.room.id, event, staff=True)
+
+    def tell_listening_staff(self, room: str, event: dict[str, Any]) -> None:
+        """Those who moderate the room by their tokens alone, and listen here."""
+        host = self._hosts.get(room)
+        for user in self._hub.staff(room) - (host.room.staff.keys() if host is not None else set()):
+            self._users.tell(user, event)
+
+    def renamed(self, room: str, user: By) -> None:
+        """A member or listener of the room goes by another name or avatar."""
+        host = self._hosts.get(room)
+        if host is not None:
+            host.renamed(user)
+        self._rings.renamed(user.id, user.name, user.avatar)
+        shown = {"id": user.id, "name": user.name} | ({"avatar": user.avatar} if user.avatar else {})
+        self._hub.publish(room, [{"type": "user.updated", "room": room, "user": shown}])
 
     def resolved(self, author: str, pending: str, outcome: str, pos: int | None) -> None:
         event: dict[str, Any] = {"type": "pending.resolved", "pending": pending, "outcome": outcome}
         if pos is not None:
             event["pos"] = pos
         self._users.tell(author, event)
+        self._across.user(author, event)

@@ -16,8 +16,24 @@ IDLE_MS = 60_000
 """A room without listeners or commands for this long is let go."""
 
 
+class Followed(Protocol):
+    """How rooms keep up with what other nodes write to them."""
+
+    async def begin(self, room: str) -> None:
+        """The room is about to be loaded: nothing that is written from now on is to be missed."""
+
+    def begun(self, room: str) -> None:
+        """The room is loaded."""
+
+    def end(self, room: str) -> None:
+        """The room was not found, or has been let go."""
+
+
 class Surroundings(hosting.Surroundings, Protocol):
     rings: Rings
+
+    @property
+    def following(self) -> Followed: ...
 
 
 class Directory:
@@ -48,7 +64,7 @@ class Directory:
             if self._learn(host, actor.user, access):
                 return host
             if access.pos > host.room.pos and not host.busy:
-                host.catch_up()
+                host.log.catch_up()
 
     def _learn(self, host: Host, user: str, access: ports.Access) -> bool:
         """Whether the room now knows the user: what the store said was of the room's position, or the user has done
@@ -91,10 +107,18 @@ class Directory:
         return await asyncio.shield(task)
 
     async def _load(self, room: str) -> Host | None:
-        loaded = await self._around.store.load(room)
+        following = self._around.following
+        await following.begin(room)
+        try:
+            loaded = await self._around.store.load(room)
+        except BaseException:
+            following.end(room)
+            raise
         if loaded is None:
+            following.end(room)
             return None
         host = self.hosts[room] = Host(loaded, self._around)
+        following.begun(room)
         return host
 
     def let_go(self, listened: Container[str]) -> list[str]:
@@ -106,7 +130,8 @@ class Directory:
             if room not in listened and not host.busy and host.used_at < before
         ]
         for room in gone:
-            del self.hosts[room]
+            self.hosts.pop(room).log.close()
+            self._around.following.end(room)
         return gone
 
 

@@ -16,9 +16,10 @@ from msgspec.structs import replace
 from realtime import ports
 from realtime.hosting.deciding import Deciding, note_pace
 from realtime.hosting.entry import Entry, repeat, unmet
+from realtime.hosting.keeping_up import Counters, KeepingUp
 from realtime.hosting.lookup import NO_FACTS, look_up
 from realtime.hosting.rounds import Rounds, Written
-from rooms.actors import Actor
+from rooms.actors import By
 from rooms.decide import NOTHING, Decision, Limits, Moment, decide, judged, needs
 from rooms.drafts import Draft, Verdict
 from rooms.effects import Effect, SpaceMessages
@@ -27,7 +28,7 @@ from rooms.events import Logged
 from rooms.ids import Millis
 from rooms.room import Person, Room
 
-log = structlog.get_logger("realtime.host")
+logger = structlog.get_logger("realtime.host")
 
 BATCH = 256
 """Commands decided and written together."""
@@ -46,6 +47,7 @@ class Surroundings(Protocol):
     clock: ports.Clock
     limits: Limits
     rounds: Rounds
+    keeping_up: Counters
 
     def fresh(self) -> str:
         """A random id: 128 bits or more, letters and digits."""
@@ -53,8 +55,8 @@ class Surroundings(Protocol):
     def committed(self, host: "Host", written: Written) -> None:
         """The room has gone on: the events are in the log and applied, the replies are written."""
 
-    def cut_off(self, host: "Host") -> None:
-        """The room has gone on, and some of what its listeners have not heard is in the log no more."""
+    def reset(self, host: "Host") -> None:
+        """The room has gone on by more than can be told, or is another one since a restore."""
 
 
 class Host:
@@ -71,7 +73,7 @@ class Host:
         self._batch: Deciding | None = None
         self._asked = False
         """Whether the room takes part in a round, from asking for it until its batch is settled."""
-        self._stale = False
+        self.log = KeepingUp(self, around.store, around.keeping_up)
         self._tasks: set[asyncio.Future[None]] = set()
         """Verdicts that are awaited, and questions to the store."""
 
@@ -84,12 +86,12 @@ class Host:
         """Commands in the inbox, and behind a verdict that is awaited."""
         return len(self._inbox) + sum(map(len, self._parked.values()))
 
-    def renamed(self, actor: Actor) -> None:
+    def renamed(self, user: By) -> None:
         """The user goes by another name from now on."""
         for room in self._rooms():
-            person = room.people.get(actor.user)
+            person = room.people.get(user.id)
             if person is not None:
-                room.know_person(actor.user, replace(person, name=actor.name, avatar=actor.avatar))
+                room.know_person(user.id, replace(person, name=user.name, avatar=user.avatar))
 
     def pruned(self, first_pos: int) -> None:
         """The log begins at a later position than was known."""
@@ -118,19 +120,21 @@ class Host:
             raise Rejected("unavailable", "This room is busy.", retry_after_ms=1_000)
         queue.append(entry)
         if behind is None:
-            self._ask()
+            self.ask()
 
-    def catch_up(self) -> None:
-        """The log is known to have gone on without this host, as after a commit of which it never heard."""
-        self._stale = True
-        self._ask()
+    @property
+    def deciding(self) -> bool:
+        """Whether a batch is being decided or written: until it is settled the room does not change."""
+        return self._asked
 
     def abandon(self) -> None:
         """Waits for verdicts no more: what is being judged stays unsaid, and without an answer."""
+        self.log.close()
         for task in self._tasks:
             task.cancel()
 
-    def _ask(self) -> None:
+    def ask(self) -> None:
+        """Takes part in the next round, to decide what waits or to read what is missing."""
         if not self._asked:
             self._asked = True
             self._around.rounds.ask(self)
@@ -161,6 +165,10 @@ class Host:
         except Exception as error:
             return self._failed(error)
 
+    def reset(self) -> None:
+        """What the room has come to cannot be told event by event."""
+        self._around.reset(self)
+
     def follow(self, written: Written) -> None:
         if not (written.events or written.effects):
             return
@@ -168,11 +176,11 @@ class Host:
             self._around.committed(self, written)
         except Exception:
             # What is in the log stays there, and other rooms are yet to be told of.
-            log.exception("follow_failed", room=self.room.id)
+            logger.exception("follow_failed", room=self.room.id)
 
     def _unready(self, batch: Deciding) -> bool:
         """Whether something is to be asked for before the batch can be decided."""
-        if self._stale:
+        if self.log.unread:
             return True
         room, now = self.room, self._around.clock()
         for entry in batch.entries:
@@ -192,18 +200,19 @@ class Host:
         """The batch is done with."""
         self._batch = None
         self._asked = False
-        if self._inbox:
-            self._ask()
+        self.log.go_on()
+        if self._inbox or self.log.due:
+            self.ask()
 
     def _failed(self, error: Exception) -> Written:
         """Answers those of the batch that have had no answer yet, and will have no other: an answered entry has given
         its `answer` away. What of it is in the log, only the log knows.
         """
-        self._stale = True
+        self.log.lost()
         if isinstance(error, ports.Unavailable):
             refusal = Rejected("unavailable", "Try again in a moment.", retry_after_ms=error.retry_after_ms)
         else:
-            log.error("batch_failed", room=self.room.id, exc_info=error)
+            logger.error("batch_failed", room=self.room.id, exc_info=error)
             refusal = Rejected("internal", "Something went wrong here.")
         for entry in self._batch.entries if self._batch is not None else ():
             if not entry.kept:
@@ -216,28 +225,13 @@ class Host:
     async def _prepare(self, batch: Deciding) -> None:
         """Looks up what the batch needs, then takes part in the next round."""
         try:
-            await self._refresh()
+            await self.log.read()
             batch.entries = [e for e in batch.entries if not (e.again and await self._repeated(e))]
             batch.facts = await look_up(self._around.store, self.room, batch.entries, self._around.clock())
         except Exception as error:
             self._failed(error)
         else:
             self._around.rounds.ask(self)
-
-    async def _refresh(self) -> None:
-        """After a failure only the log knows what is in it."""
-        if not self._stale:
-            return
-        loaded = await self._around.store.load(self.room.id)
-        if loaded is not None:
-            after, to = self.room.pos, loaded.room.pos
-            events = await self._around.store.events(self.room.id, after=after, to=to, limit=to - after or 1)
-            self.room, self.epoch, self.first_pos = loaded.room, loaded.epoch, loaded.first_pos
-            if len(events) < to - after:
-                self._around.cut_off(self)
-            else:
-                self.follow(Written(events))
-        self._stale = False
 
     async def _repeated(self, entry: Entry) -> bool:
         """Whether the command has succeeded before. Then it is answered: of many that are repeated together, as by a
@@ -307,11 +301,11 @@ class Host:
         try:
             entry.verdict = await verdict
         except Exception:
-            log.exception("policy_failed", room=self.room.id)
+            logger.exception("policy_failed", room=self.room.id)
             entry.verdict = Verdict("hold", policy="", rule="policy_failed", reason="This could not be checked.")
         behind = self._parked.pop(entry.lane, ())
         self._inbox.extendleft(reversed([entry, *behind]))
-        self._ask()
+        self.ask()
 
     # Once it is written
 
@@ -352,11 +346,11 @@ class Host:
             at = batch.entries.index
             again += [entry for entry, _ in batch.refused if at(entry) > at(unwritten)]
             if isinstance(appended.results[0], ports.NotTried) and not appended.events:
-                self._stale = True
+                self.log.lost()
             self._refuse([one for one in batch.refused if at(one[0]) < at(unwritten)])
             self._decide_again(sorted(again, key=at), stalled=unwritten in again)
         self._rest()
-        return Written(appended.events, effects)
+        return Written(appended.events, effects, appended.others)
 
     def _go_on(
         self, ahead: Room | None, events: Sequence[Logged], effects: Sequence[tuple[Effect, int | None]]
@@ -386,7 +380,7 @@ class Host:
             refusal = Rejected("unavailable", "Try again in a moment.", retry_after_ms=error.retry_after_ms)
             found = None
         except Exception:
-            log.exception("first_reply_failed", room=self.room.id)
+            logger.exception("first_reply_failed", room=self.room.id)
             refusal, found = Rejected("internal", "Something went wrong here."), None
         entry.done(refusal if found is None else repeat(found))
 

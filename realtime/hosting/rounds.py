@@ -1,7 +1,8 @@
 """Rounds: all rooms that have something to decide, decided and written together.
 
 Rooms that ask within one turn of the event loop are in the same round: one task, one call of the store, one
-hand-over to its thread, however many rooms they are. A room is in one round at a time; rounds may overlap.
+hand-over to its thread, however many rooms they are. Where the store writes in several lanes, that is so for the rooms
+of each: a lane that is slow makes no other wait. A room is in one round at a time; rounds may overlap.
 """
 
 import asyncio
@@ -18,10 +19,13 @@ from rooms.events import Logged
 
 
 class Written(Struct, frozen=True):
-    """What there now is of one room: events, and each effect with the position that its command was given."""
+    """What there now is of one room: events, the first `others` of which another node has written, and each effect with
+    the position that its command was given.
+    """
 
     events: Sequence[Logged] = ()
     effects: Sequence[tuple[Effect, int | None]] = ()
+    others: int = 0
 
 
 class Party(Protocol):
@@ -61,8 +65,11 @@ class Rounds:
         parties, self._waiting = self._waiting, []
         with self._answering:
             decided = [(party, batch) for party in parties if (batch := party.decide()) is not None]
-        if decided:
-            task = asyncio.get_running_loop().create_task(self._write(decided))
+        lanes: dict[int, list[tuple[Party, ports.Batch]]] = {}
+        for one in decided:
+            lanes.setdefault(self._store.lane(one[1].room), []).append(one)
+        for together in lanes.values():
+            task = asyncio.get_running_loop().create_task(self._write(together))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 

@@ -17,13 +17,16 @@ from realtime.fanout.hub import Hub
 from realtime.fanout.listeners import Listener
 from realtime.fanout.rings import Rings
 from realtime.fanout.sparing import Sparing
+from realtime.hosting.across import Across
 from realtime.hosting.aftermath import Aftermath
 from realtime.hosting.directory import Directory
 from realtime.hosting.entry import Answer, Entry
+from realtime.hosting.following import Following
 from realtime.hosting.fresh import FreshIds
 from realtime.hosting.gathering import Gathering
 from realtime.hosting.host import Host
 from realtime.hosting.joining import Joining
+from realtime.hosting.keeping_up import Counters as KeptUp
 from realtime.hosting.places import Places
 from realtime.hosting.presence import Presence
 from realtime.hosting.queries import Queries
@@ -34,9 +37,10 @@ from realtime.hosting.throttle import Throttle
 from realtime.hosting.upkeep import Upkeep
 from realtime.hosting.users import Recipient, Users
 from rooms import commands as c
-from rooms.actors import Actor
+from rooms.actors import Actor, By
 from rooms.decide import Limits
 from rooms.errors import Rejected, not_found
+from rooms.events import Reset
 from rooms.ids import Millis
 from rooms.permissions import authorize
 from rooms.room import Room
@@ -103,8 +107,11 @@ class Service:
         self.policy = policy
         self.clock = clock
         self.limits = limits
+        self.keeping_up = KeptUp()
         self.rounds = Rounds(store, answering or nullcontext(), observer.committed)
-        self.users = Users(store)
+        across = Across(broker)
+        self.following = Following(self, broker, across)
+        self.users = Users(store, self.following.members_came, self.following.members_left)
         self.presence = Presence(bounds.presence_names)
         sparing = Sparing(bounds.live_comments_per_second, bounds.presence_names)
         self.hub = Hub(bounds.unsent_bytes, self.presence.changed, self._emptied, observer.flushed, sparing, uncork)
@@ -116,7 +123,8 @@ class Service:
         places = Places(bounds.joins_at_once, bounds.join_wait_seconds, observer.waited)
         self.joining = Joining(self, self.recovery, bounds.recover_events, places)
         self.arrivals = Places(bounds.joins_at_once, bounds.join_wait_seconds, observer.waited)
-        self.aftermath = Aftermath(self.hub, self.users, broker, recorded)
+        self.aftermath = Aftermath(self.hub, self.users, self.rings, across, self.directory.hosts, recorded)
+        self.across = across
         self.typing: set[tuple[str, str]] = set()
         """Rooms and users of whom typing was told since the last tick, or since they last sent what they typed."""
         self._upkeep = Upkeep(self)
@@ -125,9 +133,11 @@ class Service:
         self._reactions = Throttle(bounds.reactions_per_second, 1_000)
         self._making: WeakSet[Host] = WeakSet()
         self._profiles = Gathering(store.profiles)
+        self._rechecks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         await self.store.open()
+        await self.following.start()
         self._upkeep.start()
 
     async def close(self) -> None:
@@ -140,6 +150,7 @@ class Service:
             log.warning("commands_abandoned")
             for host in [*self.directory.hosts.values(), *self._making]:
                 host.abandon()
+        await self.following.stop()
         await self.store.close()
 
     async def settle(self) -> None:
@@ -238,13 +249,19 @@ class Service:
         if (command.room, actor.user) not in self.typing and self.presence.named(self.hub, command.room):
             self.typing.add((command.room, actor.user))
             event = {"type": "typing", "room": command.room, "user": actor.user, "by": host.room.by(actor)}
-            self.hub.publish(command.room, [event])
+            self.tell_room(command.room, event)
         return {}
+
+    def tell_room(self, room: str, event: dict[str, Any]) -> None:
+        """An ephemeral event for all who listen, on all nodes."""
+        self.hub.publish(room, [event])
+        self.across.room(room, event)
 
     async def _mark_read(self, actor: Actor, command: c.ReadMark) -> dict[str, Any]:
         host = await self.directory.enter(command.room, actor)
         authorize(host.room, actor, command, self.clock())
         await self.store.mark_read(actor.user, command.room, min(command.pos, host.room.pos))
+        self.across.marked(actor.user, command.room)
         return {"rooms": await self.users.marked(actor.user, command.room)}
 
     async def _log_out(self, actor: Actor, command: c.UserLogout) -> dict[str, Any]:
@@ -253,6 +270,7 @@ class Service:
             raise Rejected("forbidden", "Only platform admins may log others out.", field="user")
         await self.store.log_out(user, self.clock())
         self.users.end(user)
+        self.across.logged_out(user)
         return {}
 
     # What follows a commit
@@ -263,14 +281,6 @@ class Service:
         room = host.room.id
         self.rings.committed(room, host.epoch, written.events, listened=room in self.hub.channels)
         self.aftermath.committed(host, written)
-
-    def cut_off(self, host: Host) -> None:
-        """Listeners come back, and are told that they have missed something."""
-        room = host.room.id
-        self.rings.drop(room)
-        for user in self.hub.users(room):
-            for listener in self.hub.listeners(room, user):
-                listener.too_slow()
 
     async def recheck(self, room: str, listener: Listener) -> None:
         """The listener's actor has changed: they go on seeing what they now may see of the room. Raises Unavailable."""
@@ -321,12 +331,35 @@ class Service:
                 await self._renamed(actor)
 
     async def _renamed(self, actor: Actor) -> None:
-        shown = {"id": actor.user, "name": actor.name} | ({"avatar": actor.avatar} if actor.avatar else {})
+        user = By(actor.user, actor.name, "", actor.avatar)
         for room in {*await self.store.memberships(actor.user), *self.hub.rooms_of(actor.user)}:
-            host = self.directory.hosts.get(room)
-            if host is not None:
-                host.renamed(actor)
-            self.hub.publish(room, [{"type": "user.updated", "room": room, "user": shown}])
+            self.aftermath.renamed(room, user)
+            self.across.renamed(room, user)
+
+    # What other nodes write
+
+    def reset(self, host: Host) -> None:
+        """The room has gone on, but what has happened meanwhile cannot be told: who listens begins anew."""
+        room = host.room.id
+        self.rings.drop(room)
+        channel = self.hub.channels.get(room)
+        if channel is None:
+            return
+        channel.epoch = host.epoch
+        self.hub.publish(room, [Reset(room, host.epoch, host.room.pos)])
+        for user in list(channel.users):
+            for listener in channel.users.get(user, ()):
+                task = asyncio.get_running_loop().create_task(self._recheck_after_reset(room, listener))
+                self._rechecks.add(task)
+                task.add_done_callback(self._rechecks.discard)
+
+    async def _recheck_after_reset(self, room: str, listener: Listener) -> None:
+        """Somebody who may not hear the room any more hears it no more; where the store cannot say, they join anew."""
+        try:
+            await self.recheck(room, listener)
+        except ports.Unavailable:
+            if self.hub.remove(room, listener):
+                listener.expelled(room, {"type": "room.removed", "room": room, "code": "revoked"})
 
 
 def unavailable(error: ports.Unavailable) -> Rejected:

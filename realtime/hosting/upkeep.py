@@ -44,6 +44,9 @@ class Surroundings(Protocol):
     aftermath: Aftermath
     typing: set[tuple[str, str]]
 
+    def tell_room(self, room: str, event: dict[str, Any]) -> None:
+        """An ephemeral event for all who listen, on all nodes."""
+
 
 class Upkeep:
     def __init__(self, around: Surroundings):
@@ -87,11 +90,9 @@ class Upkeep:
         """Live rooms: the counts that have changed, at most once a second for a message."""
         for _ in range(min(REACTIONS_A_TICK, len(self._around.aftermath.reacted))):
             (room, target), _none = self._around.aftermath.reacted.popitem(last=False)
-            if room in self._around.hub.channels:
+            if room in self._around.directory.hosts:
                 counts = await self._around.store.reactions(room, target)
-                self._around.hub.publish(
-                    room, [{"type": "reactions", "room": room, "target": target, "counts": counts}]
-                )
+                self._around.tell_room(room, {"type": "reactions", "room": room, "target": target, "counts": counts})
 
     async def _release_due(self) -> None:
         """Lets delayed messages go when their time has come, and forgets old keys every hour."""

@@ -4,7 +4,7 @@ All of it is ephemeral and coalesced to one `user.changed` a second; the truth i
 """
 
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -112,8 +112,11 @@ class OnlineUser:
 class Users:
     """The users online in this process."""
 
-    def __init__(self, store: ports.Store):
+    def __init__(self, store: ports.Store, came: Callable[[str], None], left: Callable[[str], None]):
+        """`came` is called with a room the first of whose members is now online, `left` when the last is not."""
         self._store = store
+        self._came = came
+        self._left = left
         self._states = Gathering(self._read_states)
         self.ends = 0
         """How often users have logged out everywhere."""
@@ -175,7 +178,7 @@ class Users:
     def _follow(self, online: OnlineUser, state: ports.ReadState) -> None:
         if self.online.get(online.id) is not online:
             return
-        self._members.setdefault(state.room, set()).add(online)
+        self._member(online, state.room)
         counted = self._counted.get(state.room)
         if counted is None:
             counted = self._counted[state.room] = _Counted(state.total, state.total, deque())
@@ -199,6 +202,7 @@ class Users:
             if not members:
                 del self._members[room]
                 self._counted.pop(room, None)
+                self._left(room)
 
     # What happens in rooms
 
@@ -209,7 +213,14 @@ class Users:
             online.note(room)
             online.reads[room] = _Read(0, 0, 0, stale=True)
             online.touch(room)
-            self._members.setdefault(room, set()).add(online)
+            self._member(online, room)
+
+    def _member(self, online: OnlineUser, room: str) -> None:
+        members = self._members.get(room)
+        if members is None:
+            members = self._members[room] = set()
+            self._came(room)
+        members.add(online)
 
     def parted(self, room: str, user: str) -> None:
         online = self.online.get(user)
@@ -255,8 +266,21 @@ class Users:
                 read.stale = True
                 online.touch(event.room)
 
+    def stale(self, user: str, room: str) -> None:
+        """Of what the user has read in the room only the store knows."""
+        online = self.online.get(user)
+        read = online.reads.get(room) if online is not None else None
+        if online is not None and read is not None:
+            read.stale = True
+            online.touch(room)
+
+    def all_stale(self, room: str) -> None:
+        """Something of the room was missed: of its members' counts only the store knows."""
+        for online in self._members.get(room, ()):
+            self.stale(online.id, room)
+
     def tell(self, user: str, event: dict[str, Any]) -> None:
-        """To all connections of a user."""
+        """To all connections of a user here."""
         online = self.online.get(user)
         if online is not None:
             for recipient in online.recipients:

@@ -1,6 +1,6 @@
 """The HTTP side as one application: its routes, and what holds for all of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -58,8 +58,9 @@ def make_app(
     metrics: Metrics,
     dev: bool,
     unready: Callable[[], str | None] = lambda: None,
+    degraded: Callable[[], Sequence[str]] = list,
 ) -> App:
-    """`unready` says why no new clients should come (`/readyz`), or None; `dev` is `--dev`."""
+    """`unready` says why no new clients should come (`/readyz`), or None, `degraded` what is amiss; `dev`: `--dev`."""
     limits, server = config.limits, config.server
     credentials = Credentials(admission, service)
     pace = Pace(limits.commands_per_second, limits.commands_burst)
@@ -70,7 +71,7 @@ def make_app(
     events = Events(
         service, credentials, streams, terms, pace, joins, clock, metrics, anonymous=config.auth.anonymous
     )  # fmt: skip
-    health, docs, pages = Health(unready, metrics.registry), Docs(dev=dev), Pages()
+    health, docs, pages = Health(unready, degraded, metrics.registry), Docs(dev=dev), Pages()
     routes: list[BaseRoute] = [
         Route("/v1/commands", commands.post, methods=["POST"]),
         Route("/v1/rooms/{room}/events", events.get),

@@ -3,9 +3,10 @@
 Every adapter passes the contract suite of its port (tests/contracts).
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
+from realtime.ports.broker import NODES, USER_TOPICS, Broker, Receiver, room_topic, user_topic
 from realtime.ports.store import Store
 from realtime.ports.store_values import (
     Access,
@@ -32,11 +33,12 @@ from realtime.ports.store_values import (
     Written,
 )
 from rooms.drafts import Draft, Verdict
-from rooms.events import Logged
 from rooms.ids import Millis
 from rooms.records import Record
 
 __all__ = [
+    "NODES",
+    "USER_TOPICS",
     "Access",
     "Appended",
     "Batch",
@@ -57,7 +59,7 @@ __all__ = [
     "Proposal",
     "Reaction",
     "ReadState",
-    "Receive",
+    "Receiver",
     "RecordSink",
     "Refused",
     "Result",
@@ -66,6 +68,8 @@ __all__ = [
     "Store",
     "Unavailable",
     "Written",
+    "room_topic",
+    "user_topic",
 ]
 
 
@@ -78,25 +82,6 @@ class Unavailable(Exception):
     def __init__(self, what: str, retry_after_ms: int = 1_000):
         super().__init__(what)
         self.retry_after_ms = retry_after_ms
-
-
-# Fan-out between nodes
-
-Receive = Callable[[str, Sequence[Logged]], None]
-
-
-class Broker(Protocol):
-    """Carries a room's committed events to the other nodes that have listeners of the room.
-
-    It may lose, repeat and reorder: receivers go by `pos` and read what is missing from the store. It never blocks
-    the caller; what it cannot send it drops and counts.
-    """
-
-    async def open(self, receive: Receive) -> None: ...
-
-    async def close(self) -> None: ...
-
-    def publish(self, room: str, events: Sequence[Logged]) -> None: ...
 
 
 # Interaction records

@@ -54,6 +54,9 @@ class Store(Protocol):
         returned.
         """
 
+    def lane(self, room: str) -> int:
+        """Rooms of one lane are written together, or one after the other; those of different lanes at the same time."""
+
     async def append_all(self, batches: Sequence[Batch]) -> Sequence[Appended | Exception]:
         """Writes each batch as `append` does, those of one room in order, in one transaction or in a few, each with its
         own rooms. Returns one answer a batch.
@@ -65,6 +68,9 @@ class Store(Protocol):
 
     async def accesses(self, asked: Collection[tuple[str, str]]) -> dict[tuple[str, str], Access]:
         """For each room and user where there is such a room; by queries that are the same whether there is or not."""
+
+    async def heads(self, rooms: Collection[str]) -> dict[str, tuple[str, int]]:
+        """The epoch and the last position of each of the rooms that there is."""
 
     async def load(self, room: str) -> Loaded | None: ...
 

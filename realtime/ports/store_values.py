@@ -77,12 +77,13 @@ Result = Written | Duplicate | KeyReused | Refused | NotTried
 
 
 class Appended(Struct, frozen=True):
-    """`events`: all that the log holds after the batch's `base`, others' and the batch's own, in order, with their
-    final positions. `results`: one a proposal.
+    """`events`: all that the log holds after the batch's `base`, in order, with their final positions: first `others`
+    that somebody else has written, then the batch's own. `results`: one a proposal.
     """
 
     events: tuple[Logged, ...]
     results: tuple[Result, ...]
+    others: int = 0
 
 
 # What is read

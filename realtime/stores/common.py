@@ -108,6 +108,9 @@ class SQLStore(Store):
     async def accesses(self, asked: Collection[tuple[str, str]]) -> dict[tuple[str, str], Access]:
         return await self._readers.read(partial(reads.accesses, asked=asked))
 
+    async def heads(self, rooms: Collection[str]) -> dict[str, tuple[str, int]]:
+        return await self._readers.read(partial(reads.heads, asked=rooms))
+
     async def load(self, room: str) -> Loaded | None:
         return await self._readers.read(partial(reads.load, room_id=room))
 

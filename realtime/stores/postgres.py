@@ -97,8 +97,11 @@ class PostgresStore(SQLStore):
 
     # Writing
 
+    def lane(self, room: str) -> int:
+        return crc32(room.encode()) % len(self._lanes)
+
     def _lane(self, of: str) -> Lane:
-        return self._lanes[crc32(of.encode()) % len(self._lanes)]
+        return self._lanes[self.lane(of)]
 
     async def run(self, work: Work[T], *, of: str = "", rooms: Collection[str] = ()) -> T:
         return await self._lane(of).submit(work, rooms)

@@ -57,6 +57,7 @@ _ROOMS = select(rooms.c.id, rooms.c.num, rooms.c.visibility, rooms.c.pos).where(
 _MEMBERS = _PEOPLE.add_columns(room_users.c.room).where(
     tuple_(room_users.c.room, room_users.c.user).in_(bindparam("pairs", expanding=True))
 )
+_HEADS = select(rooms.c.id, rooms.c.epoch, rooms.c.pos).where(rooms.c.id.in_(bindparam("ids", expanding=True)))
 _PROFILES = select(users).where(users.c.id.in_(bindparam("ids", expanding=True)))
 """Made once, as everybody who comes asks: making a statement takes longer than running it."""
 
@@ -71,6 +72,10 @@ def accesses(connection: Connection, asked: Collection[tuple[str, str]]) -> dict
         for room, user in asked
         if room in found
     }
+
+
+def heads(connection: Connection, asked: Collection[str]) -> dict[str, tuple[str, int]]:
+    return {row.id: (row.epoch, row.pos) for row in connection.execute(_HEADS, {"ids": list(asked)})}
 
 
 def room_number(connection: Connection, room: str) -> int | None:

@@ -92,6 +92,9 @@ class SQLiteStore(SQLStore):
     async def run(self, work: Work[T], *, of: str = "", rooms: Collection[str] = ()) -> T:
         return await self._writer.submit(work)
 
+    def lane(self, room: str) -> int:
+        return 0
+
     async def append_all(self, batches: Sequence[Batch]) -> list[Appended | Exception]:
         try:
             return list(await self.run(lambda tx: tx.append(batches)))

@@ -146,7 +146,7 @@ class Transaction:
             return Appended(tuple(own), tuple(results))
         self.flush()
         since = rows.read_events(self.core, batch.room, head.num, batch.base, head.pos, None)
-        return Appended(tuple(since), tuple(results))
+        return Appended(tuple(since), tuple(results), len(since) - len(own))
 
     def _propose(self, batch: Batch, proposal: Proposal, own: list[e.Logged], *, moved: bool) -> Result:
         head, events = self.head(batch.room), proposal.events

@@ -17,7 +17,7 @@ PATH = Path(__file__).parents[2] / "docs" / "asyncapi.json"
 COMMANDS: dict[str, type[c.Command]] = {str(kind.__struct_config__.tag): kind for kind in get_args(c.AnyCommand)}
 LOGGED: dict[str, type[e.Event]] = {str(kind.__struct_config__.tag): kind for kind in get_args(e.Logged)}
 EPHEMERAL: dict[str, type[msgspec.Struct]] = {
-    str(kind.__struct_config__.tag): kind for kind in (*get_args(wire.Ephemeral), e.Skip)
+    str(kind.__struct_config__.tag): kind for kind in (*get_args(wire.Ephemeral), e.Reset, e.Skip)
 }
 
 CLOSE_CODES = {

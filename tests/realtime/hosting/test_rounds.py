@@ -12,7 +12,7 @@ from realtime import ports
 from realtime.hosting.service import Service
 from realtime.stores.sqlite import SQLiteStore
 from rooms import commands as c
-from rooms.actors import Actor
+from rooms.actors import Actor, By
 from rooms.errors import Rejected
 from tests.support.service import make_service
 
@@ -27,15 +27,23 @@ class Counting:
         self._store = store
         self.works: list[list[str]] = []
         self.broken: set[str] = set()
+        self.slow: set[str] = set()
+        """Rooms of a lane of their own."""
+        self.hold_slow = asyncio.Event()
         self.hold = asyncio.Event()
         self.hold.set()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
+    def lane(self, room: str) -> int:
+        return int(room in self.slow)
+
     async def append_all(self, batches: Sequence[ports.Batch]) -> Sequence[ports.Appended | Exception]:
         self.works.append([batch.room for batch in batches])
         await self.hold.wait()
+        if batches[0].room in self.slow:
+            await self.hold_slow.wait()
         whole = [batch for batch in batches if batch.room not in self.broken]
         written = iter(await self._store.append_all(whole))
         return [ValueError("broken") if batch.room in self.broken else next(written) for batch in batches]
@@ -50,6 +58,7 @@ class House:
         clock = itertools.count(1_700_000_000_000).__next__
         self.store = Counting(SQLiteStore(folder / "galaxy.db", clock))
         self.corked = False
+        self.answered = asyncio.Event()
         self.log: list[tuple[str, bool]] = []
         store: Any = self.store
         self.service: Service = make_service(store, clock, answering=self)
@@ -77,6 +86,7 @@ class House:
         def answer(reply: Any) -> None:
             answers.append(reply)
             self.log.append((room, self.corked))
+            self.answered.set()
 
         self.service.submit_to(host, ANN, command, object(), answer)
         return answers
@@ -114,6 +124,21 @@ async def test_what_comes_while_a_room_is_written_is_its_next_batch_and_other_ro
     assert house.store.works == [["r0"], ["r1"], ["r0"]]
     events = await house.store.events("r0", after=1, to=10, limit=10)
     assert [event.message.text for event in events] == ["one", "two", "three"]
+
+
+async def test_rooms_of_a_lane_that_is_slow_make_those_of_another_wait_for_nothing(house: House) -> None:
+    house.store.slow = {"r0", "r1"}
+    answers = {room: house.send(room) for room in ROOMS}
+    async with asyncio.timeout(10):
+        while not all(answers[room] for room in ROOMS[2:]):
+            house.answered.clear()
+            await house.answered.wait()
+    assert house.store.works == [["r0", "r1"], ROOMS[2:]]
+    assert not answers["r0"]
+    assert not answers["r1"]
+    house.store.hold_slow.set()
+    await house.service.settle()
+    assert answers["r0"][0]["pos"] == answers["r1"][0]["pos"] == 2
 
 
 async def test_a_room_that_fails_fails_alone_and_goes_on_from_the_log(house: House) -> None:
@@ -186,7 +211,7 @@ async def test_one_who_is_renamed_while_a_batch_is_written_keeps_the_new_name(ho
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     host = house.service.directory.hosts["r0"]
-    host.renamed(Actor(user="ann", name="Anna"))
+    host.renamed(By("ann", "Anna", "member"))
     house.store.hold.set()
     await house.service.settle()
     person = host.room.person("ann")

@@ -117,6 +117,7 @@ async def housed(
     metrics.watch(
         Sources(
             service=service,
+            broker=MemoryBroker(),
             edge=requests.edge,
             sockets=Counters(),
             connections={"websocket": (), "sse": app.streams},

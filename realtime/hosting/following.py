@@ -1,0 +1,226 @@
+"""What other nodes tell this one: its rooms keep up with their logs, whoever writes to them.
+
+A room that is loaded here, or whose members are online here, is followed. Where something was missed, the log is read;
+while the broker is away, or another node has fallen silent, the log's heads are asked for each second.
+"""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from itertools import islice
+from typing import Protocol, assert_never
+
+import structlog
+from msgspec import Struct
+
+from realtime import ports
+from realtime.fanout.hub import Hub
+from realtime.fanout.rings import Rings
+from realtime.hosting.across import Across
+from realtime.hosting.aftermath import Aftermath
+from realtime.hosting.directory import Directory
+from realtime.hosting.peers import ALIVE_SECONDS, Peers
+from realtime.hosting.users import Users
+from realtime.ports import carried as said
+
+log = structlog.get_logger("realtime.following")
+
+BEACON_TICKS = 2
+HEADS = 1_000
+"""Rooms of one question to the store."""
+
+
+class Surroundings(Protocol):
+    store: ports.Store
+    directory: Directory
+    hub: Hub
+    rings: Rings
+    users: Users
+    aftermath: Aftermath
+
+
+class Counters(Struct):
+    heard: int = 0
+    """Messages."""
+
+
+class Following:
+    """Implements `ports.Receiver`."""
+
+    def __init__(self, around: Surroundings, broker: ports.Broker, across: Across):
+        self._around = around
+        self._broker = broker
+        self._across = across
+        self.peers = Peers(lambda: asyncio.get_running_loop().time())
+        self._loading: dict[str, int] = {}
+        """Rooms that are being loaded → how far their logs are known to go."""
+        self._hosted: set[str] = set()
+        self._members: dict[str, int] = {}
+        """Rooms whose members are online → the last position heard of, 0 where none was."""
+        self._missed = asyncio.Event()
+        self.counters = Counters()
+        self._asks: set[asyncio.Task[None]] = set()
+
+    @property
+    def degraded(self) -> bool:
+        """Whether other nodes' messages come by way of the log, for they may not come otherwise."""
+        return not self._broker.up or self.peers.missed
+
+    async def start(self) -> None:
+        await self._broker.open(self)
+        topics = [ports.NODES, *(f"user:{number}" for number in range(ports.USER_TOPICS))]
+        await asyncio.gather(*(self._broker.follow(topic) for topic in topics))
+
+    async def stop(self) -> None:
+        self._across.alive(leaving=True)
+        for task in self._asks:
+            task.cancel()
+        await asyncio.gather(*self._asks, return_exceptions=True)
+        await self._broker.close()
+
+    # What is followed
+
+    async def begin(self, room: str) -> None:
+        """The room is about to be loaded: nothing that is written from now on is to be missed."""
+        self._loading[room] = 0
+        if room not in self._hosted and room not in self._members:
+            await self._broker.follow(ports.room_topic(room))
+        self._hosted.add(room)
+
+    def begun(self, room: str) -> None:
+        """The room is loaded."""
+        pos = self._loading.pop(room, 0)
+        host = self._around.directory.hosts.get(room)
+        if host is not None:
+            host.log.told(host.epoch, pos)
+
+    def end(self, room: str) -> None:
+        """The room was not found, or has been let go."""
+        self._loading.pop(room, None)
+        self._hosted.discard(room)
+        self._unfollow(room)
+
+    def members_came(self, room: str) -> None:
+        """Members of the room are online here."""
+        if room not in self._hosted:
+            task = asyncio.get_running_loop().create_task(self._broker.follow(ports.room_topic(room)))
+            self._asks.add(task)
+            task.add_done_callback(self._asks.discard)
+        self._members[room] = 0
+
+    def members_left(self, room: str) -> None:
+        self._members.pop(room, None)
+        self._unfollow(room)
+
+    def _unfollow(self, room: str) -> None:
+        if room not in self._hosted and room not in self._members:
+            self._broker.unfollow(ports.room_topic(room))
+
+    # What is heard
+
+    def heard(self, node: str, topic: str, messages: Sequence[said.Carried]) -> None:
+        room = topic.partition(":")[2]
+        self.counters.heard += len(messages)
+        for message in messages:
+            self._heard(node, room, message)
+
+    def _heard(self, node: str, room: str, message: said.Carried) -> None:
+        around = self._around
+        match message:
+            case said.Committed():
+                self._committed(room, message)
+            case said.Beacon(epoch, pos):
+                self._head(room, epoch, pos)
+            case said.RoomTold(event, staff):
+                if staff:
+                    around.aftermath.tell_listening_staff(room, event)
+                else:
+                    around.hub.publish(room, [event])
+            case said.Renamed(user):
+                around.aftermath.renamed(room, user)
+            case said.UserTold(user, event):
+                around.users.tell(user, event)
+            case said.Joined(user, joined):
+                around.users.joined(joined, user)
+            case said.Marked(user, marked):
+                around.users.stale(user, marked)
+            case said.LoggedOut(user):
+                around.users.end(user)
+            case said.Alive(leaving):
+                self.peers.alive(node, leaving=leaving)
+            case _:
+                assert_never(message)
+
+    def _committed(self, room: str, message: said.Committed) -> None:
+        if room in self._loading:
+            self._loading[room] = max(self._loading[room], message.events[-1].pos)
+        elif (host := self._around.directory.hosts.get(room)) is not None:
+            host.log.hear(message.epoch, message.events)
+        elif room in self._members:
+            for event in message.events:
+                before = self._members[room]
+                if event.pos > before:
+                    if before and event.pos > before + 1:
+                        self._around.users.all_stale(room)
+                    self._members[room] = event.pos
+                    self._around.aftermath.follow_users(event)
+
+    def _head(self, room: str, epoch: str, pos: int) -> None:
+        """How far the room's log goes."""
+        if room in self._loading:
+            self._loading[room] = max(self._loading[room], pos)
+        elif (host := self._around.directory.hosts.get(room)) is not None:
+            host.log.told(epoch, pos)
+        elif room in self._members and self._members[room] < pos:
+            if self._members[room]:
+                self._around.users.all_stale(room)
+            self._members[room] = pos
+
+    def missed(self) -> None:
+        self._missed.set()
+
+    # By the clock
+
+    async def run(self) -> None:
+        """Tells the others that this node is there, and looks for what was missed, each second."""
+        tick = 0
+        while True:
+            tick += 1
+            self._across.alive()
+            for node in self.peers.expire():
+                log.warning("node_silent", node=node)
+            if tick % BEACON_TICKS == 0 or self._missed.is_set():
+                self._tell_heads()
+            if self.degraded or self._missed.is_set():
+                self._missed.clear()
+                try:
+                    await self._ask_heads()
+                except ports.Unavailable as error:
+                    self._missed.set()
+                    log.debug("heads_unavailable", error=str(error))
+                except Exception:
+                    log.exception("heads_failed")
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Until the next tick, or until the broker is back."""
+        waits_already = self._missed.is_set()
+        try:
+            async with asyncio.timeout(ALIVE_SECONDS):
+                await (asyncio.sleep(ALIVE_SECONDS) if waits_already else self._missed.wait())
+        except TimeoutError:
+            pass  # the tick
+
+    def _tell_heads(self) -> None:
+        for room in self._across.quiet():
+            host = self._around.directory.hosts.get(room)
+            if host is not None:
+                self._across.beacon(room, host.epoch, host.room.pos)
+
+    async def _ask_heads(self) -> None:
+        rooms = iter([*self._around.directory.hosts, *(self._members.keys() - self._around.directory.hosts.keys())])
+        while some := list(islice(rooms, HEADS)):
+            await self._compare(some)
+
+    async def _compare(self, rooms: Collection[str]) -> None:
+        for room, (epoch, pos) in (await self._around.store.heads(rooms)).items():
+            self._head(room, epoch, pos)

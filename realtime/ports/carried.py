@@ -1,0 +1,87 @@
+"""What nodes tell each other through the broker. Nothing of it is the truth: that is in the store.
+
+On the wire each is a MessagePack array that begins with its tag.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+
+from rooms.actors import By
+from rooms.events import Logged
+
+
+class Message(Struct, frozen=True, array_like=True, tag_field="t"):
+    """Something that a node says about a topic."""
+
+
+# About a room
+
+
+class Committed(Message, frozen=True, array_like=True, tag="c"):
+    """Events that the node has written to the room's log, in order, without a hole."""
+
+    epoch: str
+    events: tuple[Logged, ...]
+
+
+class Beacon(Message, frozen=True, array_like=True, tag="b"):
+    """How far the log of the room goes: so a message that got lost is missed, though none comes after it."""
+
+    epoch: str
+    pos: int
+
+
+class RoomTold(Message, frozen=True, array_like=True, tag="r"):
+    """An ephemeral event for all who listen to the room; for moderators alone where it is for `staff`."""
+
+    event: dict[str, Any]
+    staff: bool = False
+
+
+class Renamed(Message, frozen=True, array_like=True, tag="n"):
+    """A member or listener of the room goes by another name or avatar."""
+
+    user: By
+
+
+# About a user
+
+
+class UserTold(Message, frozen=True, array_like=True, tag="u"):
+    """An event that belongs to no room, for all of the user's connections."""
+
+    user: str
+    event: dict[str, Any]
+
+
+class Joined(Message, frozen=True, array_like=True, tag="j"):
+    """The user has become a member of the room."""
+
+    user: str
+    room: str
+
+
+class Marked(Message, frozen=True, array_like=True, tag="m"):
+    """The user has read further in the room, on some device."""
+
+    user: str
+    room: str
+
+
+class LoggedOut(Message, frozen=True, array_like=True, tag="l"):
+    """The user has logged out everywhere."""
+
+    user: str
+
+
+# About the nodes
+
+
+class Alive(Message, frozen=True, array_like=True, tag="a"):
+    """The node is there. `leaving`: it says so for the last time."""
+
+    leaving: bool = False
+
+
+Carried = Committed | Beacon | RoomTold | Renamed | UserTold | Joined | Marked | LoggedOut | Alive
