@@ -39,6 +39,7 @@ from realtime.notify import announce, notify
 from realtime.sinks.drain import Drain
 from realtime.sinks.jsonl import JsonLinesSink
 from realtime.stores.sqlite import SQLiteStore
+from realtime.stores.sqlite_driver import BUSY_MS
 from realtime.worker import Inherited
 from rooms.decide import Limits
 
@@ -116,7 +117,7 @@ async def assembled(
     metrics = Metrics()
     authenticator = Authenticator(config.auth)
     tickets = Tickets(ticket_secret(config))
-    store = _store(config, clock)
+    store = make_store(config, clock)
     records = Drain(store, JsonLinesSink(config.records_folder), clock)
     cork = Cork()
     broker = _broker(config)
@@ -228,7 +229,12 @@ async def assembled(
             await tracer.close()
 
 
-def _store(config: Config, clock: ports.Clock) -> "SQLiteStore | PostgresStore":
+def make_store(
+    config: Config, clock: ports.Clock = wall_clock, *, timeout_ms: int | None = None
+) -> "SQLiteStore | PostgresStore":
+    """The configured store, not opened yet. `timeout_ms`: for commands, instead of the configured time; they may also
+    wait that long for a server that writes to the same file.
+    """
     settings = config.store
     if settings.on_postgresql:
         from realtime.stores.postgres import PostgresStore  # noqa: PLC0415  # its driver, for those who use it
@@ -236,12 +242,14 @@ def _store(config: Config, clock: ports.Clock) -> "SQLiteStore | PostgresStore":
         return PostgresStore(
             settings.url,
             clock,
-            timeout_ms=settings.timeout_ms,
+            timeout_ms=timeout_ms or settings.timeout_ms,
             write_lanes=settings.write_lanes,
             read_connections=settings.read_connections,
         )
     config.database.parent.mkdir(parents=True, exist_ok=True)
-    return SQLiteStore(config.database, clock, read_timeout_ms=settings.timeout_ms)
+    return SQLiteStore(
+        config.database, clock, busy_ms=timeout_ms or BUSY_MS, read_timeout_ms=timeout_ms or settings.timeout_ms
+    )
 
 
 def _broker(config: Config) -> ports.Broker:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from realtime import cli_admin
+from realtime import cli_admin, cli_db
 from realtime.auth import DEV_SECRET_FILE, Authenticator, BadToken, issue, kept_secret
 from realtime.config import Config, ConfigError, load
 
@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_parser("check", parents=[config], help="print OK or what is wrong").set_defaults(run=_check)
 
     cli_admin.add_to(commands)
+    cli_db.add_to(commands, [config, data])
     return parser
 
 

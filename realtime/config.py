@@ -76,6 +76,7 @@ class Store(Section, frozen=True):
     timeout_ms: Annotated[int, Meta(ge=500, le=60_000)] = 5_000
     write_lanes: Annotated[int, Meta(ge=1, le=64)] = 4
     read_connections: Annotated[int, Meta(ge=1, le=64)] = 4
+    keep_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
 
     @property
     def on_postgresql(self) -> bool:

@@ -141,6 +141,12 @@ class Room:
             old += 1
         return old
 
+    def prune(self, first_pos: int) -> None:
+        """Drops messages below a position and their pins: the log begins there now."""
+        for known in (self.messages, self.pins):
+            for pos in [pos for pos in known if pos < first_pos]:
+                del known[pos]
+
     def forget_person(self, user: str) -> None:
         """What was known of them is not so any more: look them up again."""
         self.whole = False

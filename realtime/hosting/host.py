@@ -93,6 +93,12 @@ class Host:
             if person is not None:
                 room.know_person(user.id, replace(person, name=user.name, avatar=user.avatar))
 
+    def pruned(self, first_pos: int) -> None:
+        """The log begins at a later position than was known."""
+        self.first_pos = first_pos
+        for room in self._rooms():
+            room.prune(first_pos)
+
     def learn(self, user: str, person: Person | None) -> None:
         """What the store says of a user whom the room does not know, as of the room's position."""
         for room in self._rooms():
@@ -357,6 +363,8 @@ class Host:
             # Whoever was refused after that was refused on what is not so.
             at = batch.entries.index
             again += [entry for entry, _ in batch.refused if at(entry) > at(unwritten)]
+            if isinstance(appended.results[0], ports.NotTried) and not appended.events:
+                self.log.lost()
             self._refuse([one for one in batch.refused if at(one[0]) < at(unwritten)])
             self._decide_again(sorted(again, key=at), stalled=unwritten in again)
         return Written(appended.events, effects, appended.others, traces)

@@ -9,22 +9,33 @@ from realtime.fanout.hub import Hub
 from realtime.hosting.directory import Directory
 from realtime.hosting.host import Host
 from realtime.hosting.presence import Presence
+from realtime.hosting.retention import Retention
 from realtime.hosting.users import shown as shown_read
 from rooms import commands as c
 from rooms.actors import Actor, By, Role
 from rooms.effects import Pending
 from rooms.errors import Rejected
+from rooms.events import Logged
 from rooms.permissions import authorize
 from rooms.visibility import shown
 
 
 class Queries:
-    def __init__(self, store: ports.Store, clock: ports.Clock, directory: Directory, hub: Hub, presence: Presence):
+    def __init__(
+        self,
+        store: ports.Store,
+        clock: ports.Clock,
+        directory: Directory,
+        hub: Hub,
+        presence: Presence,
+        retention: Retention,
+    ):
         self._store = store
         self._clock = clock
         self._directory = directory
         self._hub = hub
         self._presence = presence
+        self._retention = retention
 
     async def answer(self, actor: Actor, command: c.Query) -> dict[str, Any]:
         """What the `ok` reply adds. Raises Rejected, Unavailable."""
@@ -78,25 +89,38 @@ class Queries:
 
     async def events(self, host: Host, actor: Actor, command: c.RoomEvents) -> dict[str, Any]:
         """A stretch of the log: after a position, before one, or its end."""
-        room = host.room
-        pos, floor = room.pos, host.first_pos - 1
         if command.after is not None and command.before is not None:
             raise Rejected("bad_request", "Give `after` or `before`, not both.", field="before")
+        room, pos = host.room, host.room.pos
+        known = 0
+        while True:
+            after, to = self._stretch(host, command, pos)
+            events = await self._read(host, after, to)
+            if len(events) >= to - after or known == host.first_pos:
+                break
+            known = host.first_pos
+            await self._retention.check([host])
+        return {
+            "events": list(shown(events, room.viewer(actor))),
+            "more": to < pos if command.after is not None else after > host.first_pos - 1,
+            "first_pos": host.first_pos,
+            "pos": pos,
+            "epoch": host.epoch,
+        }
+
+    @staticmethod
+    def _stretch(host: Host, command: c.RoomEvents, pos: int) -> tuple[int, int]:
+        """After which position to read, and up to which."""
+        floor = host.first_pos - 1
         if command.after is not None:
             after, to = max(command.after, floor), pos
         else:
             to = min(command.before - 1 if command.before is not None else pos, pos)
             after = max(to - command.limit, floor)
-        to = min(to, after + command.limit)
-        viewer = room.viewer(actor)
-        events = await self._store.events(room.id, after=after, to=to, limit=command.limit) if after < to else []
-        return {
-            "events": list(shown(events, viewer)),
-            "more": to < pos if command.after is not None else after > floor,
-            "first_pos": host.first_pos,
-            "pos": pos,
-            "epoch": host.epoch,
-        }
+        return after, min(to, after + command.limit)
+
+    async def _read(self, host: Host, after: int, to: int) -> list[Logged]:
+        return await self._store.events(host.room.id, after=after, to=to, limit=to - after) if after < to else []
 
     async def _messages(self, host: Host, actor: Actor, role: Role, command: c.MessageList) -> dict[str, Any]:
         if sum(x is not None for x in (command.before, command.after, command.around)) > 1:

@@ -7,6 +7,7 @@ from realtime import ports
 from realtime.fanout.ring import Form, Ring
 from realtime.fanout.rings import Rings
 from realtime.hosting.host import Host
+from realtime.hosting.retention import Retention
 from rooms.actors import Viewer
 
 READS = 5
@@ -16,9 +17,10 @@ READS = 5
 class Recovery:
     """At most one read a room is under way; it reaches as far back as anybody asked for until it began."""
 
-    def __init__(self, store: ports.Store, rings: Rings, recover_bytes: int):
+    def __init__(self, store: ports.Store, rings: Rings, retention: Retention, recover_bytes: int):
         self._store = store
         self._rings = rings
+        self._retention = retention
         self._recover_bytes = recover_bytes
         self._reading: dict[str, asyncio.Task[bool | ports.Unavailable]] = {}
         self._wanted: dict[str, int] = {}
@@ -51,7 +53,7 @@ class Recovery:
             for _ in range(READS):
                 if ring.after <= after or self._rings.get(room) is not ring:
                     return
-                outcome = await self._next_read(ring, after)
+                outcome = await self._next_read(host, ring, after)
                 if isinstance(outcome, ports.Unavailable):
                     raise ports.Unavailable(str(outcome), outcome.retry_after_ms)
                 if not outcome:
@@ -59,7 +61,7 @@ class Recovery:
         finally:
             ring.waiting -= 1
 
-    def _next_read(self, ring: Ring, after: int) -> asyncio.Future[bool | ports.Unavailable]:
+    def _next_read(self, host: Host, ring: Ring, after: int) -> asyncio.Future[bool | ports.Unavailable]:
         """The read under way, or one that is about to begin and reaches back to the position. Whoever waits for it may
         leave; it goes on.
         """
@@ -67,7 +69,7 @@ class Recovery:
         self._wanted[room] = min(after, self._wanted.get(room, after))
         reading = self._reading.get(room)
         if reading is None:
-            reading = self._reading[room] = asyncio.create_task(self._read(ring), name=f"recover {room}")
+            reading = self._reading[room] = asyncio.create_task(self._read(host, ring), name=f"recover {room}")
             reading.add_done_callback(lambda _: self._ended(room))
         return asyncio.shield(reading)
 
@@ -75,7 +77,7 @@ class Recovery:
         del self._reading[room]
         self._wanted.pop(room, None)
 
-    async def _read(self, ring: Ring) -> bool | ports.Unavailable:
+    async def _read(self, host: Host, ring: Ring) -> bool | ports.Unavailable:
         """Whether what was read has found room. A failure is returned: raised to each of thousands, one exception
         would gather all their tracebacks.
         """
@@ -85,6 +87,8 @@ class Recovery:
         ring.noted = []
         try:
             events = await self._store.events(ring.room, after=after, to=to, limit=to - after)
+            if len(events) < to - after:  # the log begins later than was known; the ring then goes
+                await self._retention.check([host])
         except ports.Unavailable as error:
             ring.noted = None
             return error

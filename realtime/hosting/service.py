@@ -31,6 +31,7 @@ from realtime.hosting.places import Places
 from realtime.hosting.presence import Presence
 from realtime.hosting.queries import Queries
 from realtime.hosting.recovery import Recovery
+from realtime.hosting.retention import Retention
 from realtime.hosting.rounds import Rounds, Written
 from realtime.hosting.throttle import Throttle
 from realtime.hosting.upkeep import Upkeep
@@ -118,9 +119,10 @@ class Service:
         sparing = Sparing(bounds.live_comments_per_second, bounds.presence_names)
         self.hub = Hub(bounds.unsent_bytes, self.presence.changed, self._emptied, observer.flushed, sparing, uncork)
         self.directory = Directory(self)
-        self.queries = Queries(store, clock, self.directory, self.hub, self.presence)
         self.rings = Rings(bounds.recover_events, ring_bytes(bounds), bounds.ring_bytes)
-        self.recovery = Recovery(store, self.rings, bounds.recover_bytes)
+        self.retention = Retention(store, self.rings)
+        self.queries = Queries(store, clock, self.directory, self.hub, self.presence, self.retention)
+        self.recovery = Recovery(store, self.rings, self.retention, bounds.recover_bytes)
         places = Places(bounds.joins_at_once, bounds.join_wait_seconds, observer.waited)
         self.joining = Joining(self, self.recovery, bounds.recover_events, places)
         self.arrivals = Places(bounds.joins_at_once, bounds.join_wait_seconds, observer.waited)

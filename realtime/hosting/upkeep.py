@@ -13,6 +13,7 @@ from realtime.hosting.directory import Directory
 from realtime.hosting.entry import Entry
 from realtime.hosting.host import Host
 from realtime.hosting.presence import Presence
+from realtime.hosting.retention import Retention
 from realtime.hosting.users import Users
 from rooms.decide import Release
 from rooms.effects import Pending
@@ -24,6 +25,8 @@ TICK_SECONDS = 1.0
 RELEASE_SECONDS = 0.25
 RELEASED_TOGETHER = 256
 FAILED_SECONDS = 10.0
+PRUNED_SECONDS = 30.0
+"""How long a room may be taken for kept further back than it is, where nobody reads that far."""
 KEPT_KEYS_MS = 24 * 3_600_000
 REACTIONS_A_TICK = 100
 """Messages whose counts of reactions are read and sent in one tick, over all live rooms; others wait for the next."""
@@ -35,6 +38,7 @@ class Surroundings(Protocol):
     directory: Directory
     hub: Hub
     rings: Rings
+    retention: Retention
     users: Users
     presence: Presence
     aftermath: Aftermath
@@ -50,7 +54,7 @@ class Upkeep:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        for work in (self._every_tick, self._release_due):
+        for work in (self._every_tick, self._release_due, self._note_pruning):
             self._tasks.add(asyncio.create_task(work(), name=work.__name__))
 
     async def stop(self) -> None:
@@ -73,6 +77,14 @@ class Upkeep:
                 log.warning("tick_incomplete", error=str(error))
             except Exception:
                 log.exception("tick_failed")
+
+    async def _note_pruning(self) -> None:
+        while True:
+            await asyncio.sleep(PRUNED_SECONDS)
+            try:
+                await self._around.retention.check([*self._around.directory.hosts.values()])
+            except ports.Unavailable as error:
+                log.warning("pruning_not_noted", error=str(error))
 
     async def _announce_reactions(self) -> None:
         """Live rooms: the counts that have changed, at most once a second for a message."""

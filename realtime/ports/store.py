@@ -49,6 +49,9 @@ class Store(Protocol):
         `base`, nothing is written and all are NotTried. At the first proposal that is not Written, those after it
         are NotTried. Appends of several rooms that wait together share one transaction; a proposal that is not
         written does not harm the others.
+
+        Where some of the events after `base` have been pruned, nothing is written, all are NotTried, and no events are
+        returned.
         """
 
     def lane(self, room: str) -> int:
@@ -70,6 +73,9 @@ class Store(Protocol):
         """The epoch and the last position of each of the rooms that there is."""
 
     async def load(self, room: str) -> Loaded | None: ...
+
+    async def first_positions(self, rooms: Collection[str]) -> dict[str, int]:
+        """Room → the first position still kept, of those that there are."""
 
     async def find(
         self,
@@ -94,7 +100,9 @@ class Store(Protocol):
         """What a repeated key gets; None for a new one."""
 
     async def events(self, room: str, *, after: int, to: int, limit: int) -> list[Logged]:
-        """Logged events with `after < pos <= to`, ascending, the first `limit` of them, as they read now."""
+        """Logged events with `after < pos <= to`, ascending, the first `limit` of them, as they read now. Where the
+        first of these positions have been pruned, without them: the rest is gapless.
+        """
 
     async def messages(self, room: str, viewer: str, span: Span, *, originals: bool) -> Page: ...
 

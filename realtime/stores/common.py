@@ -1,8 +1,10 @@
 """What the stores on SQL databases share: all but how they connect, lock and commit."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import TypeVar
+
+from sqlalchemy import Connection
 
 from realtime.ports import (
     Access,
@@ -20,9 +22,12 @@ from realtime.ports import (
     ReadState,
     RoomRow,
     Span,
+    Store,
 )
 from realtime.stores import lists, reads, timeline, upkeep
+from realtime.stores.migrate import Migrated
 from realtime.stores.readers import Readers
+from realtime.stores.verify import Own
 from realtime.stores.works import Work
 from rooms.effects import Invite, Pending
 from rooms.events import Logged
@@ -34,13 +39,14 @@ WAITING_READS = 1_024
 WAITING_WRITES = 8_192
 
 
-class SQLStore:
+class SQLStore(Store):
     """The part of `realtime.ports.Store` that follows from `run` and from `readers`."""
 
-    def __init__(self, clock: Clock, readers: Readers, hits: timeline.Hits):
+    def __init__(self, clock: Clock, readers: Readers, hits: timeline.Hits, own: Own):
         self._clock = clock
         self._readers = readers
         self._hits = hits
+        self.own = own
 
     @property
     def waiting_reads(self) -> int:
@@ -50,6 +56,10 @@ class SQLStore:
         """Runs a function of a `Transaction`, durable when this returns; works of the same room or user `of` in the
         order given. `rooms`: those that it is known to append to. Raises Unavailable.
         """
+        raise NotImplementedError
+
+    async def migrate(self) -> Migrated:
+        """Brings the schema up to date. Raises Unavailable."""
         raise NotImplementedError
 
     # Writing
@@ -83,6 +93,17 @@ class SQLStore:
         await self.run(partial(upkeep.forget_keys, before=before))
 
     # Reading
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Runs a function of a connection, in a snapshot of its own. Raises Unavailable."""
+        return await self._readers.read(work)
+
+    async def scan(self, work: Callable[[Connection, Callable[[], None]], T]) -> T:
+        """As `read`, for work of any length: each time it calls its second argument it has as long again as a read."""
+        return await self._readers.read(lambda connection: work(connection, partial(self._readers.extend, connection)))
+
+    async def first_positions(self, rooms: Collection[str]) -> dict[str, int]:
+        return await self._readers.read(partial(reads.first_positions, asked=rooms))
 
     async def accesses(self, asked: Collection[tuple[str, str]]) -> dict[tuple[str, str], Access]:
         return await self._readers.read(partial(reads.accesses, asked=asked))

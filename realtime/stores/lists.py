@@ -7,10 +7,10 @@ from itertools import product
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select, tuple_
+from sqlalchemy import Connection, Select, and_, bindparam, case, func, or_, select, tuple_
 
 from realtime.ports import MemberRow, ReadState, RoomRow
-from realtime.stores.schema import invites, mentions, outbox, pending, room_users, rooms, users
+from realtime.stores.schema import invites, mentions, messages, outbox, pending, room_users, rooms, users
 from rooms.actors import BY_WIRE, Actor, Role
 from rooms.effects import Invite, Pending
 from rooms.ids import Kind, Millis
@@ -194,13 +194,24 @@ _UNREAD = (
     )
     .scalar_subquery()
 )
+_FIRST_KEPT = (
+    select(messages.c.n - 1)
+    .where(messages.c.room == room_users.c.room)
+    .order_by(messages.c.pos)
+    .limit(1)
+    .scalar_subquery()
+)
+_READ_N = case(
+    (room_users.c.read_pos < rooms.c.first_pos - 1, func.coalesce(_FIRST_KEPT, rooms.c.n)), else_=room_users.c.read_n
+)
+"""What has been pruned can be read no more: it counts as read."""
 _READ_STATES = (
     select(
         rooms.c.id,
         rooms.c.n,
         room_users.c.user,
         room_users.c.read_pos,
-        room_users.c.read_n,
+        _READ_N.label("read_n"),
         _UNREAD.label("unread"),
     )
     .select_from(room_users)

@@ -13,12 +13,13 @@ from sqlalchemy.exc import DBAPIError
 
 from realtime.ports import Appended, Batch, Clock, Unavailable
 from realtime.stores.common import WAITING_READS, WAITING_WRITES, SQLStore
-from realtime.stores.migrate import upgrade
+from realtime.stores.migrate import Migrated, upgrade
 from realtime.stores.postgres_driver import PostgresDriver, bounded
 from realtime.stores.postgres_lanes import Lane
 from realtime.stores.postgres_outbox import Turn
-from realtime.stores.postgres_search import hits
+from realtime.stores.postgres_search import hits, misindexed
 from realtime.stores.readers import Readers
+from realtime.stores.verify import Own
 from realtime.stores.works import Work
 from rooms.records import Record
 
@@ -52,7 +53,12 @@ class PostgresStore(SQLStore):
         self._lanes = [Lane(self._driver, known, share, timeout_ms, f"store-lane-{i}") for i in range(write_lanes)]
         self._turn = Turn(self._driver, waiting_reads, timeout_ms)
         self._offered: set[int] = set()
-        super().__init__(clock, Readers(self._driver, read_connections, waiting_reads, timeout_ms), hits)
+        super().__init__(
+            clock,
+            Readers(self._driver, read_connections, waiting_reads, timeout_ms),
+            hits,
+            Own(lambda _: [], misindexed),  # of damage to its files PostgreSQL tells when it reads them
+        )
 
     @property
     def waiting_writes(self) -> int:
@@ -64,23 +70,28 @@ class PostgresStore(SQLStore):
         return sum(lane.commits for lane in self._lanes)
 
     async def open(self) -> None:
-        try:
-            await asyncio.to_thread(self._upgrade)
-        except (psycopg.Error, DBAPIError) as error:
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            raise Unavailable(f"the store cannot be opened: {str(cause).strip()}") from error
+        await self.migrate()
         for lane in self._lanes:
             lane.start()
 
-    def _upgrade(self) -> None:
+    async def migrate(self) -> Migrated:
+        """Brings the schema up to date, one node at a time. Raises Unavailable."""
+        try:
+            return await asyncio.to_thread(self._upgrade)
+        except (psycopg.Error, DBAPIError) as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            raise Unavailable(f"the store cannot be opened: {str(cause).strip()}") from error
+
+    def _upgrade(self) -> Migrated:
         with self._driver.connect(time.monotonic() + self._timeout_s) as connection:
             raw = bounded(connection)
             if raw.info.encoding != "utf-8" or raw.info.parameter_status("server_encoding") != "UTF8":
                 raise Unavailable("the store cannot be opened: the database's encoding is not UTF8")
             connection.exec_driver_sql("BEGIN")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
-            upgrade(connection)
+            migrated = upgrade(connection)
             connection.exec_driver_sql("COMMIT")
+            return migrated
 
     async def close(self) -> None:
         await self._turn.close()

@@ -131,6 +131,9 @@ class PostgresDriver:
             raise
         raw.execute("COMMIT")
 
+    def extend(self, connection: Connection, deadline: float) -> None:
+        bounded(connection, deadline)
+
     def abandon(self, connection: Connection) -> bool:
         """Leaves the transaction that has failed. Returns False where the connection is of no further use."""
         if connection.invalidated:  # by SQLAlchemy, which has seen that it is broken

@@ -11,6 +11,11 @@ MAX_WORDS = 16_383
 MAX_WORD = 500
 """Characters of a word that count: a lexeme has at most 2,046 bytes."""
 
+_MISINDEXED = text(
+    "SELECT asked.pos FROM unnest(CAST(:positions AS bigint[]), CAST(:vectors AS text[])) AS asked(pos, words) "
+    "JOIN messages AS m ON m.room = :num AND m.pos = asked.pos "
+    "WHERE m.words IS DISTINCT FROM CAST(asked.words AS tsvector) ORDER BY asked.pos"
+).bindparams(bindparam("num", type_=BigInteger))
 _HITS = text(
     "SELECT pos FROM messages WHERE room = :num AND words @@ CAST(:expression AS tsquery) "
     "AND pos >= :from_pos AND pos < :below ORDER BY pos DESC LIMIT :most"
@@ -36,3 +41,9 @@ def hits(connection: Connection, num: int, query: str, from_pos: int, below: int
     expression = " & ".join((f"'#{num}'", *(f"({phrase})" for phrase in phrases)))
     given = {"num": num, "expression": expression, "from_pos": from_pos, "below": below, "most": limit}
     return list(connection.execute(_HITS, given).scalars())
+
+
+def misindexed(connection: Connection, num: int, texts: list[tuple[int, str]]) -> list[int]:
+    """See `realtime.stores.verify.Own`."""
+    given = {"num": num, "positions": [pos for pos, _ in texts], "vectors": [vector(num, said) for _, said in texts]}
+    return list(connection.execute(_MISINDEXED, given).scalars())

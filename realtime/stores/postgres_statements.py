@@ -92,11 +92,14 @@ _ADD_WRITERS = _Statement(
 )
 _MARK_READ = _Statement(
     "UPDATE room_users AS mine SET read_pos = new.pos, read_n = coalesce((SELECT m.n FROM messages AS m "
-    "WHERE m.room = new.room AND m.pos <= new.pos ORDER BY m.pos DESC LIMIT 1), 0) "
+    "WHERE m.room = new.room AND m.pos <= new.pos ORDER BY m.pos DESC LIMIT 1), "
+    "(SELECT m.n - 1 FROM messages AS m WHERE m.room = new.room AND m.pos > new.pos ORDER BY m.pos LIMIT 1), "
+    "(SELECT n FROM rooms WHERE num = new.room)) "
     'FROM {rows} AS new(room, "user", pos) WHERE mine.room = new.room AND mine."user" = new."user" '
     "AND mine.role >= 1 AND mine.read_pos < new.pos",
     "iti",
 )
+"""`n`: how many messages there ever were up to the position, of which the first may have been pruned."""
 _ADD_RECORDS = _Statement("INSERT INTO outbox (records) SELECT * FROM {rows}", "t")
 _REWORD = "UPDATE messages SET words = %s::tsvector WHERE room = %s AND pos = %s"
 
@@ -153,6 +156,9 @@ class PostgresStatements:
     def reword(self, num: int, pos: int, old: str, new: str | None) -> None:
         words = vector(num, new) if new is not None else None
         self._connection.execute(_REWORD, (words, num, pos), prepare=True)
+
+    def forget_words(self, num: int, texts: Sequence[tuple[int, str]]) -> None:
+        """They go with their messages."""
 
     def finish(self) -> None:
         """Nothing is left over."""

@@ -2,8 +2,6 @@
 this mirrors `rooms.room.Room.apply`.
 """
 
-import secrets
-import string
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -11,6 +9,7 @@ import msgspec
 from sqlalchemy import delete, func, insert, select, update
 
 from realtime.stores import rows
+from realtime.stores.epochs import new_epoch
 from realtime.stores.head import Head
 from realtime.stores.schema import mentions, messages, originals, pins, reactions, room_users, rooms, upsert
 from rooms import events as e
@@ -21,8 +20,6 @@ from rooms.settings import Settings
 
 if TYPE_CHECKING:
     from realtime.stores.transaction import Transaction
-
-_ALPHABET = string.ascii_letters + string.digits
 
 
 def apply(tx: "Transaction", room: str, head: Head | None, event: e.Logged) -> tuple[Head, str | None]:
@@ -61,7 +58,8 @@ def apply(tx: "Transaction", room: str, head: Head | None, event: e.Logged) -> t
             react(tx, head, event.target, event.by.id, event.emoji, on=isinstance(event, e.MessageReacted))
         case e.MessagePinned():
             author = _author(tx, head, event.target)
-            _pin(tx, head, event)
+            if author is not None:  # else it has been pruned since this was decided
+                _pin(tx, head, event)
         case e.MessageUnpinned():
             _unpin(tx, head, event.target)
         case e.MessageCreated():
@@ -84,7 +82,7 @@ def _created(tx: "Transaction", room: str, event: e.RoomCreated) -> Head:
         "settings": msgspec.json.encode(info.settings).decode(),
         "closed": False,
         "since": event.at,
-        "epoch": "".join(secrets.choice(_ALPHABET) for _ in range(16)),
+        "epoch": new_epoch(),
         "first_pos": 1,
         "pos": event.pos,
         "rules_pos": 0,

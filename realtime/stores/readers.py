@@ -23,6 +23,9 @@ class Driver(Protocol):
     def snapshot(self, connection: Connection, deadline: float) -> AbstractContextManager[None]:
         """Within it all reads see one moment, and those that last beyond the deadline fail."""
 
+    def extend(self, connection: Connection, deadline: float) -> None:
+        """Within a snapshot: its reads have until then."""
+
     def unavailable(self, error: BaseException) -> Unavailable | None:
         """What to raise for an error that is not of our own making; None for one that is."""
 
@@ -56,6 +59,10 @@ class Readers:
             return await loop.run_in_executor(self._pool, self._run, work, time.monotonic() + self._timeout_s)
         finally:
             self.waiting -= 1
+
+    def extend(self, connection: Connection) -> None:
+        """Gives what is being read as long again, from now on."""
+        self._driver.extend(connection, time.monotonic() + self._timeout_s)
 
     async def close(self) -> None:
         if not self._closed:

@@ -82,6 +82,15 @@ def room_number(connection: Connection, room: str) -> int | None:
     return connection.execute(select(rooms.c.num).where(rooms.c.id == room)).scalar_one_or_none()
 
 
+def first_positions(connection: Connection, asked: Collection[str]) -> dict[str, int]:
+    found = connection.execute(select(rooms.c.id, rooms.c.first_pos).where(rooms.c.id.in_(asked)))
+    return {row.id: row.first_pos for row in found}
+
+
+def first_position(connection: Connection, num: int) -> int:
+    return int(connection.execute(select(rooms.c.first_pos).where(rooms.c.num == num)).scalar_one())
+
+
 def load(connection: Connection, room_id: str) -> Loaded | None:
     row = connection.execute(select(rooms).where(rooms.c.id == room_id)).one_or_none()
     if row is None:

@@ -109,9 +109,7 @@ def body(row: Any) -> e.Body | None:
         return None
     quote = None
     if row.reply_to is not None:
-        if row.quoted_author is None:
-            quote = e.Quote(row.reply_to)
-        elif row.quoted_text is None:
+        if row.quoted_text is None:  # deleted, or pruned
             quote = e.Quote(row.reply_to, deleted=True)
         else:
             writer = by(row.quoted_author, row.quoted_name, row.quoted_role, row.quoted_avatar)

@@ -10,12 +10,13 @@ from sqlalchemy import event
 
 from realtime.ports import Appended, Batch, Clock, Page, Unavailable
 from realtime.stores.common import WAITING_READS, WAITING_WRITES, SQLStore
-from realtime.stores.migrate import upgrade
+from realtime.stores.migrate import Migrated, upgrade
 from realtime.stores.readers import Readers
-from realtime.stores.sqlite_driver import BUSY_MS, Reading, engine, unavailable
-from realtime.stores.sqlite_search import any_unindexed, hits
+from realtime.stores.sqlite_driver import BUSY_MS, Reading, damage, engine, unavailable
+from realtime.stores.sqlite_search import any_unindexed, hits, misindexed
 from realtime.stores.sqlite_writer import Writer
 from realtime.stores.transaction import Transaction
+from realtime.stores.verify import Own
 from realtime.stores.works import Work
 from rooms.ids import Millis
 
@@ -50,27 +51,34 @@ class SQLiteStore(SQLStore):
         if trace is not None:
             event.listen(reading.engine, "before_cursor_execute", lambda _c, _cursor, sql, *_: trace(sql))
         self._writer = Writer(self._engine, waiting_writes, busy_ms)
-        super().__init__(clock, Readers(reading, READ_THREADS, waiting_reads, read_timeout_ms), hits)
+        super().__init__(
+            clock, Readers(reading, READ_THREADS, waiting_reads, read_timeout_ms), hits, Own(damage, misindexed)
+        )
 
     @property
     def waiting_writes(self) -> int:
         return self._writer.waiting
 
     async def open(self) -> None:
+        await self.migrate()
+        self._writer.start()
+
+    async def migrate(self) -> Migrated:
+        """Brings the schema up to date. Raises Unavailable."""
         try:
-            await asyncio.to_thread(self._upgrade)
+            return await asyncio.to_thread(self._upgrade)
         except Exception as error:
             reason = unavailable(error)
             if reason is None:
                 raise
             raise reason from error
-        self._writer.start()
 
-    def _upgrade(self) -> None:
+    def _upgrade(self) -> Migrated:
         with self._engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-            upgrade(connection)
+            migrated = upgrade(connection)
             connection.exec_driver_sql("COMMIT")
+            return migrated
 
     async def close(self) -> None:
         await self._readers.close()

@@ -98,7 +98,7 @@ class Reading:
     @contextmanager
     def snapshot(self, connection: Connection, deadline: float) -> Iterator[None]:
         raw: Driver = connection.connection.driver_connection
-        raw.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
+        self.extend(connection, deadline)
         raw.execute("BEGIN")
         try:
             yield
@@ -106,5 +106,20 @@ class Reading:
             if raw.in_transaction:
                 raw.execute("ROLLBACK")
 
+    def extend(self, connection: Connection, deadline: float) -> None:
+        raw: Driver = connection.connection.driver_connection
+        raw.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
+
     def unavailable(self, error: BaseException) -> Unavailable | None:
         return unavailable(error)
+
+
+def damage(connection: Connection) -> list[str]:
+    """What SQLite finds wrong with the file, its full-text index included. Takes as long as it takes."""
+    raw: Driver = connection.connection.driver_connection
+    raw.set_progress_handler(None, 0)
+    try:
+        found = [line for (line,) in raw.execute("PRAGMA quick_check").fetchall()]
+    except Error as error:  # so damaged that it cannot even be looked at
+        found = [str(error)]
+    return [f"the file: {line}" for line in found if line != "ok"]

@@ -102,10 +102,19 @@ ADD_WRITER = prepare(
 
 _one: ColumnElement[int] = literal_column("1")
 _latest = select(func.max(messages.c.pos)).where(
-    messages.c.room == bindparam("of"), messages.c.pos <= bindparam("up_to")
+    messages.c.room == bindparam("room_2"), messages.c.pos <= bindparam("up_to")
 )
-_read = messages.alias()
-_n = select(_read.c.n).where(_read.c.room == bindparam("from_room"), _read.c.pos == _latest.scalar_subquery())
+_next = select(func.min(messages.c.pos)).where(
+    messages.c.room == bindparam("room_4"), messages.c.pos > bindparam("above")
+)
+_read, _unread = messages.alias(), messages.alias()
+_up_to = select(_read.c.n).where(_read.c.room == bindparam("room_1"), _read.c.pos == _latest.scalar_subquery())
+_before = select(_unread.c.n - _one).where(
+    _unread.c.room == bindparam("room_3"), _unread.c.pos == _next.scalar_subquery()
+)
+_all = select(rooms.c.n).where(rooms.c.num == bindparam("room_5"))
+_n = func.coalesce(_up_to.scalar_subquery(), _before.scalar_subquery(), _all.scalar_subquery())
+"""How many messages there ever were up to a position, of which the first may have been pruned."""
 MARK_READ = prepare(
     update(room_users)
     .where(
@@ -114,8 +123,8 @@ MARK_READ = prepare(
         room_users.c.role >= _one,
         room_users.c.read_pos < bindparam("below"),
     )
-    .values(read_pos=bindparam("read_pos"), read_n=func.coalesce(_n.scalar_subquery(), literal_column("0"))),
-    "read_pos from_room of up_to in_room by_user below",
+    .values(read_pos=bindparam("read_pos"), read_n=_n),
+    "read_pos room_1 room_2 up_to room_3 room_4 above room_5 in_room by_user below",
 )
 
 CLAIMED = 'SELECT "key", user, scope FROM keys WHERE ("key", user, scope) IN (VALUES (?, ?, ?))'
@@ -210,7 +219,8 @@ class SQLiteStatements:
         self._insert(ADD_WRITER, writers)
 
     def mark_read(self, marks: Sequence[tuple[int, str, int]]) -> None:
-        self._driver.executemany(MARK_READ, [(pos, num, num, pos, num, user, pos) for num, user, pos in marks])
+        marked = [(pos, num, num, pos, num, num, pos, num, num, user, pos) for num, user, pos in marks]
+        self._driver.executemany(MARK_READ, marked)
 
     def add_records(self, lists: Sequence[str]) -> None:
         for encoded in lists:
@@ -237,6 +247,9 @@ class SQLiteStatements:
         self._driver.execute(ERASE_WORDS, (row, words.indexed(old)))
         if new is not None:
             self._driver.execute(ADD_WORDS, (row, words.indexed(new)))
+
+    def forget_words(self, num: int, texts: Sequence[tuple[int, str]]) -> None:
+        self._driver.executemany(ERASE_WORDS, [(words_id(num, pos), words.indexed(text)) for pos, text in texts])
 
     def finish(self) -> None:
         if self._runs:

@@ -53,5 +53,8 @@ class Statements(Protocol):
     def reword(self, num: int, pos: int, old: str, new: str | None) -> None:
         """Replaces a message's words in the full-text index, or takes them out."""
 
+    def forget_words(self, num: int, texts: Sequence[tuple[int, str]]) -> None:
+        """Takes the words of messages (position and text), which are then removed, out of the full-text index."""
+
     def finish(self) -> None:
         """To be called when all else but records has been written."""

@@ -131,6 +131,8 @@ class Transaction:
         start = head.pos if head else 0
         results: list[Result] = []
         own: list[e.Logged] = []
+        if head is not None and start > batch.base and reads.first_position(self.core, head.num) > batch.base + 1:
+            return Appended((), (NotTried(),) * len(batch.proposals))
         decided_in_vain = head is not None and head.rules_pos > max(batch.rules_pos, batch.base)
         if not decided_in_vain and start >= batch.base:
             for proposal in batch.proposals:

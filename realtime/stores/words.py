@@ -17,6 +17,8 @@ _CJK_SIGNS = (
 _CJK = re.compile(f"[{_CJK_SIGNS}]+")
 
 _WORD = re.compile(rf"(?:[^\W_]|[{_CJK_SIGNS}])+")
+_CERTAIN = re.compile(f"[0-9A-Za-z{_CJK_SIGNS}]")
+"""Tokenizers know signs of newer scripts as letters or not, by their age."""
 _ACCENT = re.compile("[\u0300-\u036f]")
 
 
@@ -68,6 +70,14 @@ def match(query: str) -> str:
     """An FTS5 expression of the query's terms; none of it is read as FTS5's own syntax."""
     quoted = ((term.text.replace('"', '""'), term.begins) for term in terms(query))
     return " ".join(f'"{text}"{"*" if begins else ""}' for text, begins in quoted)
+
+
+def sample(text: str) -> str:
+    """An FTS5 expression that finds the text: its longest word, of those that are a word to every tokenizer. Empty
+    where there is none.
+    """
+    known = [word for word in indexed(text).split() if _CERTAIN.search(word)]
+    return '"' + max(known, key=len).replace('"', '""') + '"' if known else ""
 
 
 def tokens(text: str) -> list[str]:

@@ -99,7 +99,8 @@ class PostgresServer:
 
     def resume(self) -> None:
         for pid in self._processes():
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # what was stopped ends as others go on
+                os.kill(pid, signal.SIGCONT)
 
     # Databases
 

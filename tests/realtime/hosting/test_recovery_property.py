@@ -146,7 +146,7 @@ async def _play(folder: Path, actions: list[tuple[str, int, int]], chance: rando
         await service.answer(OWNER, c.RoomUpdate(room=ROOM, settings=SettingsPatch(write="everyone")))
         # One who has a name, and is nowhere yet.
         await service.check_profile(Actor(user="dan who never came", name="Daniel"), None)
-        recovery = Recovery(late, service.rings, 10_000_000)
+        recovery = Recovery(late, service.rings, service.retention, 10_000_000)
         play = Play(service, recovery, chance)
         tasks = []
         for action in actions:

@@ -9,7 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from realtime.ports import Clock, Store
+from realtime.stores.common import SQLStore
 from realtime.stores.sqlite import SQLiteStore
+from realtime.stores.verify import Problem, verify
 from rooms import commands as c
 from rooms.actors import Actor
 from rooms.errors import Rejected
@@ -110,6 +112,10 @@ async def _agree(store: Store, clock: Clock, history: list[list[tuple[int, c.Dec
         assert shape(folded) == shape(projected)
         assert shape(snapshot) == shape(projected)
         assert shape(hosted, complete=False) == shape(projected, complete=False)
+        assert isinstance(store, SQLStore)
+        problems: list[Problem] = []
+        await verify(store, problems.append)
+        assert problems == []
     finally:
         await service.close()
 

@@ -28,6 +28,7 @@ async def everything_read(room: Talk, name: str, user: str) -> None:
     await store.accesses([(name, user)])
     await store.accesses([(name, user), (name, "another"), ("another", user)])
     await store.load(name)
+    await store.first_positions([name, "another"])
     await store.find(
         name, people=[user], messages=[2], names=["x"], invite="x", pending="x", purge=(user, 5), purge_limit=5
     )
