@@ -2,20 +2,22 @@
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from realtime.client import Client
-from tests.deploy.commands import commands
+from tests.deploy.commands import commands, section
 from tests.faults.kill import ROOM, make_room, whole_log
 from tests.faults.test_store_away import until_taken
-from tests.support.peer import WAIT
+from tests.support.peer import WAIT, greeted
 from tests.support.postgres import PostgresServer
-from tests.support.server import NO_LIMITS, ServerProcess, token
+from tests.support.server import NO_LIMITS, SECRET, ServerProcess, token
 
 SOME = 100
 """Messages."""
@@ -29,14 +31,16 @@ def run(script: str, environ: Mapping[str, str] | None = None) -> None:
 
 
 class Talk:
-    """Somebody who talks without end: `said` is what was acknowledged, position → text."""
+    """Somebody who talks without end: `said` is what was acknowledged, position → text, in this `epoch` of the room."""
 
     def __init__(self, client: Client):
         self.said: dict[int, str] = {}
+        self.epoch = ""
         self._client = client
         self._task = asyncio.create_task(self._go_on())
 
     async def _go_on(self) -> None:
+        self.epoch = (await self._client.command("room.events", room=ROOM))["epoch"]
         for number in range(1_000_000):
             text = f"message {number}"
             self.said[await until_taken(self._client, text)] = text
@@ -55,8 +59,8 @@ class Talk:
         await asyncio.wait([self._task])
 
 
-async def talked(server: ServerProcess, backup: Callable[[], Awaitable[None]]) -> tuple[dict[int, str], dict[int, str]]:
-    """Makes a backup while somebody talks, then kills the server. Returns what was said before it, and at all."""
+async def talked(server: ServerProcess, backup: Callable[[], Awaitable[None]]) -> tuple[dict[int, str], Talk]:
+    """Makes a backup while somebody talks, then kills the server. Returns what was said before the backup, and all."""
     with server:
         await make_room(server.url)
         async with Client(server.url, token=token("ann")) as ann:
@@ -66,23 +70,36 @@ async def talked(server: ServerProcess, backup: Callable[[], Awaitable[None]]) -
             await talk.more()
             await talk.stop()
         server.kill()
-    return before, talk.said
+    return before, talk
 
 
-async def holds(server: ServerProcess, kept: dict[int, str], said: dict[int, str]) -> None:
-    """The log is whole, has what was kept and nothing that was not said, lacks what came last, and goes on."""
+async def holds(server: ServerProcess, settings: Mapping[str, str], kept: dict[int, str], talk: Talk) -> None:
+    """The log is whole, has what was kept and nothing that was not said, lacks what came last, and goes on; who comes
+    back with a position of before hears that it means nothing any more.
+    """
+    environ = dict(settings) | {"GALAXY_SERVER__DATA": str(server.data), "GALAXY_AUTH__SECRET": SECRET}
+    steps = re.findall(r"`galaxy-live (db [^`]*)`", section("Restore").partition("\n### ")[0])
+    assert len(steps) == 2
+    for step in steps:
+        run(f"{sys.executable} -m realtime.cli {step}", environ)
     with server:
         async with Client(server.url, token=token("bob")) as bob:
             log = await whole_log(bob)
             assert list(log) == list(range(1, len(log) + 1))
             texts = {pos: text for pos, text in log.items() if text}
             assert kept.items() <= texts.items()
-            assert texts.items() <= said.items()
-            assert len(texts) < len(said)
+            assert texts.items() <= talk.said.items()
+            assert len(texts) < len(talk.said)
             reply = await bob.command("message.send", key="after", room=ROOM, text="afterwards")
             assert reply["pos"] == len(log) + 1
             found = await bob.command("message.search", room=ROOM, query="message")
             assert found["messages"]
+        async with greeted(server.url, token("eve")) as eve:
+            for pos in (max(kept), len(log) + 1, max(talk.said)):
+                joined = await eve.ok("room.join", room=ROOM, since={"epoch": talk.epoch, "pos": pos})
+                assert (joined["recovered"], joined["events"]) == (False, [])
+                assert joined["epoch"] != talk.epoch
+                await eve.ok("room.leave", room=ROOM)
 
 
 async def test_sqlite(tmp_path: Path) -> None:
@@ -94,11 +111,11 @@ async def test_sqlite(tmp_path: Path) -> None:
         await asyncio.to_thread(run, commands("Backup", "sqlite3", here))
 
     server = ServerProcess(data, NO_LIMITS)
-    before, said = await talked(server, backup)
+    before, talk = await talked(server, backup)
     shutil.rmtree(data)
     data.mkdir()
     run(commands("Restore", "install", here))
-    await holds(server, before, said)
+    await holds(server, {}, before, talk)
 
 
 async def test_postgresql_by_dump(postgres: PostgresServer, tmp_path: Path) -> None:
@@ -109,11 +126,12 @@ async def test_postgresql_by_dump(postgres: PostgresServer, tmp_path: Path) -> N
     async def backup() -> None:
         await asyncio.to_thread(run, commands("Backup", "pg_dump", here), environ)
 
-    server = ServerProcess(tmp_path / "data", NO_LIMITS | {"GALAXY_STORE__URL": postgres.url(name)})
-    before, said = await talked(server, backup)
+    settings = {"GALAXY_STORE__URL": postgres.url(name)}
+    server = ServerProcess(tmp_path / "data", NO_LIMITS | settings)
+    before, talk = await talked(server, backup)
     postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
     run(commands("Restore", "pg_restore", here), environ)
-    await holds(server, before, said)
+    await holds(server, settings, before, talk)
 
 
 @pytest.fixture
@@ -142,7 +160,8 @@ async def test_postgresql_by_archived_log(archiving: PostgresServer, tmp_path: P
     archive, base = archiving.folder / "archive", archiving.folder / "galaxy-base"
     kept: dict[int, str] = {}
 
-    server = ServerProcess(tmp_path / "data", NO_LIMITS | {"GALAXY_STORE__URL": archiving.url(name)})
+    settings = {"GALAXY_STORE__URL": archiving.url(name)}
+    server = ServerProcess(tmp_path / "data", NO_LIMITS | settings)
     with server:
         await make_room(server.url)
         async with Client(server.url, token=token("ann")) as ann:
@@ -162,12 +181,12 @@ async def test_postgresql_by_archived_log(archiving: PostgresServer, tmp_path: P
     archiving.kill()
     shutil.rmtree(archiving.data)
     base.rename(archiving.data)
-    with (archiving.data / "postgresql.auto.conf").open("a") as settings:
-        settings.write(f"restore_command = 'cp {archive}/%f %p'\n")
+    with (archiving.data / "postgresql.auto.conf").open("a") as options:
+        options.write(f"restore_command = 'cp {archive}/%f %p'\n")
     (archiving.data / "recovery.signal").touch()
     handed_over(archiving.data, archiving)
     archiving.start()
     async with asyncio.timeout(4 * WAIT):
         while archiving.execute("SELECT pg_is_in_recovery()") != [(False,)]:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-    await holds(server, kept, talk.said)
+    await holds(server, settings, kept, talk)
