@@ -18,6 +18,7 @@ from realtime.hosting.deciding import Deciding, note_pace
 from realtime.hosting.entry import Entry, repeat, unmet
 from realtime.hosting.keeping_up import Counters, KeepingUp
 from realtime.hosting.lookup import NO_FACTS, look_up
+from realtime.hosting.repeats import first_reply, repeated
 from realtime.hosting.rounds import Rounds, Written
 from realtime.tracing import Trace
 from rooms.actors import By
@@ -240,22 +241,13 @@ class Host:
         """Looks up what the batch needs, then takes part in the next round."""
         try:
             await self.log.read()
-            batch.entries = [e for e in batch.entries if not (e.again and await self._repeated(e))]
+            batch.entries = [e for e in batch.entries if not (e.again and await repeated(self._around.store, e))]
             batch.facts = await look_up(self._around.store, self.room, batch.entries, self._around.clock())
         except Exception as error:
             self._failed(error)
             self._rest()
         else:
             self._around.rounds.ask(self)
-
-    async def _repeated(self, entry: Entry) -> bool:
-        """Whether the command has succeeded before. Then it is answered: of many that are repeated together, as by a
-        client that has come back, not each need end a batch.
-        """
-        found = await self._around.store.duplicate(entry.key) if entry.key is not None else None
-        if found is not None:
-            entry.done(repeat(found))
-        return found is not None
 
     # Deciding
 
@@ -388,18 +380,7 @@ class Host:
             if entry.key is None:
                 entry.done(refusal)
             else:
-                self._spawn(self._first_reply(entry, entry.key, refusal))
-
-    async def _first_reply(self, entry: Entry, key: ports.KeyClaim, refusal: Rejected) -> None:
-        try:
-            found = await self._around.store.duplicate(key)
-        except ports.Unavailable as error:
-            refusal = Rejected("unavailable", "Try again in a moment.", retry_after_ms=error.retry_after_ms)
-            found = None
-        except Exception:
-            logger.exception("first_reply_failed", room=self.room.id)
-            refusal, found = Rejected("internal", "Something went wrong here."), None
-        entry.done(refusal if found is None else repeat(found))
+                self._spawn(first_reply(self._around.store, entry, refusal))
 
     def _decide_again(self, entries: list[Entry], *, stalled: bool) -> None:
         """Before all that has come since. `stalled`: the first of them was not settled, as others were quicker."""
