@@ -1,16 +1,15 @@
 """Where an engine ends, what changes there, and how many cells it takes that none does."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 from msgspec import Struct
 
-from loadtest.sizing import MICRO, Assumptions, Cell, Traffic, cell, traffic
+from loadtest.sizing import MICRO, Assumptions, Cell, Traffic, cell, least, traffic
 from loadtest.unit_costs import UnitCosts
 
 LOOKED_UP_TO = 1e12
 """Users."""
-MOST_CELLS = 1 << 20
 
 
 class Limit(Struct, frozen=True):
@@ -51,7 +50,7 @@ class Size(Struct, frozen=True):
     limits: list[Reached]
 
 
-def limits(a: Assumptions, costs: UnitCosts, one: Cell) -> list[Limit]:
+def limits(a: Assumptions, one: Cell) -> list[Limit]:
     return [
         Limit("gateway: one process", one.nodes, 1, "more processes, on PostgreSQL and Redis", cells=False),
         Limit("Redis: one server", one.redis_shards, 1, "a Redis Cluster: sharded pub/sub", cells=False),
@@ -69,28 +68,32 @@ def limits(a: Assumptions, costs: UnitCosts, one: Cell) -> list[Limit]:
         ),
         Limit("PostgreSQL: write-ahead log", one.wal, a.postgres_wal, "cells by room"),
         Limit("PostgreSQL: disk", one.disk, a.postgres_disk, "cells by room, or the log kept for less long"),
-        Limit(
-            "one live room: its comments",
-            a.live_comments * bool(a.live_viewers),
-            a.busy / 2 / costs.receive_us / MICRO,
-            "nothing here: each of its nodes hears them all",
-            cells=False,
-        ),
     ]
 
 
 def size(a: Assumptions, costs: UnitCosts) -> Size:
-    """Raises ValueError where no number of cells does."""
+    """With as few cells as do, from `a.cells` on.
+
+    Raises ValueError where not even a cell for each room does, or one live room is too much.
+    """
+    comments = a.busy / 2 / costs.receive_us / MICRO
+    if a.live_viewers and a.live_comments > comments:
+        raise ValueError(
+            f"--live-comments: {a.live_comments:,.12g} a second in one room, of which each of its nodes hears all, are "
+            f"more than the {comments:,.0f} that a node can hear"
+        )
 
     def fits(cells: int) -> bool:
-        return all(limit.share <= 1 for limit in limits(a, costs, cell(a, costs, cells)) if limit.cells)
+        return all(limit.share <= 1 for limit in limits(a, cell(a, costs, cells)) if limit.cells)
 
-    most = 1
-    while not fits(most):
-        most *= 2
-        if most > MOST_CELLS:
-            raise ValueError(f"no number of cells up to {MOST_CELLS:,} bears this")
-    cells = _least(fits, most // 2, most)
+    rooms = int(a.rooms)
+    cells = least(fits, int(a.cells), rooms)
+    if cells is None:
+        worst = max((it for it in limits(a, cell(a, costs, rooms)) if it.cells), key=lambda it: it.share)
+        raise ValueError(
+            f"--rooms: with one of the {rooms:,} in each cell, a cell still wants {worst.share:,.1f} times "
+            f"what there is ({worst.name})"
+        )
     one = cell(a, costs, cells)
     return Size(
         traffic=traffic(a),
@@ -102,16 +105,8 @@ def size(a: Assumptions, costs: UnitCosts) -> Size:
     )
 
 
-def _least(fits: Callable[[int], bool], low: int, high: int) -> int:
-    """Of the numbers above `low`, which does not fit, the least that does; `high` does."""
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if fits(middle) else (middle, high)
-    return high
-
-
 def _reached(a: Assumptions, costs: UnitCosts, one: Cell) -> Iterator[Reached]:
-    for at, limit in enumerate(limits(a, costs, one)):
+    for at, limit in enumerate(limits(a, one)):
         yield Reached(limit.name, limit.share, _users(a, costs, at), limit.then)
 
 
@@ -122,7 +117,7 @@ def _users(a: Assumptions, costs: UnitCosts, at: int) -> float | None:
         scaled = msgspec.structs.replace(
             a, users=users, rooms=a.rooms * users / a.users, live_rooms=a.live_rooms * users / a.users
         )
-        return limits(scaled, costs, cell(scaled, costs, 1))[at].share
+        return limits(scaled, cell(scaled, costs, 1))[at].share
 
     high = 1_000.0
     while share(high) <= 1:

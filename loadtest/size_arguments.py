@@ -40,6 +40,7 @@ OPTIONS = {
     "marks_per_message": Option(from_zero, "read marks for each message"),
     "sessions_per_user_day": Option(from_zero, "connections that a user makes a day; each joins all their groups"),
     "home": Option(share, "share of a user's groups that lie in one cell, where there are several"),
+    "cells": Option(count, "cells at least"),
     "busy": Option(share, "share of a core, or of a network, that is planned for at the peak"),
     "node_connections": Option(count, "connections of a gateway process"),
     "machine_cores": Option(count, "cores of a gateway machine, a process on each"),
@@ -76,6 +77,8 @@ def sizing(given: argparse.Namespace, error: Callable[[str], NoReturn]) -> Sizin
         error(f"--rooms-each: {a.rooms_each:,.12g} are more than the {a.rooms:,.12g} --rooms")
     if a.listeners_per_room is not None and a.listeners_per_room > members:
         error(f"--listeners-per-room: {a.listeners_per_room:,.12g} are more than the {members:,.12g} members of a room")
+    if a.cells > a.rooms:
+        error(f"--cells: {a.cells:,.12g} are more than the {a.rooms:,.12g} --rooms to divide among them")
     online = a.users * a.online
     if a.live_rooms * a.live_viewers > online:
         error(f"--live-viewers: {a.live_rooms * a.live_viewers:,.12g} in all, more than the {online:,.12g} online")

@@ -1,8 +1,6 @@
 """What `python -m loadtest size` prints."""
 
-from math import log10
-
-from loadtest.limits import Size
+from loadtest.limits import Reached, Size
 
 Row = tuple[str, str]
 """What it is, and how much."""
@@ -14,8 +12,7 @@ def text(found: Size) -> str:
     parts = [_part("at the peak, all together", together(found))]
     parts.append(_part(_cells(found.cells), each(found)))
     heading = "where one cell ends: users, with as many rooms and live rooms each; what changes there"
-    ends = [(limit.name, f"{number(limit.users)}: {limit.then}") for limit in found.limits if limit.users is not None]
-    ends += [(limit.name, limit.then) for limit in found.limits if limit.users is None]
+    ends = [(limit.name, f"{users(limit)}: {limit.then}") for limit in found.limits]
     parts.append(_part(heading, ends))
     return "\n".join(parts)
 
@@ -32,6 +29,7 @@ def together(found: Size) -> list[Row]:
         ("deliveries/s of unread counts", number(t.changes)),
         ("network out, a second", size_of(c.network_out * cells)),
         ("gateway cores at work", number(c.gateway_cores * cells)),
+        *((f"of these, {name}", number(cores * cells)) for name, cores in c.gateway_work.items()),
         ("gateway processes", number(c.nodes * cells)),
         ("gateway machines", number(found.machines)),
         ("memory of all processes", size_of(c.node_bytes * c.nodes * cells)),
@@ -61,12 +59,16 @@ def each(found: Size) -> list[Row]:
     ]
 
 
+def users(limit: Reached) -> str:
+    return "never" if limit.users is None else number(limit.users)
+
+
 def number(value: float) -> str:
-    """To three digits; whole where it is large."""
+    """To two digits; as it is where it is some thousands."""
     for least, name in _LARGE:
         if value >= least:
-            return f"{_three(value / least)}{name}"
-    return _three(value)
+            return f"{_two(value / least)}{name}"
+    return _two(value)
 
 
 def size_of(value: float) -> str:
@@ -75,13 +77,13 @@ def size_of(value: float) -> str:
         if value < 1_000 or name == _BYTES[-1]:
             break
         value /= 1_000
-    return f"{_three(value)} {name}"
+    return f"{_two(value)} {name}"
 
 
-def _three(value: float) -> str:
-    if value >= 100 or value == int(value):
+def _two(value: float) -> str:
+    if value >= 10 or value == int(value):
         return f"{value:,.0f}"
-    return f"{value:.{2 if value < 1 else 1 - int(log10(value)) + 1}f}"
+    return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
 def _cells(cells: int) -> str:

@@ -1,17 +1,21 @@
 """What an installation needs, computed from unit costs and assumptions. Pure; docs/scaling.md has the formulae."""
 
+from collections.abc import Callable
 from math import ceil
 
 import msgspec
 from msgspec import Struct
 
-from loadtest.unit_costs import BEACONS, MEASURED_TEXT, RECENT, SHOWN, UnitCosts
+from loadtest.unit_costs import BEACONS, MEASURED_TEXT, SHOWN, UnitCosts
+from rooms.room import RECENT_MESSAGES
 
 DAY = 86_400.0
 """Seconds."""
 YEAR = 365
 """Days."""
 MICRO = 1e-6
+MOST_NODES = 1 << 24
+"""That are tried."""
 
 
 class Assumptions(Struct, frozen=True, kw_only=True):
@@ -44,6 +48,8 @@ class Assumptions(Struct, frozen=True, kw_only=True):
     """Connections made; each joins all the user's groups."""
     home: float = 0.9
     """Share of a user's groups that lie in one cell, where there are several."""
+    cells: float = 1.0
+    """At least."""
 
     busy: float = 0.5
     """Share of a core, or of a network, that is planned for at the peak."""
@@ -104,10 +110,12 @@ class Cell(Struct, frozen=True):
     nodes: int
     """Gateway processes."""
     gateway_cores: float
+    gateway_work: dict[str, float]
+    """Of these cores, by what they do."""
     node_bytes: float
     """Memory of each."""
     everywhere: float
-    """Share of a core that each node takes for what every node hears."""
+    """Share of a core that each node takes for what every node hears: read marks, comments, that others are alive."""
     envelopes: float
     """Published."""
     heard: float
@@ -167,23 +175,35 @@ def _free(nodes: float, people: float) -> float:
 
 
 def batch(rate: float, lanes: float, seconds: float) -> float:
-    """Messages of a commit: the first, and those that arrive in its lane while one is being written."""
+    """How much is done together: the first, and what arrives in its lane while as much is being done."""
     return 1 + rate / lanes * seconds
 
 
+def least(fits: Callable[[int], bool], first: int, most: int) -> int | None:
+    """The least number from `first` on that fits, if all above it do; None where none up to `most` does."""
+    low, high = first - 1, first
+    while not fits(high):
+        if high >= most:
+            return None
+        low, high = high, min(high * 2, most)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return high
+
+
 def cell(a: Assumptions, costs: UnitCosts, cells: int) -> Cell:
-    """One of so many equal cells, with as few nodes as do."""
-    whole = traffic(a)
-    connections = whole.online * cells_each(a, cells) / cells
-    nodes = max(1, ceil(connections / a.node_connections))
-    while True:
+    """One of so many equal cells, with as few nodes as do; with MOST_NODES where none do."""
+
+    def fits(nodes: int) -> bool:
         found = _with(a, costs, cells, nodes)
         # What every node hears takes half of what is planned at most: limits() says so where it is more.
         left = a.busy - min(found.everywhere, a.busy / 2)
-        more = ceil((found.gateway_cores - nodes * found.everywhere) / left)
-        if more <= nodes:
-            return found
-        nodes = more
+        return found.gateway_cores - nodes * found.everywhere <= nodes * left
+
+    connections = traffic(a).online * cells_each(a, cells) / cells
+    first = max(1, ceil(connections / a.node_connections))
+    return _with(a, costs, cells, least(fits, first, MOST_NODES) or MOST_NODES)
 
 
 def _with(a: Assumptions, costs: UnitCosts, cells: int, nodes: int) -> Cell:
@@ -200,29 +220,30 @@ def _with(a: Assumptions, costs: UnitCosts, cells: int, nodes: int) -> Cell:
     # Who hears what
     beacons = t.messages * BEACONS
     elsewhere = others(nodes, whole.followers)
-    received = t.messages * elsewhere + t.comments * others(nodes, max(1.0, a.live_viewers))
+    shown_elsewhere = others(nodes, max(1.0, a.live_viewers))
+    received = t.messages * elsewhere + t.comments * shown_elsewhere
     beside = beacons * elsewhere
     everywhere = t.marks + nodes
     heard = received + beside + everywhere * (nodes - 1)
     envelopes = said + beacons + everywhere if nodes > 1 else 0.0
 
     commits = said / batch(said / nodes, a.lanes, costs.commit_seconds)
-    each = everywhere * costs.hear_us * MICRO if nodes > 1 else 0.0
-    gateway = MICRO * (
-        said * costs.message_us
-        + commits * costs.commit_us
-        + received * costs.receive_us
-        + beside * costs.hear_us
-        + (t.deliveries + t.changes) * costs.delivery_us
-        + t.shown * costs.live_delivery_us
-        + t.marks * costs.mark_us
-        + t.sessions * costs.session_us
-        + connections * costs.idle_us
-    )
+    turn = costs.turn_us / batch(heard / nodes, 1, costs.turn_us * MICRO)
+    hear, receive = costs.hear_us + turn, costs.receive_us + turn
+    each = MICRO / nodes * (everywhere * (nodes - 1) * hear + t.comments * shown_elsewhere * receive)
+    work = {
+        "messages": said * costs.message_us + commits * costs.commit_us,
+        "read marks": t.marks * costs.mark_us,
+        "deliveries": (t.deliveries + t.changes) * costs.delivery_us + t.shown * costs.live_delivery_us,
+        "sessions": t.sessions * (costs.session_us + groups_each * costs.recovery_us) + connections * costs.idle_us,
+        "others' messages": t.messages * elsewhere * receive + beside * hear,
+    }
+    gateway = {name: MICRO * spent for name, spent in work.items()}
+    gateway["what every node hears"] = nodes * each
 
     # A node that follows a room is sent what it publishes there itself, too.
-    small = costs.envelope_bytes * (beacons + everywhere)
-    sent_small = costs.envelope_bytes * (beside + beacons + everywhere * nodes)
+    small = costs.small_envelope_bytes * (beacons + everywhere)
+    sent_small = costs.small_envelope_bytes * (beside + beacons + everywhere * nodes)
     envelope = costs.envelope_bytes + a.text
     redis = MICRO * (envelopes * costs.publish_us + (heard + envelopes) * costs.subscriber_us) if nodes > 1 else 0.0
     redis_sent = (received + said) * envelope + sent_small if nodes > 1 else 0.0
@@ -233,10 +254,11 @@ def _with(a: Assumptions, costs: UnitCosts, cells: int, nodes: int) -> Cell:
     return Cell(
         connections=connections,
         nodes=nodes,
-        gateway_cores=gateway + nodes * each,
+        gateway_cores=sum(gateway.values()),
+        gateway_work=gateway,
         node_bytes=costs.process_bytes
         + connections / nodes * (costs.connection_bytes + groups_each * costs.membership_bytes)
-        + rooms_here * (costs.room_bytes + RECENT * costs.message_bytes),
+        + rooms_here * (costs.room_bytes + RECENT_MESSAGES * costs.message_bytes),
         everywhere=each,
         envelopes=envelopes,
         heard=heard if nodes > 1 else 0.0,

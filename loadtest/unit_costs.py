@@ -13,25 +13,29 @@ class UnitCosts(Struct, frozen=True, kw_only=True):
     """With nobody connected."""
     connection_bytes: float = 3_997
     """Joined to one room."""
-    membership_bytes: float = 1_000
+    membership_bytes: float = 510
     """Of who is online."""
-    room_bytes: float = 1_000
+    room_bytes: float = 4_970
     """Loaded, with one listener."""
-    message_bytes: float = 600
+    message_bytes: float = 580
     """At hand, in a loaded room."""
     idle_us: float = 1.3
     """A second of a silent connection, pings included."""
     session_us: float = 700
-    """Connecting, joining a room, recovering."""
-    message_us: float = 60
+    """Connecting, and joining one room whose latest events are at hand."""
+    recovery_us: float = 2_710
+    """Reading 100 events of a room from the log, for who joins it anew."""
+    message_us: float = 135
     """Receiving, deciding, replying, writing, publishing: what each message of a commit costs."""
-    commit_us: float = 300
+    commit_us: float = 930
     """What the commit costs on top, however many are in it."""
     receive_us: float = 70
-    """A message that another node has committed."""
+    """A message that another node has committed, of many that are heard in one turn."""
     hear_us: float = 20
-    """What another node says otherwise: a read mark, a beacon, that it is alive."""
-    mark_us: float = 300
+    """What another node says otherwise, likewise: a read mark, a beacon, that it is alive."""
+    turn_us: float = 180
+    """What the turn costs on top, however much is heard in it."""
+    mark_us: float = 1_800
     """A read mark, where it is made."""
     delivery_us: float = 9.5
     """One write to one connection, of a room of few."""
@@ -42,26 +46,28 @@ class UnitCosts(Struct, frozen=True, kw_only=True):
     commit_seconds: float = 0.000_72
     """From the hand-over to the acknowledgement."""
 
-    # Redis
-    publish_us: float = 7
-    """An envelope."""
-    subscriber_us: float = 1.1
+    # Redis; in bursts it takes several at once, which costs it a seventh
+    publish_us: float = 63
+    """An envelope that comes alone."""
+    subscriber_us: float = 10
     """And each node that it goes to."""
     envelope_bytes: float = 241
     """Of an envelope with one message, its text not counted; as much to each node."""
+    small_envelope_bytes: float = 98
+    """Of any other."""
 
     # PostgreSQL
-    log_message_us: float = 60
+    log_message_us: float = 80
     """What each message of a commit costs."""
-    log_commit_us: float = 400
+    log_commit_us: float = 870
     """What the commit costs on top."""
-    log_mark_us: float = 500
+    log_mark_us: float = 1_300
     """A read mark, with the read states that are read after it."""
-    log_recovery_us: float = 1_000
+    log_recovery_us: float = 1_820
     """A room that is joined anew: 100 events are read."""
-    wal_bytes: float = 2_100
+    wal_bytes: float = 2_400
     """Write-ahead log of a message."""
-    disk_bytes: float = 1_000
+    disk_bytes: float = 740
     """What a message leaves for good: tables and indexes; its text of 120 characters included."""
     disk_text_bytes: float = 4
     """And each character more of its text."""
@@ -73,5 +79,3 @@ SHOWN = 30
 """Comments a second that a viewer is shown at most (`[limits] live_comments_per_second`)."""
 MEASURED_TEXT = 120
 """Characters."""
-RECENT = 20
-"""Messages that a room in memory holds, however old."""

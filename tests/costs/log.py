@@ -24,7 +24,6 @@ from tests.realtime.stores.building import NOW, message, talk
 from tests.support.postgres import PostgresServer
 from tests.support.postgres_store import postgres_store
 
-CHARACTERS = 120
 USERS = [Actor(user=f"user{number}", name=f"User {number}") for number in range(500)]
 WORDS = ["".join(random.Random(number).choices("abcdefghijklmnoprstuvw", k=3 + number % 8)) for number in range(20_000)]
 """Of which a few are said often, as in a language."""
@@ -59,13 +58,14 @@ class Taken(Struct, frozen=True):
 
 
 class Bench:
-    def __init__(self, server: PostgresServer, database: str, store: PostgresStore, rooms: int):
+    def __init__(self, server: PostgresServer, database: str, store: PostgresStore, rooms: int, characters: int):
         self.server = server
         self.database = database
         self.store = store
         self._names = [f"g.{number:010}" for number in range(rooms)]
         self._pos = dict.fromkeys(self._names, 1)
         self.messages = 0
+        self._characters = characters
         self._turns = itertools.cycle(self._names)
         self._random = random.Random(1)
         self._keys = itertools.count()
@@ -127,9 +127,9 @@ class Bench:
     def _text(self) -> str:
         words: Iterator[str] = (WORDS[int(len(WORDS) ** self._random.random())] for _ in itertools.count())
         text = next(words)
-        while len(text) < CHARACTERS:
+        while len(text) < self._characters:
             text += f" {next(words)}"
-        return text[:CHARACTERS]
+        return text[: self._characters]
 
     def _users(self) -> Iterator[Actor]:
         while True:
@@ -147,13 +147,13 @@ class Bench:
         )
 
 
-async def measure(messages: int, rooms: int, reads: int) -> Taken:
+async def measure(messages: int, rooms: int, reads: int, characters: int) -> Taken:
     with PostgresServer() as server:
         database = server.new_database()
         store = postgres_store(server, database, write_lanes=4, read_connections=4)
         await store.open()
         try:
-            bench = Bench(server, database, store, rooms)
+            bench = Bench(server, database, store, rooms, characters)
             await bench.open()
             appends: dict[int, list[Work]] = {shape: [] for shape in SHAPES}
             shares = {1: 0.02, 16: 0.49, 256: 0.49}  # a commit of one takes long
@@ -177,9 +177,10 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=200_000, help="in all (200000)")
     parser.add_argument("--rooms", type=int, default=2_000, help="that they go to (2000)")
     parser.add_argument("--reads", type=int, default=500, help="recoveries and read marks of a turn (500)")
+    parser.add_argument("--text", type=int, default=120, help="characters of a message (120)")
     given = parser.parse_args()
     sys.setswitchinterval(SWITCH_SECONDS)
-    taken = asyncio.run(measure(given.messages, given.rooms, given.reads))
+    taken = asyncio.run(measure(given.messages, given.rooms, given.reads, given.text))
     kinds = {f"message, commits of {shape}": works for shape, works in taken.appends.items()}
     kinds |= {f"recovery of {RECOVERED} events": taken.recoveries, "read mark": taken.marks}
     for name, works in kinds.items():
