@@ -270,13 +270,13 @@ def _with(a: Assumptions, costs: UnitCosts, cells: int, nodes: int) -> Cell:
         commits=commits + t.marks,
         postgres_cores=MICRO
         * (
-            said * costs.log_message_us
+            said * (costs.log_message_us + text * costs.log_text_us)
             + commits * costs.log_commit_us
             + t.marks * costs.log_mark_us
             + t.sessions * groups_each * costs.log_recovery_us
         ),
         postgres_connections=nodes * (a.lanes + a.readers),
-        wal=said * (costs.wal_bytes + text * costs.disk_text_bytes),
+        wal=said * (costs.wal_bytes + text * costs.wal_text_bytes),
         disk=a_day * YEAR * a.years * (costs.disk_bytes + text * costs.disk_text_bytes),
         network_out=(t.deliveries + t.changes + t.shown) * (costs.delivery_bytes + a.text),
     )

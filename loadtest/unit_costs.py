@@ -69,8 +69,12 @@ class UnitCosts(Struct, frozen=True, kw_only=True):
     """Write-ahead log of a message."""
     disk_bytes: float = 740
     """What a message leaves for good: tables and indexes; its text of 120 characters included."""
-    disk_text_bytes: float = 4
-    """And each character more of its text."""
+    log_text_us: float = 0.15
+    """Each character more of a message's text."""
+    wal_text_bytes: float = 9
+    """The same."""
+    disk_text_bytes: float = 3.7
+    """The same."""
 
 
 BEACONS = 2

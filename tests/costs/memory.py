@@ -18,20 +18,20 @@ from tests.support.server import NO_LIMITS, ServerProcess
 
 ROOMS_A_CONNECTION = 100
 """The server allows 128."""
-MESSAGES = 20
-"""In each room: of older ones a room keeps nothing by itself."""
+WARM_UP = 10
+"""Rooms that do not count."""
 SETTLED_SECONDS = 1.5
 """Memory is read when it has stood still for so long: what is told once a second has then been told."""
 
 
-def measure(connections: int, rooms: int, memberships: int) -> dict[str, float]:
-    """Bytes of each kind. `memberships`: of each user, of as many groups."""
+def measure(connections: int, rooms: int, memberships: int, messages: int) -> dict[str, float]:
+    """Bytes of each kind. `memberships`: of each user, of as many groups. `messages`: in each room."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(ServerProcess(folder, NO_LIMITS | QUIET))
         assert server.process is not None
         pid = server.process.pid
-        warm = [joined(server, "warm", new_rooms(server, ROOMS_A_CONNECTION))]
+        warm = [joined(server, "warm", new_rooms(server, WARM_UP))]
         groups = new_rooms(server, memberships, "group")
         loaded = new_rooms(server, rooms)
         found: dict[str, float] = {}
@@ -53,9 +53,9 @@ def measure(connections: int, rooms: int, memberships: int) -> dict[str, float]:
         ]
         grown("a loaded room with one listener", rooms)
         for number, room in enumerate(loaded):
-            for _ in range(MESSAGES):
+            for _ in range(messages):
                 _say(lines[number // ROOMS_A_CONNECTION], room)
-        grown("a message of a loaded room", rooms * MESSAGES)
+        grown("a message of a loaded room", rooms * messages)
         for connection in (*warm, *crowd, *lines):
             connection.close()
         return found
@@ -81,9 +81,11 @@ def main() -> int:
     parser.add_argument("--connections", type=int, default=2_000, help="that come (2000)")
     parser.add_argument("--rooms", type=int, default=2_000, help="that are loaded (2000)")
     parser.add_argument("--memberships", type=int, default=5, help="of each user (5)")
+    parser.add_argument("--messages", type=int, default=20, help="in each room; of older ones it holds none (20)")
     given = parser.parse_args()
     allow_many()
-    for name, size in measure(given.connections, given.rooms, given.memberships).items():
+    found = measure(given.connections, given.rooms, given.memberships, given.messages)
+    for name, size in found.items():
         print(f"{size:9,.0f} bytes  {name}")
     return 0
 

@@ -4,7 +4,7 @@ from tests.costs.memory import measure
 
 
 def test_each_kind_is_measured() -> None:
-    found = measure(connections=200, rooms=100, memberships=1)
+    found = measure(connections=200, rooms=100, memberships=1, messages=2)
     assert list(found) == [
         "a connection that listens nowhere",
         "a membership of who is online",
