@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Struct
 
-from loadtest.sizing import MICRO, Assumptions, Cell, Traffic, cell, least, traffic
+from loadtest.assumptions import Assumptions
+from loadtest.sizing import MICRO, Cell, cell, least
+from loadtest.traffic import Traffic, traffic
 from loadtest.unit_costs import UnitCosts
 
 LOOKED_UP_TO = 1e12

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 
+from loadtest.assumptions import Assumptions
 from loadtest.bounds import count, from_one, from_zero, positive, share
-from loadtest.sizing import Assumptions
 
 
 class Sizing(NamedTuple):

@@ -7,10 +7,10 @@ import pytest
 
 from loadtest.__main__ import main
 from loadtest.arguments import parse
+from loadtest.assumptions import Assumptions
 from loadtest.limits import size
 from loadtest.size_arguments import OPTIONS, REQUIRED, Sizing
 from loadtest.size_table import number, size_of, users
-from loadtest.sizing import Assumptions
 from loadtest.unit_costs import UnitCosts
 
 SMALL = ["size", "--users", "1000", "--rooms", "100"]

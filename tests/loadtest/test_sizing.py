@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loadtest.assumptions import Assumptions
 from loadtest.limits import limits, size
-from loadtest.sizing import MOST_NODES, Assumptions, Traffic, batch, cell, cells_each, least, others, traffic
+from loadtest.sizing import MOST_NODES, batch, cell, least, others
+from loadtest.traffic import Traffic, cells_each, traffic
 from loadtest.unit_costs import BEACONS, SHOWN, UnitCosts
 from realtime import config
 from realtime.hosting import across
