@@ -23,19 +23,19 @@ class UnitCosts(Struct, frozen=True, kw_only=True):
     """A second of a silent connection, pings included."""
     session_us: float = 700
     """Connecting, and joining one room whose latest events are at hand."""
-    recovery_us: float = 2_710
+    recovery_us: float = 2_200
     """Reading 100 events of a room from the log, for who joins it anew."""
-    message_us: float = 135
+    message_us: float = 100
     """Receiving, deciding, replying, writing, publishing: what each message of a commit costs."""
-    commit_us: float = 930
+    commit_us: float = 1_040
     """What the commit costs on top, however many are in it."""
-    receive_us: float = 70
+    receive_us: float = 55
     """A message that another node has committed, of many that are heard in one turn."""
     hear_us: float = 20
     """What another node says otherwise, likewise: a read mark, a beacon, that it is alive."""
     turn_us: float = 180
     """What the turn costs on top, however much is heard in it."""
-    mark_us: float = 1_800
+    mark_us: float = 1_900
     """A read mark, where it is made."""
     delivery_us: float = 9.5
     """One write to one connection, of a room of few."""
@@ -47,7 +47,7 @@ class UnitCosts(Struct, frozen=True, kw_only=True):
     """From the hand-over to the acknowledgement."""
 
     # Redis; in bursts it takes several at once, which costs it a seventh
-    publish_us: float = 63
+    publish_us: float = 65
     """An envelope that comes alone."""
     subscriber_us: float = 10
     """And each node that it goes to."""
@@ -57,17 +57,17 @@ class UnitCosts(Struct, frozen=True, kw_only=True):
     """Of any other."""
 
     # PostgreSQL
-    log_message_us: float = 80
+    log_message_us: float = 55
     """What each message of a commit costs."""
-    log_commit_us: float = 870
+    log_commit_us: float = 720
     """What the commit costs on top."""
-    log_mark_us: float = 1_300
+    log_mark_us: float = 1_500
     """A read mark, with the read states that are read after it."""
-    log_recovery_us: float = 1_820
+    log_recovery_us: float = 1_320
     """A room that is joined anew: 100 events are read."""
     wal_bytes: float = 2_400
     """Write-ahead log of a message."""
-    disk_bytes: float = 740
+    disk_bytes: float = 760
     """What a message leaves for good: tables and indexes; its text of 120 characters included."""
     log_text_us: float = 0.15
     """Each character more of a message's text."""

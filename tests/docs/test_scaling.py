@@ -5,6 +5,8 @@ import re
 import pytest
 from msgspec.structs import fields
 
+from loadtest.size_arguments import DEFAULTS
+from loadtest.size_table import number
 from loadtest.unit_costs import UnitCosts
 from tests.docs.scaling import COMMAND, MARKED, PATH, rewritten
 
@@ -22,6 +24,14 @@ def test_every_unit_cost_is_in_its_table(cost: object) -> None:
     name, value = cost.name, cost.default  # type: ignore[attr-defined]
     (row,) = re.findall(rf"^\| `{name}` \| ([^|]+) \|", PAGE, re.MULTILINE)
     assert float(row.replace(",", "")) == value
+
+
+def test_what_bounds_a_live_room() -> None:
+    a, costs = DEFAULTS, UnitCosts()
+    nodes = a.postgres_connections / (a.lanes + a.readers)
+    text = " ".join(PAGE.split())
+    assert f"{nodes:.0f} processes, {number(nodes * a.node_connections)} viewers" in text
+    assert f"can hear: {a.busy / 2 / costs.receive_us * 1e6:,.0f} a second" in text
 
 
 def test_its_commands_are_there() -> None:

@@ -194,5 +194,5 @@ def test_a_nodes_ears_bound_a_live_rooms_comments() -> None:
     a = a_tenth(1e6, live_viewers=1_000)
     comments = 0.25 / (COSTS.receive_us * 1e-6)
     size(msgspec.structs.replace(a, live_comments=comments * 0.99), COSTS)
-    with pytest.raises(ValueError, match=r"^--live-comments: 4,000 a second in one room"):
-        size(msgspec.structs.replace(a, live_comments=4_000), COSTS)
+    with pytest.raises(ValueError, match=r"^--live-comments: 9,000 a second in one room"):
+        size(msgspec.structs.replace(a, live_comments=9_000), COSTS)
