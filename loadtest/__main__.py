@@ -1,4 +1,4 @@
-"""`python -m loadtest SCENARIO`: loads a server, and tells what it bore."""
+"""`python -m loadtest SCENARIO`: loads a server, and tells what it bore. `size` computes what so many users need."""
 
 import contextlib
 import signal
@@ -9,13 +9,16 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from loadtest import merge, report
+from loadtest import merge, report, size_table
 from loadtest.arguments import Given, Merging, parse
 from loadtest.client import Lost
 from loadtest.crew import Stopped
+from loadtest.limits import size
 from loadtest.progress import Progress
 from loadtest.results import Run
 from loadtest.run import Target, own_server, run
+from loadtest.size_arguments import Sizing
+from loadtest.unit_costs import UnitCosts
 
 TOLD = 10
 """Failures that are printed; the report has more."""
@@ -28,8 +31,16 @@ def main(arguments: list[str] | None = None) -> int:
     where it was stopped, with a report all the same.
     """
     given = parse(arguments)
-    if isinstance(given, Merging):
-        return _merge(given)
+    match given:
+        case Merging():
+            return _merge(given)
+        case Sizing():
+            return _size(given)
+        case Given():
+            return _run(given)
+
+
+def _run(given: Given) -> int:
     try:
         found = _play(given)
     except (Lost, Stopped, OSError) as error:
@@ -63,6 +74,16 @@ def _merge(given: Merging) -> int:
         return 1
     _tell(merged, report.write(merged, given.out), json=False)
     return 1 if merged.failed else 0
+
+
+def _size(given: Sizing) -> int:
+    try:
+        found = size(given.assumptions, UnitCosts())
+    except ValueError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 1
+    print(msgspec.json.encode(found).decode() if given.json else size_table.text(found))
+    return 0
 
 
 def _tell(found: Run, written: Path, *, json: bool) -> None:

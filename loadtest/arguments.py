@@ -1,7 +1,6 @@
 """The command line, and what is wrong with it."""
 
 import argparse
-import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +9,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from loadtest.bounds import count, from_zero, positive, share
 from loadtest.files import SPARE, allow_many
 from loadtest.options import Options, used_by
 from loadtest.schedule import BURST_SECONDS, PERIOD
+from loadtest.size_arguments import Sizing, add_size, sizing
 
 
 class Option(NamedTuple):
@@ -22,49 +23,29 @@ class Option(NamedTuple):
     text: str
 
 
-def _bounded(kind: Callable[[str], Any], what: str, least: float, most: float, above: bool) -> Callable[[str], Any]:
-    """`above`: `least` itself is not allowed."""
-
-    def convert(text: str) -> Any:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not (least < value < most or (value == least and not above)):
-            raise argparse.ArgumentTypeError(f"must be {what}, not {text!r}")
-        return value
-
-    return convert
-
-
-_count = _bounded(int, "a whole number above 0", 0, math.inf, above=True)
-_positive = _bounded(float, "a number above 0", 0, math.inf, above=True)
-_from_zero = _bounded(float, "a number from 0 on", 0, math.inf, above=False)
-_share = _bounded(float, "between 0 and 1", 0, 1, above=True)
-
 SECRET_BYTES = 32
 """RFC 7518 section 3.2."""
 OPTIONS: dict[str, Option] = {
-    "connections": Option(_count, "users, each with one connection"),
-    "rooms": Option(_count, "rooms"),
-    "rooms_each": Option(_count, "rooms that each connection joins"),
-    "rate": Option(_positive, "a second, of all together: messages, or what people do in groups"),
-    "duration": Option(_positive, "seconds that count"),
-    "warm_up": Option(_from_zero, "seconds before that, which do not count"),
-    "processes": Option(_count, "processes that hold the connections"),
-    "senders": Option(_count, "how many of the users send"),
-    "text": Option(_count, "characters of a message"),
+    "connections": Option(count, "users, each with one connection"),
+    "rooms": Option(count, "rooms"),
+    "rooms_each": Option(count, "rooms that each connection joins"),
+    "rate": Option(positive, "a second, of all together: messages, or what people do in groups"),
+    "duration": Option(positive, "seconds that count"),
+    "warm_up": Option(from_zero, "seconds before that, which do not count"),
+    "processes": Option(count, "processes that hold the connections"),
+    "senders": Option(count, "how many of the users send"),
+    "text": Option(count, "characters of a message"),
     "codec": Option(str, "json or msgpack"),
     "kind": Option(str, "kind of the rooms, group or live"),
     "seed": Option(int, "of what is left to chance: the same again with the same seed"),
-    "patience": Option(_positive, "seconds that the last replies and events may take"),
-    "gap": Option(_count, "messages in each room while nobody is connected"),
-    "window": Option(_from_zero, "seconds within which all come back"),
-    "stopped": Option(_share, "share of the connections that stop reading"),
-    "rounds": Option(_count, "times that they stop, with as long a time without them before each"),
-    "burst": Option(_positive, "how many times the average rate bursts are"),
-    "baseline": Option(_positive, "seconds after which the server's memory may not grow any more"),
-    "growth": Option(_positive, "by what share of what it then was it may grow at most"),
+    "patience": Option(positive, "seconds that the last replies and events may take"),
+    "gap": Option(count, "messages in each room while nobody is connected"),
+    "window": Option(from_zero, "seconds within which all come back"),
+    "stopped": Option(share, "share of the connections that stop reading"),
+    "rounds": Option(count, "times that they stop, with as long a time without them before each"),
+    "burst": Option(positive, "how many times the average rate bursts are"),
+    "baseline": Option(positive, "seconds after which the server's memory may not grow any more"),
+    "growth": Option(positive, "by what share of what it then was it may grow at most"),
 }
 CHOICES = {"codec": ("json", "msgpack"), "kind": ("group", "live")}
 
@@ -125,7 +106,7 @@ class Merging(NamedTuple):
     out: Path
 
 
-def parse(arguments: list[str] | None) -> Given | Merging:
+def parse(arguments: list[str] | None) -> Given | Merging | Sizing:
     """Exits with 2 and a line that names the option where one is wrong."""
     parser = argparse.ArgumentParser(prog="python -m loadtest", description="Loads a server, and tells what it bore.")
     subparsers = parser.add_subparsers(required=True, metavar="SCENARIO", dest="scenario")
@@ -134,7 +115,10 @@ def parse(arguments: list[str] | None) -> Given | Merging:
     merging = subparsers.add_parser("merge", help="several machines' runs, made at the same time, as one report")
     merging.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run.json, or a report's folder")
     merging.add_argument("--out", type=Path, required=True, help="folder for the report")
+    add_size(subparsers)
     given = parser.parse_args(arguments)
+    if given.scenario == "size":
+        return sizing(given, parser.error)
     if given.scenario == "merge":
         return Merging(given.runs, given.out)
     options = Options(scenario=given.scenario, **{name: getattr(given, name) for name in used_by(given.scenario)})

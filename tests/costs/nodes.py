@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 
@@ -34,48 +35,34 @@ WARM_UP = 5
 
 
 class Listeners:
-    """Bare sockets that have joined a room, on some nodes by turns; and of those who send, on the first `senders`."""
+    """Bare sockets that have joined all the rooms, on some nodes by turns; and of those who send, on the first
+    `senders`.
+    """
 
-    def __init__(self, nodes: Sequence[ServerProcess], room: str, count: int, senders: int):
+    def __init__(self, nodes: Sequence[ServerProcess], rooms: Sequence[str], count: int, senders: int):
         self._nodes = nodes
-        self._room = room
+        self._rooms = rooms
         self.poll = select.epoll()
         self.sockets: dict[int, tuple[int, socket.socket]] = {}
-        self.senders = [self._join(node, f"sender{at}", None) for at, node in enumerate(nodes[:senders])]
+        self.senders = [joined(node, f"sender{at}", ()) for at, node in enumerate(nodes[:senders])]
         for number in range(count):
             at = number % len(nodes)
-            connection = self._join(nodes[at], f"listener{number}", room)
+            connection = joined(nodes[at], f"listener{number}", rooms)
             connection.setblocking(False)
             self.poll.register(connection, select.EPOLLIN | select.EPOLLET)
             self.sockets[connection.fileno()] = at, connection
 
-    def _join(self, node: ServerProcess, user: str, room: str | None) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", node.port), 30)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.sendall(
-            b"GET /v1/socket HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-            b"Authorization: Bearer " + token(user).encode() + b"\r\n\r\n"
-        )
-        _until(connection, b'"welcome"')
-        if room is not None:
-            connection.sendall(masked(json.dumps({"type": "room.join", "id": 1, "room": room}).encode(), TEXT))
-            _until(connection, b'"recovered"')
-        return connection
-
     def burst(self, count: int) -> list[list[float]]:
-        """Sends so many messages, by turns from each node, and waits until all have come everywhere. Returns, for each
-        node, the seconds until the burst's last message had come to each of its listeners.
+        """Sends so many messages, by turns from each node and to each room, and waits until all have come everywhere.
+        Returns, for each node, the seconds until the burst's last message had come to each of its listeners.
         """
-        text = "." * CHARACTERS
-        command = {"type": "message.send", "id": 1, "room": self._room, "text": text}
-        frame = masked(json.dumps(command).encode(), TEXT)
+        frames = [self._message(room) for room in self._rooms]
         left = dict.fromkeys(self.sockets, count)
         took: list[list[float]] = [[] for _ in self._nodes]
         began = time.perf_counter()
         for at, sender in enumerate(self.senders):
             share = count // len(self.senders) + (at < count % len(self.senders))
-            sender.sendall(frame * share)
+            sender.sendall(b"".join(islice(cycle(frames), share)))
         while left:
             for number, _ in self.poll.poll(30):
                 at, connection = self.sockets[number]
@@ -100,10 +87,36 @@ class Listeners:
                 sender.setblocking(True)
         return took
 
+    @staticmethod
+    def _message(room: str) -> bytes:
+        command = {"type": "message.send", "id": 1, "room": room, "text": "." * CHARACTERS}
+        return masked(json.dumps(command).encode(), TEXT)
+
     def close(self) -> None:
         self.poll.close()
         for connection in (*self.senders, *(one for _, one in self.sockets.values())):
             connection.close()
+
+
+def joined(node: ServerProcess, user: str, rooms: Sequence[str]) -> socket.socket:
+    """A connection of the user that has joined the rooms."""
+    connection = socket.create_connection(("127.0.0.1", node.port), 30)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.sendall(
+        b"GET /v1/socket HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+        b"Authorization: Bearer " + token(user).encode() + b"\r\n\r\n"
+    )
+    _until(connection, b'"welcome"')
+    for room in rooms:
+        asked(connection, {"type": "room.join", "room": room}, b'"recovered"')
+    return connection
+
+
+def asked(connection: socket.socket, command: dict[str, object], mark: bytes) -> None:
+    """Sends a command, and reads until something with the mark has come."""
+    connection.sendall(masked(json.dumps({"id": 1, **command}).encode(), TEXT))
+    _until(connection, mark)
 
 
 def _until(connection: socket.socket, mark: bytes) -> None:
@@ -115,15 +128,20 @@ def _until(connection: socket.socket, mark: bytes) -> None:
         data += more
 
 
+def new_rooms(node: ServerProcess, count: int, kind: str = "live") -> list[str]:
+    """Ids of so many rooms; in live ones anybody may write."""
+    command = {"type": "room.create", "kind": kind, "visibility": "public", "title": "Cost"}
+    with httpx.Client(base_url=node.url, headers={"Authorization": f"Bearer {token('sender0')}"}) as client:
+        answers = [client.post("/v1/commands", json=command).raise_for_status().json() for _ in range(count)]
+    return [answer["room"]["id"] for answer in answers]
+
+
 class Side:
     """`nodes` and their listeners."""
 
     def __init__(self, nodes: Sequence[ServerProcess], listeners: int, senders: int):
         self._pids = [pid for node in nodes if node.process is not None for pid in family(node.process.pid)]
-        with httpx.Client(base_url=nodes[0].url, headers={"Authorization": f"Bearer {token('sender0')}"}) as client:
-            command = {"type": "room.create", "kind": "live", "visibility": "public", "title": "Cost"}
-            self.room = client.post("/v1/commands", json=command).raise_for_status().json()["room"]["id"]
-        self.listeners = Listeners(nodes, self.room, listeners, senders)
+        self.listeners = Listeners(nodes, new_rooms(nodes[0], 1), listeners, senders)
         self.spent: list[float] = []
         """Seconds of processor time of each burst."""
         self.took: list[list[list[float]]] = []
