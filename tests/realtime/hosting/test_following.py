@@ -276,6 +276,16 @@ async def test_who_comes_from_another_node_may_know_more_than_this_one(nodes: tu
     assert (reply["recovered"], reply["pos"]) == (False, pos)
 
 
+async def test_what_was_read_on_another_node_is_marked_on_one_that_is_behind(nodes: tuple[Node, Node]) -> None:
+    here, there = nodes
+    await here.service.answer(ANN, c.MemberJoin(room=ROOM))
+    await until(lambda: there.pos == 2)
+    there.broker.go()
+    pos = await here.say()
+    (state,) = (await there.service.answer(ANN, c.ReadMark(room=ROOM, pos=pos)))["rooms"]
+    assert (state["read_pos"], state["unread"]) == (pos, 0)
+
+
 async def test_who_comes_from_another_node_waits_for_a_store_that_fails(
     nodes: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
 ) -> None:
