@@ -66,11 +66,8 @@ class Joining:
         host = await self._enter(actor, command)
         since = command.since
         if since is not None and since.epoch == host.epoch and since.pos > host.room.pos:
-            # Whoever comes from another node may have heard more than this one.
             self._around.hub.remove(command.room, listener)
-            head = await self._heads.get(command.room)
-            if head is not None:
-                await host.log.reach(*head)
+            await self.catch_up(host)
             actor = listener.actor
             host = await self._enter(actor, command)
         for _ in range(TRIES):
@@ -88,6 +85,14 @@ class Joining:
             actor = listener.actor
             host = await self._enter(actor, command)
         self._start(host, actor, listener, reply, None)
+
+    async def catch_up(self, host: Host) -> None:
+        """Somebody knows more of the room than this node, perhaps from another one: returns once it is where its log
+        is. Raises Unavailable.
+        """
+        head = await self._heads.get(host.room.id)
+        if head is not None:
+            await host.log.reach(*head)
 
     async def _enter(self, actor: Actor, command: c.RoomJoin) -> Host:
         host = await self._around.directory.enter(command.room, actor)

@@ -276,6 +276,8 @@ class Service:
     async def _mark_read(self, actor: Actor, command: c.ReadMark) -> dict[str, Any]:
         host = await self.directory.enter(command.room, actor)
         authorize(host.room, actor, command, self.clock())
+        if command.pos > host.room.pos:
+            await self.joining.catch_up(host)
         await self.store.mark_read(actor.user, command.room, min(command.pos, host.room.pos))
         self.across.marked(actor.user, command.room)
         return {"rooms": await self.users.marked(actor.user, command.room)}

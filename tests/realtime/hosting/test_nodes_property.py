@@ -63,7 +63,7 @@ class Ambiguous:
 
 KINDS = (
     *("say",) * 6,
-    *("join", "recover", "leave", "member", "part", "edit", "delete", "key"),
+    *("join", "recover", "leave", "member", "part", "edit", "edit", "delete", "key"),
     *("kick", "ban", "unban", "mute", "role", "settings", "down", "up", "wait"),
 )
 ACTIONS = st.lists(
@@ -250,7 +250,7 @@ class Play:
                     person = folded.people.get(view.user)
                     assert person is None or person.banned_until < FOREVER
                     assert self.visibility == "public" or (person is not None and person.member)
-                view.check(log)
+                    view.check(log)
 
     async def together(self) -> int:
         """Returns the log's last position once all nodes that have the room at work have come to it."""
