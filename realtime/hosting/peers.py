@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 ALIVE_SECONDS = 1.0
 """Each node says so often that it is there."""
-LOST_SECONDS = 4.0
+LOST_SECONDS = 3.0
 """Who has not said so for this long is gone, or cut off."""
 MISSED_SECONDS = 300.0
 """So long after that, what it may still be writing is looked for in the log."""
@@ -25,12 +25,15 @@ class Peers:
     def __contains__(self, node: str) -> bool:
         return node in self._heard
 
-    def alive(self, node: str, *, leaving: bool) -> None:
+    def alive(self, node: str, *, leaving: bool) -> bool:
+        """Returns whether the node has come, or come back."""
+        came = not leaving and node not in self._heard
         self._lost.pop(node, None)
         if leaving:
             self._heard.pop(node, None)
         else:
             self._heard[node] = self._time()
+        return came
 
     def expire(self) -> list[str]:
         """Those who have fallen silent since the last call."""

@@ -111,7 +111,7 @@ class Service:
         across = Across(broker)
         self.following = Following(self, broker, across)
         self.users = Users(store, self.following.members_came, self.following.members_left)
-        self.presence = Presence(bounds.presence_names)
+        self.presence = Presence(bounds.presence_names, across, self.following.peers)
         sparing = Sparing(bounds.live_comments_per_second, bounds.presence_names)
         self.hub = Hub(bounds.unsent_bytes, self.presence.changed, self._emptied, observer.flushed, sparing, uncork)
         self.directory = Directory(self)
