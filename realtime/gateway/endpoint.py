@@ -363,9 +363,7 @@ class Endpoint:
     async def _become(self, identity: Identity) -> None:
         """Raises Rejected, Unavailable, Ended(3504)."""
         door, actor = self._door, actor_of(identity)
-        await door.service.arrive(actor, identity.issued_ms, self)
-        most = door.welcome.connections_per_user
-        if most and door.service.users.connections(actor.user) > most:
+        if not await door.service.arrive(actor, identity.issued_ms, self, door.welcome.connections_per_user):
             door.service.users.disconnect(actor.user, self)
             raise Ended(3504, "too many connections")
         self.actor, self._identity = actor, identity

@@ -12,6 +12,7 @@ from realtime.fanout.channel import Channel
 from realtime.fanout.hub import Hub
 from realtime.hosting.across import Across
 from realtime.hosting.peers import Peers
+from realtime.hosting.totals import Totals
 from realtime.ports.carried import Present
 
 
@@ -45,10 +46,11 @@ class Presence:
     counts twice.
     """
 
-    def __init__(self, names: int, across: Across, peers: Peers):
+    def __init__(self, names: int, across: Across, peers: Peers, totals: Totals):
         self._names = names
         self._across = across
         self._peers = peers
+        self._totals = totals
         self._changed: dict[str, bool] = {}
         """Rooms whose listeners have changed since the last call of `announce` → whether those of this node have."""
         self._elsewhere: dict[str, _Elsewhere] = {}
@@ -163,10 +165,14 @@ class Presence:
         if self._across.lost():
             self._retell = True
             self._across.ask_who_everywhere()
+        changed = [room for room, here in self._changed.items() if here]
+        for room in changed:
+            channel = hub.channels.get(room)
+            self._totals.listeners(room, len(channel.users) if channel is not None else 0)
         retell, since = self._retell and self._across.up, self._said
         if not self._peers:
             return  # Who comes is told all.
-        for room in hub.channels if retell else [room for room, here in self._changed.items() if here]:
+        for room in hub.channels if retell else changed:
             self.tell(hub, room)
         if retell:
             self._retell = False

@@ -13,6 +13,7 @@ from realtime.hosting.directory import Directory
 from realtime.hosting.entry import Entry
 from realtime.hosting.host import Host
 from realtime.hosting.presence import Presence
+from realtime.hosting.totals import Totals
 from realtime.hosting.users import Users
 from rooms.decide import Release
 from rooms.effects import Pending
@@ -37,6 +38,7 @@ class Surroundings(Protocol):
     rings: Rings
     users: Users
     presence: Presence
+    totals: Totals
     aftermath: Aftermath
     typing: set[tuple[str, str]]
 
@@ -63,6 +65,7 @@ class Upkeep:
             await asyncio.sleep(TICK_SECONDS)
             self._around.typing.clear()
             self._around.presence.announce(self._around.hub)
+            self._around.totals.tick(self._around.users.online, self._around.hub.channels)
             self._around.hub.tell_sampled()
             for room in self._around.directory.let_go(self._around.hub.channels):
                 self._around.rings.drop(room)

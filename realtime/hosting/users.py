@@ -112,9 +112,18 @@ class OnlineUser:
 class Users:
     """The users online in this process."""
 
-    def __init__(self, store: ports.Store, came: Callable[[str], None], left: Callable[[str], None]):
-        """`came` is called with a room the first of whose members is now online, `left` when the last is not."""
+    def __init__(
+        self,
+        store: ports.Store,
+        came: Callable[[str], None],
+        left: Callable[[str], None],
+        counted: Callable[[str, int], None],
+    ):
+        """`came` is called with a room the first of whose members is now online, `left` when the last is not; `counted`
+        with a user whose number of connections has changed.
+        """
         self._store = store
+        self._counted_in = counted
         self._came = came
         self._left = left
         self._states = Gathering(self._read_states)
@@ -145,7 +154,7 @@ class Users:
         online = self.online.get(user)
         if online is None:
             online = self.online[user] = OnlineUser(user, name)
-            online.add(recipient)
+            self._add(online, recipient)
             moved = online.moved = set()
             try:
                 states = await self._states.get(user) or []
@@ -157,7 +166,13 @@ class Users:
                     self._follow(online, state)
             online.moved = None
         online.name = name
+        self._add(online, recipient)
+
+    def _add(self, online: OnlineUser, recipient: Recipient) -> None:
+        before = len(online.recipients)
         online.add(recipient)
+        if len(online.recipients) != before:
+            self._counted_in(online.id, len(online.recipients))
 
     async def _read_states(self, users: Collection[str]) -> dict[str, list[ports.ReadState]]:
         states: dict[str, list[ports.ReadState]] = {}
@@ -169,7 +184,10 @@ class Users:
         online = self.online.get(user)
         if online is None:
             return
+        before = len(online.recipients)
         online.discard(recipient)
+        if len(online.recipients) != before:
+            self._counted_in(user, len(online.recipients))
         if not online.recipients:
             del self.online[user]
             for room in list(online.reads):

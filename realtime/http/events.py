@@ -104,11 +104,9 @@ class Events:
         """Counts the stream among the user's connections. Raises Rejected(`too_many`)."""
         most, users = self._terms.connections_per_user, self._service.users
         actor = actor_of(identity)
-        if not most or users.connections(actor.user) < most:
-            await self._service.arrive(actor, identity.issued_ms, stream)
-            if not most or users.connections(actor.user) <= most:
-                return
-        raise Rejected("too_many", f"A user has at most {most} connections.")
+        room_left = not most or users.connections(actor.user) < most
+        if not (room_left and await self._service.arrive(actor, identity.issued_ms, stream, most)):
+            raise Rejected("too_many", f"A user has at most {most} connections.")
 
     async def _since(self, request: Request, room: str, actor: Actor) -> dict[str, object] | None:
         """Where to go on: after the event of the header `Last-Event-ID`, which a reconnecting EventSource sends, or of

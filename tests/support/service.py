@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager
 
 from realtime import ports
 from realtime.brokers.memory import MemoryBroker
+from realtime.brokers.memory_tallies import MemoryTallies
 from realtime.hosting.service import Bounds, Service
 from realtime.metrics import Metrics
 from rooms.decide import Limits
@@ -35,6 +36,19 @@ def make_service(
     bounds: Bounds = NOTHING_BOUND,
     policy: ports.Policy | None = None,
     answering: AbstractContextManager[object] | None = None,
+    broker: ports.Broker | None = None,
+    tallies: ports.Tallies | None = None,
 ) -> Service:
     policy = policy or AllowAll()
-    return Service(store, MemoryBroker(), policy, clock, Limits(), bounds, lambda: None, Metrics(), answering)
+    return Service(
+        store,
+        broker or MemoryBroker(),
+        tallies or MemoryTallies(),
+        policy,
+        clock,
+        Limits(),
+        bounds,
+        lambda: None,
+        Metrics(),
+        answering,
+    )

@@ -11,6 +11,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from realtime.brokers.memory_tallies import MemoryTallies
 from realtime.fanout.hub import Hub
 from realtime.fanout.sparing import Sparing
 from realtime.hosting import following as following_module
@@ -18,6 +19,7 @@ from realtime.hosting.across import Across
 from realtime.hosting.following import Following
 from realtime.hosting.peers import Peers
 from realtime.hosting.presence import Presence
+from realtime.hosting.totals import Totals
 from realtime.ports import Receiver
 from realtime.ports.carried import Carried, Present, Who
 from rooms.actors import Actor, Role, Viewer
@@ -101,7 +103,7 @@ class Node:
         self._air = air
         self.across = Across(self)
         self.peers = Peers(clock)
-        self.presence = Presence(names, self.across, self.peers)
+        self.presence = Presence(names, self.across, self.peers, Totals(MemoryTallies(), self.peers))
         self.hub = Hub(0, self.presence.changed, lambda _: None, lambda _: None, Sparing(0, 200))
         around = SimpleNamespace(presence=self.presence, hub=self.hub, directory=SimpleNamespace(hosts={}))
         self.following = Following(cast(following_module.Surroundings, around), self, self.across)
