@@ -95,6 +95,10 @@ class Endpoint:
     def identity(self) -> Identity | None:
         return self._identity
 
+    @property
+    def issued_ms(self) -> int | None:
+        return None if self._identity is None else self._identity.issued_ms or 0
+
     # What arrives
 
     def opened(self, token: str | None) -> None:

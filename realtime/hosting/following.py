@@ -18,6 +18,7 @@ from realtime.fanout.rings import Rings
 from realtime.hosting.across import Across
 from realtime.hosting.aftermath import Aftermath
 from realtime.hosting.directory import Directory
+from realtime.hosting.mending import Mending
 from realtime.hosting.peers import ALIVE_SECONDS, Peers
 from realtime.hosting.presence import Presence
 from realtime.hosting.users import Users
@@ -38,6 +39,7 @@ class Surroundings(Protocol):
     users: Users
     aftermath: Aftermath
     presence: Presence
+    mending: Mending
 
 
 class Counters(Struct):
@@ -203,6 +205,7 @@ class Following:
     def missed(self) -> None:
         self._around.presence.retell()
         self._across.ask_who_everywhere()
+        self._around.mending.ask()
         self._missed.set()
 
     # By the clock

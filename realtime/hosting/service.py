@@ -27,6 +27,7 @@ from realtime.hosting.gathering import Gathering
 from realtime.hosting.host import Host
 from realtime.hosting.joining import Joining
 from realtime.hosting.keeping_up import Counters as KeptUp
+from realtime.hosting.mending import Mending
 from realtime.hosting.places import Places
 from realtime.hosting.presence import Presence
 from realtime.hosting.queries import Queries
@@ -127,6 +128,7 @@ class Service:
         self.arrivals = Places(bounds.joins_at_once, bounds.join_wait_seconds, observer.waited)
         self.aftermath = Aftermath(self.hub, self.users, self.rings, across, self.directory.hosts, recorded)
         self.across = across
+        self.mending = Mending(self)
         self.typing: set[tuple[str, str]] = set()
         """Rooms and users of whom typing was told since the last tick, or since they last sent what they typed."""
         self._upkeep = Upkeep(self)

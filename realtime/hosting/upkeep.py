@@ -11,7 +11,9 @@ from realtime.fanout.rings import Rings
 from realtime.hosting.aftermath import Aftermath
 from realtime.hosting.directory import Directory
 from realtime.hosting.entry import Entry
+from realtime.hosting.following import Following
 from realtime.hosting.host import Host
+from realtime.hosting.mending import Mending
 from realtime.hosting.presence import Presence
 from realtime.hosting.totals import Totals
 from realtime.hosting.users import Users
@@ -38,6 +40,8 @@ class Surroundings(Protocol):
     rings: Rings
     users: Users
     presence: Presence
+    following: Following
+    mending: Mending
     totals: Totals
     aftermath: Aftermath
     typing: set[tuple[str, str]]
@@ -52,7 +56,8 @@ class Upkeep:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        for work in (self._every_tick, self._release_due):
+        around = self._around
+        for work in (self._every_tick, self._release_due, around.following.run, around.mending.run):
             self._tasks.add(asyncio.create_task(work(), name=work.__name__))
 
     async def stop(self) -> None:

@@ -12,11 +12,16 @@ from msgspec import Struct
 from realtime import ports
 from realtime.hosting.gathering import Gathering
 from rooms.events import MessageCreated, MessageDeleted, MessageEdited
+from rooms.ids import Millis
 from rooms.mentions import EVERYBODY
 
 
 class Recipient(Protocol):
     """A connection of a user."""
+
+    @property
+    def issued_ms(self) -> Millis | None:
+        """When the token was issued by which the user was let in, 0 where it does not say; None until then."""
 
     def tell(self, event: dict[str, Any]) -> None:
         """Writes one event that belongs to no room."""
@@ -310,6 +315,40 @@ class Users:
         online = self.online.get(user)
         for recipient in online.recipients if online else ():
             recipient.logged_out()
+
+    def end_older(self, user: str, valid_after: Millis) -> None:
+        """Ends the user's connections that came with tokens from before they last logged out everywhere."""
+        online = self.online.get(user)
+        for recipient in online.recipients if online else ():
+            if recipient.issued_ms is not None and recipient.issued_ms < valid_after:
+                recipient.logged_out()
+
+    async def reread(self, users: Collection[str]) -> None:
+        """Something may have been missed: what the users have read, and where they are members, is as the store says.
+        They are told of what is new to them. Raises Unavailable.
+        """
+        asked = [online for user in users if (online := self.online.get(user)) is not None and online.moved is None]
+        for online in asked:
+            online.moved = set()
+        try:
+            states = await self._read_states([online.id for online in asked])
+            for online in asked:
+                self._reread_all(online, states.get(online.id, ()))
+        finally:
+            for online in asked:
+                online.moved = None
+
+    def _reread_all(self, online: OnlineUser, states: Iterable[ports.ReadState]) -> None:
+        moved = online.moved or set()
+        there = {state.room: state for state in states if state.room not in moved}
+        for room in online.reads.keys() - there.keys() - moved:
+            self._unfollow(online, room)
+        for room, state in there.items():
+            before = self._row(room, online.reads[room]) if room in online.reads else None
+            self._follow(online, state)
+            read = online.reads.get(room)
+            if read is not None and self._row(room, read) != before:
+                online.touch(room)
 
     async def marked(self, user: str, room: str) -> list[dict[str, Any]]:
         """After a read mark: all of the user's read states as the store has them. The room's is told to all of their

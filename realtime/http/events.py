@@ -82,7 +82,8 @@ class Events:
             self._joins.check(identity.user, self._clock())
         command = _command({"type": "room.join", "room": room, "since": await self._since(request, room, actor)})
         assert isinstance(command, c.RoomJoin)  # noqa: S101 - its type is given
-        stream = Stream(room, actor, self._terms.retry_ms(), self._service.hub)
+        issued_ms = None if identity is None else identity.issued_ms or 0
+        stream = Stream(room, actor, self._terms.retry_ms(), self._service.hub, issued_ms)
         try:
             if identity is not None:
                 await self._arrive(identity, stream)

@@ -105,7 +105,12 @@ class Node:
         self.peers = Peers(clock)
         self.presence = Presence(names, self.across, self.peers, Totals(MemoryTallies(), self.peers))
         self.hub = Hub(0, self.presence.changed, lambda _: None, lambda _: None, Sparing(0, 200))
-        around = SimpleNamespace(presence=self.presence, hub=self.hub, directory=SimpleNamespace(hosts={}))
+        around = SimpleNamespace(
+            presence=self.presence,
+            hub=self.hub,
+            directory=SimpleNamespace(hosts={}),
+            mending=SimpleNamespace(ask=lambda: None),
+        )
         self.following = Following(cast(following_module.Surroundings, around), self, self.across)
         self.following.peers = self.peers
         self.receiver: Receiver = self.following
