@@ -3,7 +3,8 @@ PYTHON ?= python3
 PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
-APT := curl chromium gcc libc6-dev fonts-noto-cjk fonts-noto-color-emoji postgresql redis-server
+APT := curl chromium gcc libc6-dev fonts-noto-cjk fonts-noto-color-emoji postgresql redis-server nginx-light haproxy systemd \
+	strace prometheus
 
 .PHONY: run test check format proof bench fuzz debian clean
 .DEFAULT_GOAL := run

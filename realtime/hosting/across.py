@@ -31,7 +31,9 @@ class Across:
     def __init__(self, broker: ports.Broker):
         self._broker = broker
         self._active: dict[str, int] = {}
-        """Rooms this node has written to lately → beacons that are still to come."""
+        """Rooms this node has written to lately → beacons that are still to come; one more for those that it has
+        written to since the last, as what comes after shows what is missing.
+        """
         self._dropped = broker.dropped
 
     @property
@@ -51,12 +53,12 @@ class Across:
 
     def committed(self, room: str, epoch: str, events: Sequence[Logged]) -> None:
         """This node has written to the room's log."""
-        self._active[room] = BEACONS
+        self._active[room] = BEACONS + 1
         self._broker.publish(ports.room_topic(room), Committed(epoch, tuple(events)))
 
-    def active(self) -> list[str]:
-        """The rooms for which it is time for a beacon. Each is returned BEACONS times after it was last written to."""
-        rooms = list(self._active)
+    def quiet(self) -> list[str]:
+        """The rooms for which it is time for a beacon: those not written to since the last call, BEACONS times each."""
+        rooms = [room for room, left in self._active.items() if left <= BEACONS]
         self._active = {room: left - 1 for room, left in self._active.items() if left > 1}
         return rooms
 

@@ -44,15 +44,16 @@ class Aftermath:
 
     def committed(self, host: Host, written: Written) -> None:
         room, events = host.room, written.events
+        own = events[written.others :]
+        if own:
+            # First: it is a moment's work, and is then on its way while this node's own listeners are written to.
+            self._across.committed(room.id, host.epoch, own)
+            for event in own:
+                self._tell_newcomer(event)
         urgent = not host.waiting
         for event in events:
             self._hub.publish(room.id, (event,), urgent=urgent)
             self._follow(host, event)
-        own = events[written.others :]
-        if own:
-            self._across.committed(room.id, host.epoch, own)
-            for event in own:
-                self._tell_newcomer(event)
         for effect, pos in written.effects:
             match effect:
                 case AddPending(pending):

@@ -246,7 +246,7 @@ class Following:
             pass  # the tick
 
     def _tell_heads(self) -> None:
-        for room in self._across.active():
+        for room in self._across.quiet():
             host = self._around.directory.hosts.get(room)
             if host is not None:
                 self._across.beacon(room, host.epoch, host.room.pos)

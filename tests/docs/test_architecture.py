@@ -1,4 +1,4 @@
-"""docs/architecture.md and the decisions: their links lead somewhere, their numbers are the code's."""
+"""docs/architecture.md, docs/operations.md, the decisions: their links lead somewhere, their numbers are the code's."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from realtime.stores.common import WAITING_READS, WAITING_WRITES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted([DOCS / "architecture.md", DOCS / "protocol.md", *DOCS.glob("decisions/*.md")])
+PAGES = sorted([DOCS / "architecture.md", DOCS / "operations.md", DOCS / "protocol.md", *DOCS.glob("decisions/*.md")])
 SHORT_NAMES = ("gateway/", "hosting/", "fanout/")
 
 

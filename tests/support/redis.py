@@ -1,7 +1,5 @@
 """Redis servers of the tests' own, from Debian's package: one, or a cluster of three."""
 
-import datetime
-import ipaddress
 import shutil
 import signal
 import socket
@@ -13,9 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import redis
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.support.certificates import self_signed
 
 _START_SECONDS = 30.0
 _SLOTS = 16_384
@@ -56,7 +53,7 @@ class RedisServer:
         if cluster:
             self._options += ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]
         if tls:
-            certificate, key = _certificate(self.folder)
+            certificate, key = self_signed(self.folder)
             self._options += ["--port", "0", "--tls-port", str(self.port), "--tls-auth-clients", "no"]
             self._options += ["--tls-cert-file", str(certificate), "--tls-key-file", str(key)]
         else:
@@ -169,28 +166,3 @@ def _info(client: "redis.Redis") -> bytes:
     if isinstance(answer, bytes):
         return answer
     return "\n".join(f"{key}:{value}" for key, value in answer.items()).encode()
-
-
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    """For 127.0.0.1, signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "cert.pem", folder / "key.pem"
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return paths

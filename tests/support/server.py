@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
+
 from realtime.app import assembled
 from realtime.auth import issue
 from realtime.config import Config, load
@@ -114,3 +116,10 @@ class ServerProcess:
     def __exit__(self, *_: object) -> None:
         if self.process is not None and self.process.poll() is None:
             self.kill()
+
+
+async def opened(server: ServerProcess) -> int:
+    """WebSocket connections that it has ever had."""
+    async with httpx.AsyncClient() as client:
+        shown = (await client.get(f"{server.url}/metrics")).text
+    return int(float(re.findall(r"^galaxy_websocket_opened_total (.*)$", shown, re.MULTILINE)[0]))

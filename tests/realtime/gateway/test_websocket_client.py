@@ -1,16 +1,11 @@
 """The stock `websockets` client against `tests.echo`'s server, and one buffer for many connections."""
 
 import asyncio
-import datetime
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.typing import Subprotocol
@@ -88,20 +83,6 @@ async def test_one_buffer_of_several_frames_to_many_connections() -> None:
         counters = connections[0].counters
         assert counters.opened == 50
         await asyncio.gather(*(client.close() for client in clients))
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    hour = datetime.timedelta(hours=1)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now - hour, now + hour)
-    pem, unencrypted = serialization.Encoding.PEM, serialization.NoEncryption()
-    folder = tmp_path_factory.mktemp("tls")
-    (folder / "cert.pem").write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(pem))
-    (folder / "key.pem").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, unencrypted))
-    return folder / "cert.pem", folder / "key.pem"
 
 
 async def test_over_tls_messages_and_every_end(certificate: tuple[Path, Path]) -> None:
