@@ -191,10 +191,12 @@ class Presence:
         before, told = others.told, self._all(hub, room, online)
         joined: dict[str, str] = {}
         left: dict[str, str] = {}
+        crowd = before is None or told is None
         if before is not None and told is not None:
             joined = {user: name for user, name in told.items() if user not in before}
             left = {user: name for user, name in before.items() if user not in told}
-        if joined or left or online != others.online:
+        # Of a crowd it is not known who was told what meanwhile, by `presence.get` or on joining: all are told again.
+        if joined or left or online != others.online or crowd:
             self._publish(hub, room, online, joined, left)
         others.online, others.told = online, told
         channel = hub.channels.get(room)

@@ -358,6 +358,18 @@ async def test_a_room_crowded_elsewhere_is_crowded_here() -> None:
     assert n1.hub.channels["r1"].elsewhere == 0
 
 
+async def test_who_joined_a_crowd_while_others_left_is_told_of_their_number() -> None:
+    world = await furnished(names=1)
+    n0, n1, _ = world.air.nodes.values()
+    await n1.toggle("r1", "bob")
+    await n0.toggle("r1", "cem")
+    world.heal()
+    await n0.toggle("r1", "dee")
+    await n0.toggle("r1", "cem")
+    world.heal()
+    agree(world)
+
+
 async def test_what_is_known_of_others_goes_with_the_room_and_with_the_last_of_them() -> None:
     world = await furnished()
     n0, n1, n2 = world.air.nodes.values()
