@@ -28,6 +28,7 @@ from realtime.hosting.host import Host
 from realtime.hosting.joining import Joining
 from realtime.hosting.keeping_up import Counters as KeptUp
 from realtime.hosting.mending import Mending
+from realtime.hosting.online_user import Recipient
 from realtime.hosting.places import Places
 from realtime.hosting.presence import Presence
 from realtime.hosting.queries import Queries
@@ -36,7 +37,7 @@ from realtime.hosting.rounds import Rounds, Written
 from realtime.hosting.throttle import Throttle
 from realtime.hosting.totals import Totals
 from realtime.hosting.upkeep import Upkeep
-from realtime.hosting.users import Recipient, Users
+from realtime.hosting.users import Users
 from rooms import commands as c
 from rooms.actors import Actor, By
 from rooms.decide import Limits

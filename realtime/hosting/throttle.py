@@ -46,6 +46,5 @@ class Throttle:
 
     def _told(self, user: str, now: Millis, total: int, left_ms: Millis) -> None:
         """So often on all nodes, in the window that one of them began."""
-        since, count = self._counts.get(user, (0, 0))
-        if since and total > count:
+        if user in self._counts and total > self._counts[user][1]:
             self._counts[user] = (now + left_ms - self._window_ms, total)

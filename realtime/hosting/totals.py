@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 
 from realtime import ports
 from realtime.fanout.channel import Channel
+from realtime.hosting.online_user import OnlineUser
 from realtime.hosting.peers import Peers
-from realtime.hosting.users import OnlineUser
 
 RENOTE_TICKS = 3_600
 """After so many ticks all is noted again: Redis may have been emptied, and forgets after a day."""

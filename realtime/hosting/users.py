@@ -5,45 +5,19 @@ All of it is ephemeral and coalesced to one `user.changed` a second; the truth i
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import Struct
 
 from realtime import ports
 from realtime.hosting.gathering import Gathering
+from realtime.hosting.online_user import OnlineUser, Read, Recipient
 from rooms.events import MessageCreated, MessageDeleted, MessageEdited
 from rooms.ids import Millis
 from rooms.mentions import EVERYBODY
 
-
-class Recipient(Protocol):
-    """A connection of a user."""
-
-    @property
-    def issued_ms(self) -> Millis | None:
-        """When the token was issued by which the user was let in, 0 where it does not say; None until then."""
-
-    def tell(self, event: dict[str, Any]) -> None:
-        """Writes one event that belongs to no room."""
-
-    def logged_out(self) -> None:
-        """The user's sessions have ended: the connection is to be closed, behind the replies that it is owed."""
-
-
 MENTIONS = 256
 """Of a room's latest mentions so many are at hand, to be counted on top of what the store has just said."""
-
-
-class _Read(Struct):
-    """A member's read state, kept up while the user is online. `stale`: only the store knows. `seen` counts the
-    messages that the store had when it was read.
-    """
-
-    pos: int
-    n: int
-    mentions: int
-    stale: bool = False
-    seen: int = 0
 
 
 class _Counted(Struct):
@@ -68,50 +42,6 @@ class _Counted(Struct):
             number > n and author != user and (user in users or EVERYBODY in users)
             for number, author, users in self.mentions
         )
-
-
-class OnlineUser:
-    """One user, from the first connection to the last."""
-
-    __slots__ = ("changed", "id", "mentioned", "moved", "name", "reads", "recipients")
-
-    def __init__(self, user: str, name: str):
-        self.id = user
-        self.name = name
-        # Tuples, and sets made anew when there is something to tell: most users have little, and nothing to be told.
-        self.recipients: tuple[Recipient, ...] = ()
-        self.reads: dict[str, _Read] = {}
-        self.changed: set[str] | None = None
-        """Rooms whose counts have changed since the user was told."""
-        self.mentioned: dict[str, int] | None = None
-        """Room → position of the latest mention, of which the user has not been told."""
-        self.moved: set[str] | None = None
-        """While the memberships are being read: the rooms that the user has joined or left meanwhile."""
-
-    def add(self, recipient: Recipient) -> None:
-        if recipient not in self.recipients:
-            self.recipients = (*self.recipients, recipient)
-
-    def discard(self, recipient: Recipient) -> None:
-        self.recipients = tuple(other for other in self.recipients if other is not recipient)
-
-    def touch(self, room: str) -> None:
-        """The room's counts have changed for the user."""
-        if self.changed is None:
-            self.changed = set()
-        self.changed.add(room)
-
-    def forget(self, room: str) -> None:
-        """Of the room the user is to be told nothing more."""
-        self.reads.pop(room, None)
-        if self.changed is not None:
-            self.changed.discard(room)
-        if self.mentioned is not None:
-            self.mentioned.pop(room, None)
-
-    def note(self, room: str) -> None:
-        if self.moved is not None:
-            self.moved.add(room)
 
 
 class Users:
@@ -213,7 +143,7 @@ class Users:
         else:
             pos, n, mentions, more = state.pos, state.n, state.mentions, counted.after(state.total, online.id)
         stale = more is None
-        online.reads[state.room] = _Read(pos, n, mentions + (more or 0), stale, state.total)
+        online.reads[state.room] = Read(pos, n, mentions + (more or 0), stale, state.total)
         if stale:
             online.touch(state.room)
 
@@ -234,7 +164,7 @@ class Users:
         online = self.online.get(user)
         if online is not None:
             online.note(room)
-            online.reads[room] = _Read(0, 0, 0, stale=True)
+            online.reads[room] = Read(0, 0, 0, stale=True)
             online.touch(room)
             self._member(online, room)
 
@@ -386,7 +316,7 @@ class Users:
             if rows:
                 self.tell(online.id, {"type": "user.changed", "rooms": rows})
 
-    async def _reread(self, online: OnlineUser, room: str, before: _Read) -> None:
+    async def _reread(self, online: OnlineUser, room: str, before: Read) -> None:
         before.stale = False
         try:
             states = await self._store.read_states([online.id], room)
@@ -402,7 +332,7 @@ class Users:
         elif not states and read is before:
             self._unfollow(online, room)
 
-    def _row(self, room: str, read: _Read) -> dict[str, Any]:
+    def _row(self, room: str, read: Read) -> dict[str, Any]:
         counted = self._counted.get(room)
         unread = max(0, counted.total - read.n) if counted is not None else 0
         return {"room": room, "unread": unread, "mentions": read.mentions, "read_pos": read.pos}
