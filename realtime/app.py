@@ -16,6 +16,7 @@ from moderation import WordList
 from realtime import logs, ports
 from realtime.auth import Authenticator, Tickets, ticket_secret
 from realtime.brokers.memory import MemoryBroker
+from realtime.brokers.memory_tallies import MemoryTallies
 from realtime.config import Config
 from realtime.demo import make_demo_rooms
 from realtime.gateway.addresses import parse_networks
@@ -125,6 +126,7 @@ async def assembled(
     service = Service(
         store,
         broker,
+        _tallies(config, broker.node),
         WordList(config.moderation.blocked_words, config.moderation.masked_words),
         clock,
         Limits(edit_ms=limits.edit_seconds * 1_000, presence_names=limits.presence_names),
@@ -269,6 +271,15 @@ def _tracer(config: Config, node: str) -> "OtlpTracer | None":
 
     system = "redis" if config.broker.on_redis else "memory"
     return OtlpTracer(settings.url, sample=settings.sample, service=settings.service, node=node, system=system)
+
+
+def _tallies(config: Config, node: str) -> ports.Tallies:
+    settings = config.broker
+    if settings.on_redis:
+        from realtime.brokers.redis_tallies import RedisTallies  # noqa: PLC0415  # its driver, for those who use it
+
+        return RedisTallies(settings.url, node=node, prefix=settings.prefix)
+    return MemoryTallies()
 
 
 def _welcome(config: Config, dev: bool) -> Welcome:

@@ -183,6 +183,7 @@ class _Watched(Collector):
         degraded = "Whether other nodes' messages come by way of the log, as the broker is away or a node silent."
         yield _gauge("galaxy_degraded", degraded, service.following.degraded)
         yield _gauge("galaxy_broker_up", "Whether the broker carries messages.", sources.broker.up)
+        yield _gauge("galaxy_tallies_up", "Whether counts are shared with other nodes.", service.tallies.up)
         yield _gauge("galaxy_broker_waiting_bytes", "What waits to be sent to the broker.", sources.broker.waiting)
         yield _gauge("galaxy_outbox_lag_seconds", "Age of the oldest interaction record that waits.", lag)
 
@@ -207,6 +208,9 @@ class _Watched(Collector):
             "Messages to other nodes that were, or may have been, lost.",
             self._sources.broker.dropped,
         )
+        tallies = service.tallies
+        yield _counter("galaxy_tallies_failed", "Times that counts over nodes were not had in time.", tallies.failed)
+        yield _counter("galaxy_tallies_dropped", "Counts that too many others waited before.", tallies.dropped)
         yield _counter("galaxy_broker_heard", "Messages of other nodes.", service.following.counters.heard)
         yield _counter(
             "galaxy_log_reads", "Times that a room was read from the log to keep up.", service.keeping_up.reads

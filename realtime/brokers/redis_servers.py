@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from redis.asyncio.client import Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
-from redis.asyncio.connection import ConnectionPool, parse_url
+from redis.asyncio.connection import ConnectionPool, SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import SlotNotCoveredError
@@ -36,7 +37,27 @@ def servers(url: str, seconds: float) -> Servers:
 
     Raises ValueError. `seconds` is what connecting, or one question, may take.
     """
-    options: dict[str, Any] = {
+    options = _options(seconds)
+    if url.startswith((CLUSTER, CLUSTER_TLS)):
+        return _Cluster(url, options)
+    return _One(url, options)
+
+
+def client(url: str, seconds: float) -> Redis | RedisCluster:
+    """The library's client for the same URLs, whose answers are texts. Raises ValueError."""
+    options = _options(seconds) | {"decode_responses": True}
+    if not url.startswith((CLUSTER, CLUSTER_TLS)):
+        return Redis.from_url(url, **options)
+    parsed = [parse_url(seed) for seed in _seeds(url)]
+    common: dict[str, Any] = {name: value for name, value in parsed[0].items() if name not in ("host", "port")}
+    if common.pop("connection_class", None) is SSLConnection:
+        common["ssl"] = True
+    nodes = [ClusterNode(one.get("host", "localhost"), one.get("port", 6_379)) for one in parsed]
+    return RedisCluster(startup_nodes=nodes, **common, **options)
+
+
+def _options(seconds: float) -> dict[str, Any]:
+    return {
         "protocol": 3,
         "socket_connect_timeout": seconds,
         "socket_timeout": seconds,
@@ -44,9 +65,19 @@ def servers(url: str, seconds: float) -> Servers:
         "retry": Retry(NoBackoff(), 0),
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
-    if url.startswith((CLUSTER, CLUSTER_TLS)):
-        return _Cluster(url, options)
-    return _One(url, options)
+
+
+def _seeds(url: str) -> list[str]:
+    """A URL for each server of a cluster that the URL names. Raises ValueError."""
+    parts = urlsplit(url)
+    login, at, hosts = parts.netloc.rpartition("@")
+    scheme = parts.scheme.removesuffix("+cluster")
+    seeds = [f"{scheme}://{login}{at}{host}?{parts.query}" for host in hosts.split(",") if host]
+    if not seeds:
+        raise ValueError("names no server of the cluster")
+    for seed in seeds:
+        parse_url(seed)
+    return seeds
 
 
 class _One:
@@ -70,14 +101,7 @@ class _Cluster:
     sharded = True
 
     def __init__(self, url: str, options: dict[str, Any]):
-        parts = urlsplit(url)
-        login, at, hosts = parts.netloc.rpartition("@")
-        scheme = parts.scheme.removesuffix("+cluster")
-        self._seeds = [f"{scheme}://{login}{at}{host}?{parts.query}" for host in hosts.split(",") if host]
-        if not self._seeds:
-            raise ValueError("names no server of the cluster")
-        for seed in self._seeds:
-            parse_url(seed)
+        self._seeds = _seeds(url)
         self._options = options
         self._cluster: RedisCluster | None = None
 

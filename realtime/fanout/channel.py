@@ -91,6 +91,7 @@ class Channel:
 
     __slots__ = (
         "arrived",
+        "elsewhere",
         "epoch",
         "first",
         "groups",
@@ -158,6 +159,8 @@ class Channel:
         self.arrived: dict[str, str] = {}
         self.left: dict[str, str] = {}
         """User → name, of those whose listening began or ended since the last announcement."""
+        self.elsewhere = 0
+        """How many more listened on other nodes at the last announcement."""
 
     def has(self, listener: Listener) -> bool:
         return listener in self.users.get(listener.user, ())

@@ -28,7 +28,7 @@ class Sparing:
 
     def heard(self, channel: Channel, events: Sequence[Any], now: int) -> "Heard":
         """What is heard of events that are written together; `now` in milliseconds."""
-        crowded = len(channel.users) > self._names
+        crowded = len(channel.users) + channel.elsewhere > self._names
         if not channel.live and not crowded:
             return Heard(events, {}, {})
         comments: dict[int, Event] = {}

@@ -97,6 +97,10 @@ class Endpoint:
     def identity(self) -> Identity | None:
         return self._identity
 
+    @property
+    def issued_ms(self) -> int | None:
+        return None if self._identity is None else self._identity.issued_ms or 0
+
     # What arrives
 
     def opened(self, token: str | None) -> None:
@@ -364,9 +368,7 @@ class Endpoint:
     async def _become(self, identity: Identity) -> None:
         """Raises Rejected, Unavailable, Ended(3504)."""
         door, actor = self._door, actor_of(identity)
-        await door.service.arrive(actor, identity.issued_ms, self)
-        most = door.welcome.connections_per_user
-        if most and door.service.users.connections(actor.user) > most:
+        if not await door.service.arrive(actor, identity.issued_ms, self, door.welcome.connections_per_user):
             door.service.users.disconnect(actor.user, self)
             raise Ended(3504, "too many connections")
         self.actor, self._identity = actor, identity

@@ -11,9 +11,12 @@ from realtime.ports.carried import (
     Joined,
     LoggedOut,
     Marked,
+    Present,
     Renamed,
+    Retold,
     RoomTold,
     UserTold,
+    Who,
 )
 from realtime.tracing import Trace
 from rooms.actors import By
@@ -32,6 +35,22 @@ class Across:
         """Rooms this node has written to lately → beacons that are still to come; one more for those that it has
         written to since the last, as what comes after shows what is missing.
         """
+        self._dropped = broker.dropped
+
+    @property
+    def node(self) -> str:
+        """This node's name."""
+        return self._broker.node
+
+    @property
+    def up(self) -> bool:
+        """Whether what is said now is heard, as far as is known."""
+        return self._broker.up
+
+    def lost(self) -> bool:
+        """Whether something that was said since the last call was not heard, or perhaps not."""
+        before, self._dropped = self._dropped, self._broker.dropped
+        return self._dropped != before
 
     def committed(self, room: str, epoch: str, events: Sequence[Logged], traces: Sequence[Trace] = ()) -> None:
         """This node has written to the room's log; `traces` belong to it."""
@@ -58,6 +77,21 @@ class Across:
 
     def renamed(self, room: str, user: By) -> None:
         self._broker.publish(ports.room_topic(room), Renamed(user))
+
+    def present(self, room: str, listening: Present) -> None:
+        """Who listens to the room here."""
+        self._broker.publish(ports.room_topic(room), listening)
+
+    def retold(self, since: int) -> None:
+        self._broker.publish(ports.NODES, Retold(since))
+
+    def ask_who(self, room: str) -> None:
+        """The others will say who listens to the room there."""
+        self._broker.publish(ports.room_topic(room), Who())
+
+    def ask_who_everywhere(self, node: str = "") -> None:
+        """The others, or the one `node`, will say who listens to any room there."""
+        self._broker.publish(ports.NODES, Who(node))
 
     def user(self, user: str, event: dict[str, Any]) -> None:
         """An event for all of a user's connections there."""

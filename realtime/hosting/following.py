@@ -18,7 +18,9 @@ from realtime.fanout.rings import Rings
 from realtime.hosting.across import Across
 from realtime.hosting.aftermath import Aftermath
 from realtime.hosting.directory import Directory
+from realtime.hosting.mending import Mending
 from realtime.hosting.peers import ALIVE_SECONDS, Peers
+from realtime.hosting.presence import Presence
 from realtime.hosting.users import Users
 from realtime.ports import carried as said
 from realtime.tracing import Tracer
@@ -38,6 +40,8 @@ class Surroundings(Protocol):
     users: Users
     aftermath: Aftermath
     tracer: Tracer | None
+    presence: Presence
+    mending: Mending
 
 
 class Counters(Struct):
@@ -87,6 +91,7 @@ class Following:
         if room not in self._hosted and room not in self._members:
             await self._broker.follow(ports.room_topic(room))
         self._hosted.add(room)
+        self._across.ask_who(room)
 
     def begun(self, room: str) -> None:
         """The room is loaded."""
@@ -99,6 +104,7 @@ class Following:
         """The room was not found, or has been let go."""
         self._loading.pop(room, None)
         self._hosted.discard(room)
+        self._around.presence.forget(room)
         self._unfollow(room)
 
     def members_came(self, room: str) -> None:
@@ -139,6 +145,16 @@ class Following:
                     around.hub.publish(room, [event])
             case said.Renamed(user):
                 around.aftermath.renamed(room, user)
+            case said.Present():
+                if room in self._hosted and node in self.peers:
+                    around.presence.heard(around.hub, node, room, message)
+            case said.Retold(since):
+                around.presence.retold(node, since)
+            case said.Who(asked):
+                if room in around.hub.channels:
+                    around.presence.tell(around.hub, room)
+                elif not room and asked in ("", self._across.node):
+                    around.presence.retell()
             case said.UserTold(user, event):
                 around.users.tell(user, event)
             case said.Joined(user, joined):
@@ -148,10 +164,20 @@ class Following:
             case said.LoggedOut(user):
                 around.users.end(user)
             case said.Alive(leaving):
-                if self.peers.alive(node, leaving=leaving):
-                    self._missed.set()  # what it has written while nobody here heard it
+                self._alive(node, leaving)
             case _:
                 assert_never(message)
+
+    def _alive(self, node: str, leaving: bool) -> None:
+        if self.peers.alive(node, leaving=leaving):
+            self._across.alive()
+            if len(self.peers) == 1:
+                self._around.presence.retell()
+            if self._hosted:
+                # It may have been taken for gone, and nothing have been noted of what it said.
+                self._across.ask_who_everywhere(node)
+        elif leaving:
+            self._around.presence.lost(node)
 
     def _committed(self, room: str, message: said.Committed) -> None:
         if message.traces and self._around.tracer is not None:
@@ -184,6 +210,9 @@ class Following:
             self._members[room] = pos
 
     def missed(self) -> None:
+        self._around.presence.retell()
+        self._across.ask_who_everywhere()
+        self._around.mending.ask()
         self._missed.set()
 
     # By the clock
@@ -193,9 +222,7 @@ class Following:
         tick = 0
         while True:
             tick += 1
-            self._across.alive()
-            for node in self.peers.expire():
-                log.warning("node_silent", node=node)
+            self.look_around()
             if tick % BEACON_TICKS == 0 or self._missed.is_set():
                 self._tell_heads()
             if self.degraded or self._missed.is_set():
@@ -208,6 +235,13 @@ class Following:
                 except Exception:
                     log.exception("heads_failed")
             await self._rest()
+
+    def look_around(self) -> None:
+        """Says that this node is there, and takes note of those that have fallen silent."""
+        self._across.alive()
+        for node in self.peers.expire():
+            log.warning("node_silent", node=node)
+            self._around.presence.lost(node)
 
     async def _rest(self) -> None:
         """Until the next tick, or until the broker is back."""

@@ -17,6 +17,7 @@ from realtime.hosting.directory import Directory
 from realtime.hosting.gathering import Gathering
 from realtime.hosting.host import Host
 from realtime.hosting.places import Places
+from realtime.hosting.presence import Presence
 from realtime.hosting.recovery import Recovery
 from realtime.hosting.users import Users
 from rooms import commands as c
@@ -36,6 +37,7 @@ class Surroundings(Protocol):
     directory: Directory
     hub: Hub
     users: Users
+    presence: Presence
 
 
 class Form(EventForm, PastForm, Protocol):
@@ -131,14 +133,13 @@ class Joining:
             you["muted"] = True
             if person.muted_until < FOREVER:
                 you["muted_until"] = person.muted_until
-        channel = self._around.hub.channels.get(room.id)
         info: dict[str, Any] = {
             "id": room.id,
             "kind": room.kind,
             "title": room.title,
             "visibility": room.visibility,
             "settings": room.settings,
-            "counts": {"members": room.members, "online": len(channel.users) if channel else 0},
+            "counts": {"members": room.members, "online": self._around.presence.online(self._around.hub, room.id)},
             "pins": sorted(p for p, until in room.pins.items() if until > self._around.clock()),
         }
         if room.closed:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 ALIVE_SECONDS = 1.0
 """Each node says so often that it is there."""
-LOST_SECONDS = 4.0
+LOST_SECONDS = 3.0
 """Who has not said so for this long is gone, or cut off."""
 MISSED_SECONDS = 300.0
 """So long after that, what it may still be writing is looked for in the log."""

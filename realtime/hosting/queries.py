@@ -10,6 +10,7 @@ from realtime.hosting.directory import Directory
 from realtime.hosting.host import Host
 from realtime.hosting.presence import Presence
 from realtime.hosting.retention import Retention
+from realtime.hosting.totals import Totals
 from realtime.hosting.users import shown as shown_read
 from rooms import commands as c
 from rooms.actors import Actor, By, Role
@@ -29,6 +30,7 @@ class Queries:
         hub: Hub,
         presence: Presence,
         retention: Retention,
+        totals: Totals,
     ):
         self._store = store
         self._clock = clock
@@ -36,6 +38,7 @@ class Queries:
         self._hub = hub
         self._presence = presence
         self._retention = retention
+        self._totals = totals
 
     async def answer(self, actor: Actor, command: c.Query) -> dict[str, Any]:
         """What the `ok` reply adds. Raises Rejected, Unavailable."""
@@ -80,10 +83,14 @@ class Queries:
             )
         except ValueError as error:
             raise Rejected("bad_request", "This cursor is none of ours.", field="cursor") from error
+        elsewhere = await self._totals.listeners_elsewhere(
+            [row.id for row in rows if row.id not in self._directory.hosts]
+        )
         rooms = []
         for row in rows:
             shown_row = msgspec.to_builtins(row)
-            counts = {"members": shown_row.pop("members"), "online": self._presence.online(self._hub, row.id)}
+            online = self._presence.online(self._hub, row.id) + elsewhere.get(row.id, 0)
+            counts = {"members": shown_row.pop("members"), "online": online}
             rooms.append(shown_row | {"counts": counts})
         return {"rooms": rooms} | ({"cursor": cursor} if cursor else {})
 

@@ -27,6 +27,8 @@ from realtime.hosting.gathering import Gathering
 from realtime.hosting.host import Host
 from realtime.hosting.joining import Joining
 from realtime.hosting.keeping_up import Counters as KeptUp
+from realtime.hosting.mending import Mending
+from realtime.hosting.online_user import Recipient
 from realtime.hosting.places import Places
 from realtime.hosting.presence import Presence
 from realtime.hosting.queries import Queries
@@ -34,8 +36,9 @@ from realtime.hosting.recovery import Recovery
 from realtime.hosting.retention import Retention
 from realtime.hosting.rounds import Rounds, Written
 from realtime.hosting.throttle import Throttle
+from realtime.hosting.totals import Totals
 from realtime.hosting.upkeep import Upkeep
-from realtime.hosting.users import Recipient, Users
+from realtime.hosting.users import Users
 from realtime.tracing import Trace, Tracer
 from rooms import commands as c
 from rooms.actors import Actor, By
@@ -92,6 +95,7 @@ class Service:
         self,
         store: ports.Store,
         broker: ports.Broker,
+        tallies: ports.Tallies,
         policy: ports.Policy,
         clock: ports.Clock,
         limits: Limits,
@@ -114,26 +118,29 @@ class Service:
         self.rounds = Rounds(store, answering or nullcontext(), observer.committed)
         across = Across(broker)
         self.following = Following(self, broker, across)
-        self.users = Users(store, self.following.members_came, self.following.members_left)
-        self.presence = Presence(bounds.presence_names)
+        self.tallies = tallies
+        self.totals = Totals(tallies, self.following.peers)
+        self.users = Users(store, self.following.members_came, self.following.members_left, self.totals.connections)
+        self.presence = Presence(bounds.presence_names, across, self.following.peers, self.totals)
         sparing = Sparing(bounds.live_comments_per_second, bounds.presence_names)
         self.hub = Hub(bounds.unsent_bytes, self.presence.changed, self._emptied, observer.flushed, sparing, uncork)
         self.directory = Directory(self)
         self.rings = Rings(bounds.recover_events, ring_bytes(bounds), bounds.ring_bytes)
         self.retention = Retention(store, self.rings)
-        self.queries = Queries(store, clock, self.directory, self.hub, self.presence, self.retention)
+        self.queries = Queries(store, clock, self.directory, self.hub, self.presence, self.retention, self.totals)
         self.recovery = Recovery(store, self.rings, self.retention, bounds.recover_bytes)
         places = Places(bounds.joins_at_once, bounds.join_wait_seconds, observer.waited)
         self.joining = Joining(self, self.recovery, bounds.recover_events, places)
         self.arrivals = Places(bounds.joins_at_once, bounds.join_wait_seconds, observer.waited)
         self.aftermath = Aftermath(self.hub, self.users, self.rings, across, self.directory.hosts, recorded, tracer)
         self.across = across
+        self.mending = Mending(self)
         self.typing: set[tuple[str, str]] = set()
         """Rooms and users of whom typing was told since the last tick, or since they last sent what they typed."""
         self._upkeep = Upkeep(self)
         self._ids = FreshIds()
-        self._guesses = Throttle(bounds.invite_guesses_per_minute, 60_000)
-        self._reactions = Throttle(bounds.reactions_per_second, 1_000)
+        self._guesses = Throttle(bounds.invite_guesses_per_minute, 60_000, tallies, "invite guesses")
+        self._reactions = Throttle(bounds.reactions_per_second, 1_000, tallies, "reactions")
         self._making: WeakSet[Host] = WeakSet()
         self._profiles = Gathering(store.profiles)
         self._rechecks: set[asyncio.Task[None]] = set()
@@ -141,6 +148,7 @@ class Service:
     async def start(self) -> None:
         await self.store.open()
         await self.following.start()
+        await self.totals.start()
         self._upkeep.start()
 
     async def close(self) -> None:
@@ -154,6 +162,7 @@ class Service:
             for host in [*self.directory.hosts.values(), *self._making]:
                 host.abandon()
         await self.following.stop()
+        await self.tallies.close()
         await self.store.close()
 
     async def settle(self) -> None:
@@ -319,15 +328,20 @@ class Service:
 
     # Users
 
-    async def arrive(self, actor: Actor, issued: Millis | None, recipient: Recipient) -> None:
-        """Counts a connection of the user in. Raises Rejected(`unauthorized`), Unavailable."""
+    async def arrive(self, actor: Actor, issued: Millis | None, recipient: Recipient, most: int = 0) -> bool:
+        """Counts a connection of the user in. Returns whether there are no more than `most`, 0 for any number, on all
+        nodes as far as is known. Raises Rejected(`unauthorized`), Unavailable.
+        """
         async with self.arrivals:
-            await self._arrive(actor, issued, recipient)
+            return await self._arrive(actor, issued, recipient, most)
 
-    async def _arrive(self, actor: Actor, issued: Millis | None, recipient: Recipient) -> None:
+    async def _arrive(self, actor: Actor, issued: Millis | None, recipient: Recipient, most: int) -> bool:
         ends = self.users.ends
         await self.check_profile(actor, issued)
         await self.users.connect(actor.user, actor.name, recipient)
+        connections = self.users.connections(actor.user)
+        if 0 < connections <= most:
+            connections += await self.totals.connections_elsewhere(actor.user)
         if self.users.ends != ends:
             # Somebody has logged out meanwhile: perhaps this user, before the connection counted as theirs.
             try:
@@ -335,6 +349,7 @@ class Service:
             except BaseException:
                 self.users.disconnect(actor.user, recipient)
                 raise
+        return not most or connections <= most
 
     async def check_profile(self, actor: Actor, issued: Millis | None) -> None:
         """Carries a changed name or avatar to those who see it.

@@ -11,9 +11,12 @@ from realtime.fanout.rings import Rings
 from realtime.hosting.aftermath import Aftermath
 from realtime.hosting.directory import Directory
 from realtime.hosting.entry import Entry
+from realtime.hosting.following import Following
 from realtime.hosting.host import Host
+from realtime.hosting.mending import Mending
 from realtime.hosting.presence import Presence
 from realtime.hosting.retention import Retention
+from realtime.hosting.totals import Totals
 from realtime.hosting.users import Users
 from rooms.decide import Release
 from rooms.effects import Pending
@@ -41,6 +44,9 @@ class Surroundings(Protocol):
     retention: Retention
     users: Users
     presence: Presence
+    following: Following
+    mending: Mending
+    totals: Totals
     aftermath: Aftermath
     typing: set[tuple[str, str]]
 
@@ -54,7 +60,8 @@ class Upkeep:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        for work in (self._every_tick, self._release_due, self._note_pruning):
+        around = self._around
+        for work in (self._every_tick, self._release_due, self._note_pruning, around.following.run, around.mending.run):
             self._tasks.add(asyncio.create_task(work(), name=work.__name__))
 
     async def stop(self) -> None:
@@ -67,6 +74,7 @@ class Upkeep:
             await asyncio.sleep(TICK_SECONDS)
             self._around.typing.clear()
             self._around.presence.announce(self._around.hub)
+            self._around.totals.tick(self._around.users.online, self._around.hub.channels)
             self._around.hub.tell_sampled()
             for room in self._around.directory.let_go(self._around.hub.channels):
                 self._around.rings.drop(room)

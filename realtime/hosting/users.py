@@ -5,40 +5,19 @@ All of it is ephemeral and coalesced to one `user.changed` a second; the truth i
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import Struct
 
 from realtime import ports
 from realtime.hosting.gathering import Gathering
+from realtime.hosting.online_user import OnlineUser, Read, Recipient
 from rooms.events import MessageCreated, MessageDeleted, MessageEdited
+from rooms.ids import Millis
 from rooms.mentions import EVERYBODY
-
-
-class Recipient(Protocol):
-    """A connection of a user."""
-
-    def tell(self, event: dict[str, Any]) -> None:
-        """Writes one event that belongs to no room."""
-
-    def logged_out(self) -> None:
-        """The user's sessions have ended: the connection is to be closed, behind the replies that it is owed."""
-
 
 MENTIONS = 256
 """Of a room's latest mentions so many are at hand, to be counted on top of what the store has just said."""
-
-
-class _Read(Struct):
-    """A member's read state, kept up while the user is online. `stale`: only the store knows. `seen` counts the
-    messages that the store had when it was read.
-    """
-
-    pos: int
-    n: int
-    mentions: int
-    stale: bool = False
-    seen: int = 0
 
 
 class _Counted(Struct):
@@ -65,56 +44,21 @@ class _Counted(Struct):
         )
 
 
-class OnlineUser:
-    """One user, from the first connection to the last."""
-
-    __slots__ = ("changed", "id", "mentioned", "moved", "name", "reads", "recipients")
-
-    def __init__(self, user: str, name: str):
-        self.id = user
-        self.name = name
-        # Tuples, and sets made anew when there is something to tell: most users have little, and nothing to be told.
-        self.recipients: tuple[Recipient, ...] = ()
-        self.reads: dict[str, _Read] = {}
-        self.changed: set[str] | None = None
-        """Rooms whose counts have changed since the user was told."""
-        self.mentioned: dict[str, int] | None = None
-        """Room → position of the latest mention, of which the user has not been told."""
-        self.moved: set[str] | None = None
-        """While the memberships are being read: the rooms that the user has joined or left meanwhile."""
-
-    def add(self, recipient: Recipient) -> None:
-        if recipient not in self.recipients:
-            self.recipients = (*self.recipients, recipient)
-
-    def discard(self, recipient: Recipient) -> None:
-        self.recipients = tuple(other for other in self.recipients if other is not recipient)
-
-    def touch(self, room: str) -> None:
-        """The room's counts have changed for the user."""
-        if self.changed is None:
-            self.changed = set()
-        self.changed.add(room)
-
-    def forget(self, room: str) -> None:
-        """Of the room the user is to be told nothing more."""
-        self.reads.pop(room, None)
-        if self.changed is not None:
-            self.changed.discard(room)
-        if self.mentioned is not None:
-            self.mentioned.pop(room, None)
-
-    def note(self, room: str) -> None:
-        if self.moved is not None:
-            self.moved.add(room)
-
-
 class Users:
     """The users online in this process."""
 
-    def __init__(self, store: ports.Store, came: Callable[[str], None], left: Callable[[str], None]):
-        """`came` is called with a room the first of whose members is now online, `left` when the last is not."""
+    def __init__(
+        self,
+        store: ports.Store,
+        came: Callable[[str], None],
+        left: Callable[[str], None],
+        counted: Callable[[str, int], None],
+    ):
+        """`came` is called with a room the first of whose members is now online, `left` when the last is not; `counted`
+        with a user whose number of connections has changed.
+        """
         self._store = store
+        self._counted_in = counted
         self._came = came
         self._left = left
         self._states = Gathering(self._read_states)
@@ -145,7 +89,7 @@ class Users:
         online = self.online.get(user)
         if online is None:
             online = self.online[user] = OnlineUser(user, name)
-            online.add(recipient)
+            self._add(online, recipient)
             moved = online.moved = set()
             try:
                 states = await self._states.get(user) or []
@@ -157,7 +101,13 @@ class Users:
                     self._follow(online, state)
             online.moved = None
         online.name = name
+        self._add(online, recipient)
+
+    def _add(self, online: OnlineUser, recipient: Recipient) -> None:
+        before = len(online.recipients)
         online.add(recipient)
+        if len(online.recipients) != before:
+            self._counted_in(online.id, len(online.recipients))
 
     async def _read_states(self, users: Collection[str]) -> dict[str, list[ports.ReadState]]:
         states: dict[str, list[ports.ReadState]] = {}
@@ -169,7 +119,10 @@ class Users:
         online = self.online.get(user)
         if online is None:
             return
+        before = len(online.recipients)
         online.discard(recipient)
+        if len(online.recipients) != before:
+            self._counted_in(user, len(online.recipients))
         if not online.recipients:
             del self.online[user]
             for room in list(online.reads):
@@ -190,7 +143,7 @@ class Users:
         else:
             pos, n, mentions, more = state.pos, state.n, state.mentions, counted.after(state.total, online.id)
         stale = more is None
-        online.reads[state.room] = _Read(pos, n, mentions + (more or 0), stale, state.total)
+        online.reads[state.room] = Read(pos, n, mentions + (more or 0), stale, state.total)
         if stale:
             online.touch(state.room)
 
@@ -211,7 +164,7 @@ class Users:
         online = self.online.get(user)
         if online is not None:
             online.note(room)
-            online.reads[room] = _Read(0, 0, 0, stale=True)
+            online.reads[room] = Read(0, 0, 0, stale=True)
             online.touch(room)
             self._member(online, room)
 
@@ -293,6 +246,40 @@ class Users:
         for recipient in online.recipients if online else ():
             recipient.logged_out()
 
+    def end_older(self, user: str, valid_after: Millis) -> None:
+        """Ends the user's connections that came with tokens from before they last logged out everywhere."""
+        online = self.online.get(user)
+        for recipient in online.recipients if online else ():
+            if recipient.issued_ms is not None and recipient.issued_ms < valid_after:
+                recipient.logged_out()
+
+    async def reread(self, users: Collection[str]) -> None:
+        """Something may have been missed: what the users have read, and where they are members, is as the store says.
+        They are told of what is new to them. Raises Unavailable.
+        """
+        asked = [online for user in users if (online := self.online.get(user)) is not None and online.moved is None]
+        for online in asked:
+            online.moved = set()
+        try:
+            states = await self._read_states([online.id for online in asked])
+            for online in asked:
+                self._reread_all(online, states.get(online.id, ()))
+        finally:
+            for online in asked:
+                online.moved = None
+
+    def _reread_all(self, online: OnlineUser, states: Iterable[ports.ReadState]) -> None:
+        moved = online.moved or set()
+        there = {state.room: state for state in states if state.room not in moved}
+        for room in online.reads.keys() - there.keys() - moved:
+            self._unfollow(online, room)
+        for room, state in there.items():
+            before = self._row(room, online.reads[room]) if room in online.reads else None
+            self._follow(online, state)
+            read = online.reads.get(room)
+            if read is not None and self._row(room, read) != before:
+                online.touch(room)
+
     async def marked(self, user: str, room: str) -> list[dict[str, Any]]:
         """After a read mark: all of the user's read states as the store has them. The room's is told to all of their
         connections.
@@ -329,7 +316,7 @@ class Users:
             if rows:
                 self.tell(online.id, {"type": "user.changed", "rooms": rows})
 
-    async def _reread(self, online: OnlineUser, room: str, before: _Read) -> None:
+    async def _reread(self, online: OnlineUser, room: str, before: Read) -> None:
         before.stale = False
         try:
             states = await self._store.read_states([online.id], room)
@@ -345,7 +332,7 @@ class Users:
         elif not states and read is before:
             self._unfollow(online, room)
 
-    def _row(self, room: str, read: _Read) -> dict[str, Any]:
+    def _row(self, room: str, read: Read) -> dict[str, Any]:
         counted = self._counted.get(room)
         unread = max(0, counted.total - read.n) if counted is not None else 0
         return {"room": room, "unread": unread, "mentions": read.mentions, "read_pos": read.pos}

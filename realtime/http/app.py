@@ -64,8 +64,8 @@ def make_app(
     """`unready` says why no new clients should come (`/readyz`), or None, `degraded` what is amiss; `dev`: `--dev`."""
     limits, server = config.limits, config.server
     credentials = Credentials(admission, service)
-    pace = Pace(limits.commands_per_second, limits.commands_burst)
-    joins = Pace(limits.joins_per_second, limits.joins_burst)
+    pace = Pace(limits.commands_per_second, limits.commands_burst, service.tallies, "requests")
+    joins = Pace(limits.joins_per_second, limits.joins_burst, service.tallies, "streams")
     streams = Streams()
     terms = Terms(limits.heartbeat_ms, server.reconnect_within_ms, limits.connections_per_user)
     commands = Commands(service, admission, credentials, pace, clock, metrics, limits.body_bytes)

@@ -82,7 +82,8 @@ class Events:
             self._joins.check(identity.user, self._clock())
         command = _command({"type": "room.join", "room": room, "since": await self._since(request, room, actor)})
         assert isinstance(command, c.RoomJoin)  # noqa: S101 - its type is given
-        stream = Stream(room, actor, self._terms.retry_ms(), self._service.hub)
+        issued_ms = None if identity is None else identity.issued_ms or 0
+        stream = Stream(room, actor, self._terms.retry_ms(), self._service.hub, issued_ms)
         try:
             if identity is not None:
                 await self._arrive(identity, stream)
@@ -104,11 +105,9 @@ class Events:
         """Counts the stream among the user's connections. Raises Rejected(`too_many`)."""
         most, users = self._terms.connections_per_user, self._service.users
         actor = actor_of(identity)
-        if not most or users.connections(actor.user) < most:
-            await self._service.arrive(actor, identity.issued_ms, stream)
-            if not most or users.connections(actor.user) <= most:
-                return
-        raise Rejected("too_many", f"A user has at most {most} connections.")
+        room_left = not most or users.connections(actor.user) < most
+        if not (room_left and await self._service.arrive(actor, identity.issued_ms, stream, most)):
+            raise Rejected("too_many", f"A user has at most {most} connections.")
 
     async def _since(self, request: Request, room: str, actor: Actor) -> dict[str, object] | None:
         """Where to go on: after the event of the header `Last-Event-ID`, which a reconnecting EventSource sends, or of

@@ -77,11 +77,12 @@ class Stream:
     form = FORM
     connection = None
 
-    def __init__(self, room: str, actor: Actor, retry_ms: int, hub: Hub):
+    def __init__(self, room: str, actor: Actor, retry_ms: int, hub: Hub, issued_ms: int | None = None):
         self.room = room
         self._hub = hub
         self.actor = actor
         self.retry_ms = retry_ms
+        self.issued_ms = issued_ms
         self.unsent = 0
         self.lagging = False
         self.ended = False

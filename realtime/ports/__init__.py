@@ -32,6 +32,7 @@ from realtime.ports.store_values import (
     Span,
     Written,
 )
+from realtime.ports.tallies import Tallies
 from rooms.drafts import Draft, Verdict
 from rooms.ids import Millis
 from rooms.records import Record
@@ -66,6 +67,7 @@ __all__ = [
     "RoomRow",
     "Span",
     "Store",
+    "Tallies",
     "Unavailable",
     "Written",
     "room_topic",

@@ -50,6 +50,30 @@ class Renamed(Message, frozen=True, array_like=True, tag="n"):
     user: By
 
 
+class Present(Message, frozen=True, array_like=True, tag="p"):
+    """Who listens to the room at the node: how many, and their names by user where they are few enough to be named.
+    The `number` rises with each that the node says, so that an older one is not taken for the latest.
+    """
+
+    number: int
+    online: int
+    names: dict[str, str] | None
+
+
+class Retold(Message, frozen=True, array_like=True, tag="o"):
+    """After its word of the number `since` the node has told of each room that somebody listens to there."""
+
+    since: int
+
+
+class Who(Message, frozen=True, array_like=True, tag="w"):
+    """Asks for a `Present` of the room; on the topic of the nodes, of each room that somebody listens to, at the one
+    `node` or, where it names none, at all of them.
+    """
+
+    node: str = ""
+
+
 # About a user
 
 
@@ -89,4 +113,6 @@ class Alive(Message, frozen=True, array_like=True, tag="a"):
     leaving: bool = False
 
 
-Carried = Committed | Beacon | RoomTold | Renamed | UserTold | Joined | Marked | LoggedOut | Alive
+Carried = (
+    Committed | Beacon | RoomTold | Renamed | Present | Retold | Who | UserTold | Joined | Marked | LoggedOut | Alive
+)

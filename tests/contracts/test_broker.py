@@ -11,7 +11,20 @@ import pytest
 from realtime.brokers.memory import MemoryBroker, MemoryBus
 from realtime.brokers.redis import RedisBroker
 from realtime.ports import Broker
-from realtime.ports.carried import Alive, Beacon, Carried, Committed, Joined, LoggedOut, Marked, Renamed, RoomTold
+from realtime.ports.carried import (
+    Alive,
+    Beacon,
+    Carried,
+    Committed,
+    Joined,
+    LoggedOut,
+    Marked,
+    Present,
+    Renamed,
+    Retold,
+    RoomTold,
+    Who,
+)
 from realtime.ports.carried import UserTold as Told
 from rooms.actors import By
 from rooms.events import Body, MessageCreated, Quote, RoomClosed
@@ -133,6 +146,11 @@ async def test_carries_all_that_can_be_said(nodes: list[Node]) -> None:
         pos(2**53 - 1),
         RoomTold({"type": "typing", "room": "r", "user": "ann"}, staff=True),
         Renamed(ann),
+        Present(7, 2, {"ann": "Ann 🐈", "": ""}),
+        Present(2**53 - 1, 201, None),
+        Retold(6),
+        Who(),
+        Who("a node"),
         Told("ann", {"type": "pending.resolved", "pending": "p", "outcome": "approved", "pos": 7}),
         Joined("ann", "r"),
         Marked("ann", "r"),

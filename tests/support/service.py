@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager
 
 from realtime import ports
 from realtime.brokers.memory import MemoryBroker
+from realtime.brokers.memory_tallies import MemoryTallies
 from realtime.hosting.service import Bounds, Service
 from realtime.metrics import Metrics
 from realtime.tracing import Tracer
@@ -38,11 +39,13 @@ def make_service(
     answering: AbstractContextManager[object] | None = None,
     broker: ports.Broker | None = None,
     tracer: Tracer | None = None,
+    tallies: ports.Tallies | None = None,
 ) -> Service:
     policy = policy or AllowAll()
     return Service(
         store,
         broker or MemoryBroker(),
+        tallies or MemoryTallies(),
         policy,
         clock,
         Limits(),

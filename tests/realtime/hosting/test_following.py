@@ -105,6 +105,8 @@ async def test_members_who_are_online_are_told_of_rooms_that_are_not_at_work(
     told: list[dict[str, Any]] = []
 
     class Window:
+        issued_ms = 0
+
         def tell(self, event: dict[str, Any]) -> None:
             told.append(event)
 

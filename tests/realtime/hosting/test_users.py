@@ -49,6 +49,8 @@ class Meanwhile:
 class Screen:
     """A connection of a user; what it was told is in `told`."""
 
+    issued_ms: int | None = 0
+
     def __init__(self) -> None:
         self.told: list[dict[str, Any]] = []
         self.ended = False

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from moderation import WordList
 from realtime.auth import Authenticator, Tickets
 from realtime.brokers.memory import MemoryBroker
+from realtime.brokers.memory_tallies import MemoryTallies
 from realtime.config import Config
 from realtime.gateway.admission import Admission
 from realtime.gateway.binding import bind
@@ -93,7 +94,9 @@ async def housed(
         live_comments_per_second=limits.live_comments_per_second,
     )
     store = SQLiteStore(data / "galaxy.db", clock)
-    service = Service(store, MemoryBroker(), WordList((), ()), clock, Limits(), bounds, lambda: None, metrics)
+    service = Service(
+        store, MemoryBroker(), MemoryTallies(), WordList((), ()), clock, Limits(), bounds, lambda: None, metrics
+    )
     admission = Admission(Authenticator(wanted.auth), Tickets(b"t" * 32), service, clock)
     houses: list[House] = []
     app = make_app(

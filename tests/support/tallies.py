@@ -1,0 +1,31 @@
+"""Tallies as a test asks them."""
+
+import asyncio
+from collections.abc import Mapping
+
+from realtime.ports import Tallies
+from rooms.ids import Millis
+
+WAIT = 20.0
+
+
+async def until_up(tallies: Tallies) -> None:
+    async with asyncio.timeout(WAIT):
+        while not tallies.up:  # noqa: ASYNC110 - nothing says when
+            await asyncio.sleep(0.01)
+
+
+async def until_held(tallies: Tallies, name: str, total: int) -> Mapping[str, int]:
+    """The counts by node, once they are so many together."""
+    async with asyncio.timeout(WAIT):
+        while sum((held := (await tallies.held([name])).get(name, {})).values()) != total:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    return held
+
+
+async def acted(tallies: Tallies, name: str, window_ms: Millis) -> tuple[int, Millis]:
+    """Does it once more. Returns what is told: how often it was done, and when the window ends."""
+    answer: asyncio.Future[tuple[int, Millis]] = asyncio.get_running_loop().create_future()
+    tallies.act(name, window_ms, lambda total, left: answer.set_result((total, left)))
+    async with asyncio.timeout(WAIT):
+        return await answer
