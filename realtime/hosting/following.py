@@ -170,6 +170,7 @@ class Following:
 
     def _alive(self, node: str, leaving: bool) -> None:
         if self.peers.alive(node, leaving=leaving):
+            self._missed.set()  # what it has written while nobody here heard it
             self._across.alive()
             if len(self.peers) == 1:
                 self._around.presence.retell()
