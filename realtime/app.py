@@ -33,7 +33,8 @@ from realtime.gateway.websocket import Limits as SocketLimits
 from realtime.gateway.websocket import websocket_class
 from realtime.gateway.welcome import Welcome
 from realtime.gateway.wheel import Wheel
-from realtime.hosting.service import Bounds, Service
+from realtime.hosting.bounds import Bounds
+from realtime.hosting.service import Service
 from realtime.http.app import make_app
 from realtime.metrics import Metrics, Sources
 from realtime.notify import announce, notify

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from weakref import WeakSet
 
 import structlog
-from msgspec import Struct
 
 from realtime import ports
 from realtime.fanout.hub import Hub
@@ -19,6 +18,7 @@ from realtime.fanout.rings import Rings
 from realtime.fanout.sparing import Sparing
 from realtime.hosting.across import Across
 from realtime.hosting.aftermath import Aftermath
+from realtime.hosting.bounds import Bounds, ring_bytes
 from realtime.hosting.directory import Directory
 from realtime.hosting.entry import Answer, Entry, noting
 from realtime.hosting.following import Following
@@ -53,26 +53,6 @@ log = structlog.get_logger("realtime.service")
 
 CLOSE_SECONDS = 1.0
 """For commands under way to end when the server has gone; what takes longer waits for something outside."""
-
-
-class Bounds(Struct, frozen=True):
-    """The limits of the config that this module reads."""
-
-    recover_events: int
-    recover_bytes: int
-    ring_bytes: int
-    joins_at_once: int
-    join_wait_seconds: int
-    presence_names: int
-    unsent_bytes: int
-    invite_guesses_per_minute: int
-    reactions_per_second: int
-    live_comments_per_second: int
-
-
-def ring_bytes(bounds: Bounds) -> int:
-    """What one room's ring may take: whatever can be recovered at all finds room, written in several forms."""
-    return bounds.recover_events * 1_024 + bounds.recover_bytes * 8
 
 
 class Observer(Protocol):

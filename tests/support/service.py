@@ -5,7 +5,8 @@ from contextlib import AbstractContextManager
 from realtime import ports
 from realtime.brokers.memory import MemoryBroker
 from realtime.brokers.memory_tallies import MemoryTallies
-from realtime.hosting.service import Bounds, Service
+from realtime.hosting.bounds import Bounds
+from realtime.hosting.service import Service
 from realtime.metrics import Metrics
 from realtime.tracing import Tracer
 from rooms.decide import Limits

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from realtime.hosting.service import Bounds
+from realtime.hosting.bounds import Bounds
 from realtime.stores.sqlite import SQLiteStore
 from rooms import commands as c
 from rooms.actors import Actor

@@ -22,7 +22,8 @@ from realtime.gateway.http_edge import HttpEdge, HttpLimits
 from realtime.gateway.http_protocol import http_class
 from realtime.gateway.server import make_server, running
 from realtime.gateway.websocket import Counters
-from realtime.hosting.service import Bounds, Service
+from realtime.hosting.bounds import Bounds
+from realtime.hosting.service import Service
 from realtime.http.app import App, make_app
 from realtime.metrics import Metrics, Sources
 from realtime.stores.sqlite import SQLiteStore
