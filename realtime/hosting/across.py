@@ -26,6 +26,10 @@ BEACONS = 2
 """How often, after its last event, the position of a room is told once more."""
 
 
+MARKS = 65_536
+"""Read marks that wait for the next tick; with so many they are told at once."""
+
+
 class Across:
     """Nothing here waits, or fails: what does not arrive is found missing on the other side."""
 
@@ -35,6 +39,8 @@ class Across:
         """Rooms this node has written to lately → beacons that are still to come; one more for those that it has
         written to since the last, as what comes after shows what is missing.
         """
+        self._marks: dict[tuple[str, str], None] = {}
+        """Users and rooms in which they have read further since that was told."""
         self._dropped = broker.dropped
 
     @property
@@ -101,7 +107,15 @@ class Across:
         self._broker.publish(ports.user_topic(user), Joined(user, room))
 
     def marked(self, user: str, room: str) -> None:
-        self._broker.publish(ports.user_topic(user), Marked(user, room))
+        """Told with the next `tell_marks`: who reads on marks one position after the other."""
+        self._marks[user, room] = None
+        if len(self._marks) >= MARKS:
+            self.tell_marks()
+
+    def tell_marks(self) -> None:
+        marks, self._marks = self._marks, {}
+        for user, room in marks:
+            self._broker.publish(ports.user_topic(user), Marked(user, room))
 
     def logged_out(self, user: str) -> None:
         self._broker.publish(ports.user_topic(user), LoggedOut(user))

@@ -65,6 +65,10 @@ class Following:
         self._missed = asyncio.Event()
         self.counters = Counters()
         self._asks: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.Task[None] | None = None
+        """Asks for the heads of all rooms."""
+        self._owing = False
+        """It is to be done again, as the store could not answer or something was missed since it began."""
 
     @property
     def degraded(self) -> bool:
@@ -226,32 +230,22 @@ class Following:
             self.look_around()
             if tick % BEACON_TICKS == 0 or self._missed.is_set():
                 self._tell_heads()
-            if self.degraded or self._missed.is_set():
+            if self.degraded or self._missed.is_set() or self._owing:
                 self._missed.clear()
-                try:
-                    await self._ask_heads()
-                except ports.Unavailable as error:
-                    self._missed.set()
-                    log.debug("heads_unavailable", error=str(error))
-                except Exception:
-                    log.exception("heads_failed")
-            await self._rest()
+                self._look_for_missed()
+            try:
+                async with asyncio.timeout(ALIVE_SECONDS):
+                    await self._missed.wait()
+            except TimeoutError:
+                pass  # the next tick
 
     def look_around(self) -> None:
         """Says that this node is there, and takes note of those that have fallen silent."""
         self._across.alive()
+        self._across.tell_marks()
         for node in self.peers.expire():
             log.warning("node_silent", node=node)
             self._around.presence.lost(node)
-
-    async def _rest(self) -> None:
-        """Until the next tick, or until the broker is back."""
-        waits_already = self._missed.is_set()
-        try:
-            async with asyncio.timeout(ALIVE_SECONDS):
-                await (asyncio.sleep(ALIVE_SECONDS) if waits_already else self._missed.wait())
-        except TimeoutError:
-            pass  # the tick
 
     def _tell_heads(self) -> None:
         for room in self._across.quiet():
@@ -259,10 +253,25 @@ class Following:
             if host is not None:
                 self._across.beacon(room, host.epoch, host.room.pos)
 
+    def _look_for_missed(self) -> None:
+        """Beside the ticks: a store that hangs must not make this node fall silent."""
+        self._owing = True
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.get_running_loop().create_task(self._ask_heads())
+            self._asks.add(self._looking)
+            self._looking.add_done_callback(self._asks.discard)
+
     async def _ask_heads(self) -> None:
+        self._owing = False
         rooms = iter([*self._around.directory.hosts, *(self._members.keys() - self._around.directory.hosts.keys())])
-        while some := list(islice(rooms, HEADS)):
-            await self._compare(some)
+        try:
+            while some := list(islice(rooms, HEADS)):
+                await self._compare(some)
+        except ports.Unavailable as error:
+            self._owing = True
+            log.debug("heads_unavailable", error=str(error))
+        except Exception:
+            log.exception("heads_failed")
 
     async def _compare(self, rooms: Collection[str]) -> None:
         for room, (epoch, pos) in (await self._around.store.heads(rooms)).items():

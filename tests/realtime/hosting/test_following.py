@@ -136,3 +136,21 @@ async def test_members_who_are_online_are_told_of_rooms_that_are_not_at_work(
     there.broker.go()
     await here.service.answer(OWNER, c.MessageSend(room="g", text="again"))
     await announced(2)
+
+
+async def test_a_store_that_hangs_does_not_make_a_node_fall_silent(
+    nodes: tuple[Node, Node], ticking: list[asyncio.Task[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, there = nodes
+    hangs = asyncio.Event()
+    said: list[bool] = []
+
+    async def hang(rooms: object) -> None:
+        hangs.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(there.service.store, "heads", hang)
+    there.service.following.missed()
+    await hangs.wait()
+    monkeypatch.setattr(there.service.across, "alive", lambda: said.append(True))
+    await until(lambda: len(said) >= 3)
