@@ -1,4 +1,4 @@
-"""What happens by the clock: announcements once a second, delayed messages in their time."""
+"""What happens by the clock: announcements each second, delayed messages in their time, keeping up with other nodes."""
 
 import asyncio
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ from realtime.fanout.rings import Rings
 from realtime.hosting.aftermath import Aftermath
 from realtime.hosting.directory import Directory
 from realtime.hosting.entry import Entry
+from realtime.hosting.following import Following
 from realtime.hosting.host import Host
 from realtime.hosting.presence import Presence
 from realtime.hosting.users import Users
@@ -38,6 +39,7 @@ class Surroundings(Protocol):
     users: Users
     presence: Presence
     aftermath: Aftermath
+    following: Following
     typing: set[tuple[str, str]]
 
     def tell_room(self, room: str, event: dict[str, Any]) -> None:
@@ -50,7 +52,7 @@ class Upkeep:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        for work in (self._every_tick, self._release_due):
+        for work in (self._every_tick, self._release_due, self._around.following.run):
             self._tasks.add(asyncio.create_task(work(), name=work.__name__))
 
     async def stop(self) -> None:
