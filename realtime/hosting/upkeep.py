@@ -1,4 +1,4 @@
-"""What happens by the clock: announcements once a second, delayed messages in their time."""
+"""What happens by the clock: announcements each second, delayed messages in their time, keeping up with other nodes."""
 
 import asyncio
 from typing import Any, Protocol

@@ -50,6 +50,7 @@ class Crowd:
         self._views: dict[str, list[View]] = {room: [] for room in ROOMS}
         self._logs: dict[str, list[str | None]] = {room: [] for room in ROOMS}
         self._said: set[str] = set()
+        self._under_way: set[str] = set()
         self._given: dict[str, dict[int, str]] = {room: {} for room in ROOMS}
         self._first_seen: dict[tuple[str, int], tuple[float, int]] = {}
         self._more = asyncio.Event()
@@ -100,7 +101,10 @@ class Crowd:
     async def _say(self, client: Client, room: str) -> int:
         text = f"message {next(self._numbers)}"
         began = time.monotonic()
+        self._under_way.add(text)
         pos = await said(client, room, text)
+        self._under_way.discard(text)
+        self._more.set()
         self.longest_wait = max(self.longest_wait, time.monotonic() - began)
         assert pos not in self._given[room], f"{pos} of {room} was given twice"
         self._given[room][pos] = text
@@ -108,11 +112,16 @@ class Crowd:
         return pos
 
     async def until(self, true: Callable[[], bool]) -> None:
-        """Looks whenever something has been seen."""
+        """Looks whenever something has been seen, or acknowledged."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not true():
                 self._more.clear()
                 await self._more.wait()
+
+    async def answered(self) -> None:
+        """Returns once all that is being sent now has been acknowledged."""
+        before = set(self._under_way)
+        await self.until(lambda: not before & self._under_way)
 
     async def crossed(self) -> None:
         """Returns once a new message from each door, in each room, has been seen at each."""

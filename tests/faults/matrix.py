@@ -150,6 +150,7 @@ async def suffer(
     over = time.monotonic()
     await them.crossed()
     outcome.recovered.append(time.monotonic() - over)
+    await them.answered()
     await them.check()
     outcome.waits.append(them.longest_wait)
     outcome.crossings.append(them.longest_crossing)

@@ -9,7 +9,7 @@ import pytest
 
 from realtime.client import Client, CommandError
 from tests.support.cluster import Cluster
-from tests.support.peer import Peer, greeted
+from tests.support.peer import WAIT, Peer, greeted
 from tests.support.postgres import PostgresServer
 from tests.support.server import NO_LIMITS, token
 
@@ -56,6 +56,14 @@ def told(outcomes: Sequence[dict[str, Any] | str], code: str) -> list[dict[str, 
     return [one for one in outcomes if isinstance(one, dict)]
 
 
+async def known(clients: Sequence[Client], room: str, done: dict[str, Any]) -> None:
+    """Returns when all nodes have heard of what was done: until then one may refuse what that allows."""
+    async with asyncio.timeout(WAIT):
+        for client in clients:
+            while (await client.command("room.events", room=room))["pos"] < done["pos"]:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+
+
 async def whole_log(client: Client, room: str) -> list[dict[str, Any]]:
     log: list[dict[str, Any]] = []
     while True:
@@ -73,7 +81,7 @@ async def test_nothing_of_the_banned_comes_after_the_ban(cluster: Cluster, stack
         user, room = f"flooder-{number}", await new_room(owner)
         floods = await everywhere(cluster, stack, user)
         listening = [await stack.enter_async_context(greeted(node.url, token(user))) for node in cluster.nodes]
-        await floods[0].command("member.join", room=room)
+        await known(floods, room, await floods[0].command("member.join", room=room))
         for peer in listening:
             await peer.ok("room.join", room=room)
         begun = asyncio.Event()
@@ -111,7 +119,7 @@ async def test_slow_mode_holds_on_all_nodes_together(cluster: Cluster, stack: As
     room = await new_room(owner, slow_seconds=600)
     for number in range(ROUNDS):
         clients = await everywhere(cluster, stack, f"slow-{number}")
-        await clients[0].command("member.join", room=room)
+        await known(clients, room, await clients[0].command("member.join", room=room))
         sent = await asyncio.gather(
             *(outcome(client, "message.send", room=room, text=f"{number}") for client in clients * 3)
         )
@@ -139,7 +147,7 @@ async def test_a_room_keeps_an_owner(cluster: Cluster, stack: AsyncExitStack, ho
         one, other = (await everywhere(cluster, stack, first))[0], (await everywhere(cluster, stack, second))[2]
         room = await new_room(one)
         await other.command("member.join", room=room)
-        await one.command("member.role", room=room, user=second, role="owner")
+        await known([one, other], room, await one.command("member.role", room=room, user=second, role="owner"))
         match how:
             case "leave":
                 both = [outcome(client, "member.leave", room=room) for client in (one, other)]

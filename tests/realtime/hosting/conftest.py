@@ -1,6 +1,5 @@
 """Two nodes, for what they do about each other."""
 
-import asyncio
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,8 +20,9 @@ def bus() -> LossyBus:
 
 
 @pytest.fixture
-async def nodes(tmp_path: Path, bus: LossyBus) -> AsyncIterator[tuple[Node, Node]]:
-    """The first has a public live room, to which the second has somebody listen."""
+async def nodes(tmp_path: Path, bus: LossyBus, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Node, Node]]:
+    """The first has a public live room, to which the second has somebody listen. Nothing is done by the clock."""
+    monkeypatch.setattr(following, "ALIVE_SECONDS", 1_000.0)
     here, there = Node(tmp_path, bus), Node(tmp_path, bus)
     for node in (here, there):
         await node.service.start()
@@ -34,11 +34,8 @@ async def nodes(tmp_path: Path, bus: LossyBus) -> AsyncIterator[tuple[Node, Node
 
 
 @pytest.fixture
-async def ticking(nodes: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[asyncio.Task[None]]]:
+async def ticking(nodes: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch) -> None:
     """Both do by the clock what is to be done, with ticks of a hundredth of a second."""
     monkeypatch.setattr(following, "ALIVE_SECONDS", 0.01)
-    running = [asyncio.create_task(node.service.following.run()) for node in nodes]
-    yield running
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
+    for node in nodes:
+        node.service.following.missed()

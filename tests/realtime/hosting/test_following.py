@@ -20,9 +20,7 @@ async def test_what_another_node_writes_is_heard(nodes: tuple[Node, Node]) -> No
     assert there.counters.reads == 0
 
 
-async def test_a_beacon_tells_of_a_last_message_that_got_lost(
-    nodes: tuple[Node, Node], ticking: list[asyncio.Task[None]]
-) -> None:
+async def test_a_beacon_tells_of_a_last_message_that_got_lost(nodes: tuple[Node, Node], ticking: None) -> None:
     here, there = nodes
     here.broker.up = False
     pos = await here.say()
@@ -30,9 +28,7 @@ async def test_a_beacon_tells_of_a_last_message_that_got_lost(
     await until(lambda: there.pos == pos)
 
 
-async def test_a_node_without_its_broker_asks_the_store(
-    nodes: tuple[Node, Node], ticking: list[asyncio.Task[None]]
-) -> None:
+async def test_a_node_without_its_broker_asks_the_store(nodes: tuple[Node, Node], ticking: None) -> None:
     here, there = nodes
     there.broker.go()
     assert there.service.following.degraded
@@ -44,7 +40,7 @@ async def test_a_node_without_its_broker_asks_the_store(
 
 
 async def test_a_node_that_does_not_hear_another_asks_the_store(
-    nodes: tuple[Node, Node], ticking: list[asyncio.Task[None]], monkeypatch: pytest.MonkeyPatch
+    nodes: tuple[Node, Node], ticking: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there = nodes
     await until(lambda: len(there.service.following.peers) == 1)
@@ -58,7 +54,7 @@ async def test_a_node_that_does_not_hear_another_asks_the_store(
 
 
 async def test_what_a_node_wrote_while_nobody_heard_it_is_read_once_it_is_heard(
-    nodes: tuple[Node, Node], ticking: list[asyncio.Task[None]], monkeypatch: pytest.MonkeyPatch
+    nodes: tuple[Node, Node], ticking: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where it was cut off for longer than the others look for what it writes."""
     here, there = nodes
@@ -99,7 +95,7 @@ async def test_what_is_written_while_a_room_is_loaded_is_not_missed(
 
 
 async def test_members_who_are_online_are_told_of_rooms_that_are_not_at_work(
-    nodes: tuple[Node, Node], ticking: list[asyncio.Task[None]]
+    nodes: tuple[Node, Node], ticking: None
 ) -> None:
     here, there = nodes
     told: list[dict[str, Any]] = []

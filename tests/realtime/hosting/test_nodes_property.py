@@ -119,7 +119,6 @@ class Play:
     async def run(self, actions: list[tuple[str, int, int, int]]) -> None:
         for service in self.services:
             await service.start()
-        running = [asyncio.create_task(service.following.run()) for service in self.services]
         try:
             await self.furnish()
             tasks = []
@@ -136,9 +135,6 @@ class Play:
             await self.services[0].answer(OWNER, c.MessageSend(room=ROOM, text="the end"))
             await self.check()
         finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
             for service in self.services:
                 await service.close()
 
