@@ -135,7 +135,7 @@ async def test_members_who_are_online_are_told_of_rooms_that_are_not_at_work(
 
 
 async def test_a_store_that_hangs_does_not_make_a_node_fall_silent(
-    nodes: tuple[Node, Node], ticking: list[asyncio.Task[None]], monkeypatch: pytest.MonkeyPatch
+    nodes: tuple[Node, Node], ticking: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, there = nodes
     hangs = asyncio.Event()
