@@ -148,5 +148,5 @@ async def test_a_store_that_hangs_does_not_make_a_node_fall_silent(
     monkeypatch.setattr(there.service.store, "heads", hang)
     there.service.following.missed()
     await hangs.wait()
-    monkeypatch.setattr(there.service.across, "alive", lambda: said.append(True))
+    monkeypatch.setattr(there.service.across, "alive", lambda **_: said.append(True))
     await until(lambda: len(said) >= 3)
