@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import cycle, islice
@@ -69,6 +70,8 @@ class Case:
                 self._mark(window)
             else:
                 self._listeners.burst(window)
+        if marks and self.others is not None:
+            self._until_told(redis.envelopes)
         spent = [after - before for before, after in zip(nodes, self._cpu(), strict=True)]
         after = RedisWork.of(self._redis)
         messages = window * bursts
@@ -93,6 +96,11 @@ class Case:
         data = b""
         while data.count(b'"ok"') < count:
             data += sender.recv(1 << 20)
+
+    def _until_told(self, before: float) -> None:
+        """Marks are told with the sign of life, once a second."""
+        while RedisWork.of(self._redis).envelopes < before + 2:
+            time.sleep(0.02)
 
     def _cpu(self) -> list[float]:
         return [sum(map(cpu_seconds, pids)) for pids in self._pids]
