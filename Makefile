@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
-APT := curl chromium gcc libc6-dev fonts-noto-cjk fonts-noto-color-emoji postgresql redis-server nginx-light haproxy systemd \
+APT := curl chromium gcc libc6-dev fonts-noto-cjk fonts-noto-color-emoji postgresql redis-server sqlite3 nginx-light haproxy systemd \
 	strace prometheus iproute2 iptables faketime
 
 .PHONY: run test check format proof bench fuzz debian clean

@@ -41,6 +41,8 @@ class Worker:
     def __init__(self, process: Process, line: socket.socket):
         self.process = process
         self.since = asyncio.get_running_loop().time()
+        self.leaving = False
+        """It has been told to end, which it takes its time for: told again it would end at once."""
         self._line = line
 
     @classmethod
@@ -85,9 +87,15 @@ class Slot:
     def __init__(self, number: int, settings: Server):
         self.number = number
         self.changing = asyncio.Lock()
+        self.changed = asyncio.Event()
+        """There is another worker."""
         self._settings = settings
         self._public: list[socket.socket] = []
         self._admin: list[socket.socket] = []
+
+    def take(self, worker: Worker) -> None:
+        self.worker = worker
+        self.changed.set()
 
     def open(self, port: int) -> int:
         """Binds what is not bound yet. Returns the port. Raises OSError."""
@@ -170,7 +178,7 @@ class Supervisor:
         _free(self._settings.host, self._port)
         for some in (self._slots[:1], self._slots[1:]):
             for slot in some:
-                slot.worker = await self._start(slot)
+                slot.take(await self._start(slot))
             for slot in some:
                 if not await slot.worker.ready():
                     return abs(await slot.worker.ended()) or 1
@@ -188,8 +196,10 @@ class Supervisor:
         return code
 
     async def _end(self, worker: Worker, number: signal.Signals) -> None:
-        """Tells it to end, and kills it where it takes far longer than it may."""
-        worker.tell(number)
+        """Tells it to end, unless it has been told, and kills it where it takes far longer than it may."""
+        if not worker.leaving:
+            worker.leaving = True
+            worker.tell(number)
         try:
             async with asyncio.timeout(self._settings.drain_seconds + GRACE_SECONDS):
                 await self._ended(worker)
@@ -202,22 +212,52 @@ class Supervisor:
         """Starts a worker again whenever the slot's has died."""
         delay = 0.0
         while True:
+            slot.changed.clear()
             worker = slot.worker
-            code = await self._ended(worker)
-            if slot.worker is not worker:
-                continue  # it was replaced
-            log.error("worker_died", slot=slot.number, pid=worker.process.pid, code=code)
+            code = await self._died(slot, worker)
+            if code is None:
+                continue
             steady = asyncio.get_running_loop().time() - worker.since >= STEADY_SECONDS
-            delay = 0.0 if steady else min(LONGEST_DELAY, max(FIRST_DELAY, 2 * delay))
-            if delay > QUEUED_SECONDS:
-                slot.close()
-            await asyncio.sleep(delay)
-            try:
-                async with slot.changing:
-                    if slot.worker is worker:
-                        slot.worker = await self._start(slot)
-            except OSError as error:
-                log.error("cannot_start", slot=slot.number, reason=str(error))  # noqa: TRY400 - it says it all
+            delay = 0.0 if steady else _longer(delay)
+            await self._let_nobody_wait(slot, worker, delay)
+            log.error("worker_died", slot=slot.number, pid=worker.process.pid, code=code)
+            while slot.worker is worker:
+                delay = await self._start_again(slot, worker, delay)
+
+    async def _died(self, slot: Slot, worker: Worker) -> int | None:
+        """Its exit code once it has ended; None as soon as another one has its place."""
+        ended = asyncio.ensure_future(self._ended(worker))
+        changed = asyncio.ensure_future(slot.changed.wait())
+        try:
+            await asyncio.wait({ended, changed}, return_when=asyncio.FIRST_COMPLETED)
+            return ended.result() if ended.done() and slot.worker is worker else None
+        finally:
+            ended.cancel()
+            changed.cancel()
+
+    async def _let_nobody_wait(self, slot: Slot, dead: Worker, delay: float) -> None:
+        """For longer than can be asked of them."""
+        if delay > QUEUED_SECONDS:
+            async with slot.changing:
+                if slot.worker is dead:
+                    slot.close()
+
+    async def _start_again(self, slot: Slot, dead: Worker, delay: float) -> float:
+        """After a delay, and unless somebody else has. Returns the delay of the next try, should there be one."""
+        try:
+            async with asyncio.timeout(delay):
+                await slot.changed.wait()
+        except TimeoutError:
+            pass  # nobody else has
+        try:
+            async with slot.changing:
+                if slot.worker is dead:
+                    slot.take(await self._start(slot))
+        except OSError as error:
+            log.error("cannot_start", slot=slot.number, reason=str(error))  # noqa: TRY400 - it says it all
+            delay = _longer(delay)
+            await self._let_nobody_wait(slot, dead, delay)
+        return delay
 
     async def _restart_all(self) -> None:
         """One slot after the other. The first new worker that does not become ready is the last: it would be no better
@@ -229,8 +269,12 @@ class Supervisor:
                 if worker is None:
                     log.error("restart_given_up", slot=slot.number)
                     return
-                old, slot.worker = slot.worker, worker
+                old = slot.worker
+                slot.take(worker)
             await self._end(old, signal.SIGUSR1)
+            if worker.process.returncode is not None:
+                log.error("restart_given_up", slot=slot.number)
+                return
         log.info("restarted")
 
     async def _successor(self, slot: Slot) -> Worker | None:
@@ -249,6 +293,10 @@ class Supervisor:
         worker.tell(signal.SIGKILL)
         await self._ended(worker)
         return None
+
+
+def _longer(delay: float) -> float:
+    return min(LONGEST_DELAY, max(FIRST_DELAY, 2 * delay))
 
 
 def _free(host: str, port: int) -> None:

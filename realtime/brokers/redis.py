@@ -137,6 +137,11 @@ class RedisBroker:
                 self._found = False
                 log.warning("redis_not_found", error=str(error))
                 self._look.set()
+            except Exception:
+                # Whatever it was: who looks no more would follow nothing that moves.
+                self._found = False
+                log.exception("redis_look_failed")
+                self._look.set()
             if not self._servers.sharded and self._found:
                 return  # There is one, wherever it goes.
             await self._look.wait()

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from realtime.client.backoff import Backoff
 
@@ -15,7 +15,7 @@ log = structlog.get_logger("realtime.broker")
 Connect = Callable[[], AbstractConnection]
 """Makes a connection that is not connected yet."""
 
-LOST = (RedisError, OSError, TimeoutError)
+LOST = (RedisError, RedisClusterException, OSError, TimeoutError)
 """What using a connection raises when it, or its server, is gone or out of order."""
 LASTED_SECONDS = 5.0
 """A connection that was lost sooner is made again with growing delays, as one that could not be made."""

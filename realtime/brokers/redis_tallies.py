@@ -142,6 +142,13 @@ class RedisTallies:
                 await asyncio.sleep(backoff.next())
                 self._wake.set()
                 continue
+            except Exception:
+                self.up = False
+                self.failed += 1
+                log.exception("tallies_failed")
+                await asyncio.sleep(backoff.next())
+                self._wake.set()
+                continue
             backoff.reset()
             if not self.up:
                 self.up = True

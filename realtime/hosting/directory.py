@@ -63,8 +63,8 @@ class Directory:
                 raise not_found()
             if self._learn(host, actor.user, access):
                 return host
-            if access.pos > host.room.pos and not host.busy:
-                host.log.catch_up()
+            if access.pos > host.room.pos:
+                await host.log.reach(host.epoch, access.pos)
 
     def _learn(self, host: Host, user: str, access: ports.Access) -> bool:
         """Whether the room now knows the user: what the store said was of the room's position, or the user has done

@@ -92,17 +92,20 @@ class Following:
     async def begin(self, room: str) -> None:
         """The room is about to be loaded: nothing that is written from now on is to be missed."""
         self._loading[room] = 0
-        if room not in self._hosted and room not in self._members:
-            await self._broker.follow(ports.room_topic(room))
         self._hosted.add(room)
+        await self._broker.follow(ports.room_topic(room))
         self._across.ask_who(room)
 
     def begun(self, room: str) -> None:
         """The room is loaded."""
         pos = self._loading.pop(room, 0)
         host = self._around.directory.hosts.get(room)
-        if host is not None:
-            host.log.told(host.epoch, pos)
+        if host is None:
+            return
+        host.log.told(host.epoch, pos)
+        if room in self._members and (pos or 0 < self._members[room] < host.room.pos):
+            # What was heard meanwhile, or never, has not been counted for its members.
+            self._around.users.all_stale(room)
 
     def end(self, room: str) -> None:
         """The room was not found, or has been let go."""
@@ -113,11 +116,15 @@ class Following:
 
     def members_came(self, room: str) -> None:
         """Members of the room are online here."""
+        self._members[room] = 0
         if room not in self._hosted:
-            task = asyncio.get_running_loop().create_task(self._broker.follow(ports.room_topic(room)))
+            task = asyncio.get_running_loop().create_task(self._follow_for_members(room))
             self._asks.add(task)
             task.add_done_callback(self._asks.discard)
-        self._members[room] = 0
+
+    async def _follow_for_members(self, room: str) -> None:
+        if room in self._members:  # they may have left again
+            await self._broker.follow(ports.room_topic(room))
 
     def members_left(self, room: str) -> None:
         self._members.pop(room, None)
@@ -141,6 +148,8 @@ class Following:
             case said.Committed():
                 self._committed(room, message)
             case said.Beacon(epoch, pos):
+                if self._members.get(room) == 0:
+                    around.users.all_stale(room)  # of what was said just now nothing was heard
                 self._head(room, epoch, pos)
             case said.RoomTold(event, staff):
                 if staff:
@@ -182,6 +191,7 @@ class Following:
                 # It may have been taken for gone, and nothing have been noted of what it said.
                 self._across.ask_who_everywhere(node)
         elif leaving:
+            self._missed.set()  # its last words may be among what got lost
             self._around.presence.lost(node)
 
     def _committed(self, room: str, message: said.Committed) -> None:

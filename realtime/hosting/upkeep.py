@@ -13,6 +13,7 @@ from realtime.hosting.directory import Directory
 from realtime.hosting.entry import Entry
 from realtime.hosting.following import Following
 from realtime.hosting.host import Host
+from realtime.hosting.joining import Joining
 from realtime.hosting.mending import Mending
 from realtime.hosting.presence import Presence
 from realtime.hosting.retention import Retention
@@ -45,6 +46,7 @@ class Surroundings(Protocol):
     users: Users
     presence: Presence
     following: Following
+    joining: Joining
     mending: Mending
     totals: Totals
     aftermath: Aftermath
@@ -61,7 +63,14 @@ class Upkeep:
 
     def start(self) -> None:
         around = self._around
-        for work in (self._every_tick, self._release_due, self._note_pruning, around.following.run, around.mending.run):
+        for work in (
+            self._every_tick,
+            self._tell_users,
+            self._release_due,
+            self._note_pruning,
+            around.following.run,
+            around.mending.run,
+        ):
             self._tasks.add(asyncio.create_task(work(), name=work.__name__))
 
     async def stop(self) -> None:
@@ -78,6 +87,11 @@ class Upkeep:
             self._around.hub.tell_sampled()
             for room in self._around.directory.let_go(self._around.hub.channels):
                 self._around.rings.drop(room)
+
+    async def _tell_users(self) -> None:
+        """Beside the tick, which does not wait for the store."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
             try:
                 await self._around.users.announce()
                 await self._announce_reactions()
@@ -99,7 +113,11 @@ class Upkeep:
         for _ in range(min(REACTIONS_A_TICK, len(self._around.aftermath.reacted))):
             (room, target), _none = self._around.aftermath.reacted.popitem(last=False)
             if room in self._around.directory.hosts:
-                counts = await self._around.store.reactions(room, target)
+                try:
+                    counts = await self._around.store.reactions(room, target)
+                except ports.Unavailable:
+                    self._around.aftermath.reacted[room, target] = None
+                    raise
                 self._around.tell_room(room, {"type": "reactions", "room": room, "target": target, "counts": counts})
 
     async def _release_due(self) -> None:
@@ -127,6 +145,10 @@ class Upkeep:
         """
         host = await self._around.directory.host(pending.room)
         refusal = not_found() if host is None else await _released(host, pending)
+        if host is not None and refusal is not None and refusal.code not in ("unavailable", "internal"):
+            # Perhaps it was refused for what is not so any more, and another node knows: only the log may drop it.
+            await self._around.joining.catch_up(host)
+            refusal = await _released(host, pending)
         if refusal is None or refusal.code == "unavailable":
             return
         if refusal.code == "internal":

@@ -4,7 +4,7 @@ All of it is ephemeral and coalesced to one `user.changed` a second; the truth i
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -16,6 +16,8 @@ from rooms.events import MessageCreated, MessageDeleted, MessageEdited
 from rooms.ids import Millis
 from rooms.mentions import EVERYBODY
 
+TOGETHER = 256
+"""Members of a room of whom the store is asked at once."""
 MENTIONS = 256
 """Of a room's latest mentions so many are at hand, to be counted on top of what the store has just said."""
 
@@ -68,6 +70,8 @@ class Users:
         self._members: dict[str, set[OnlineUser]] = {}
         self._counted: dict[str, _Counted] = {}
         self._touched: set[str] = set()
+        self._unread: set[str] = set()
+        """Users who are online and of whom nothing could be read when they came."""
 
     def connections(self, user: str) -> int:
         online = self.online.get(user)
@@ -93,8 +97,11 @@ class Users:
             moved = online.moved = set()
             try:
                 states = await self._states.get(user) or []
-            except ports.Unavailable:
+            except BaseException:
+                online.moved = None
                 self.disconnect(user, recipient)
+                if online.recipients:
+                    self._unread.add(user)  # the others, who came meanwhile, are owed what was not read
                 raise
             for state in states:
                 if state.room not in moved:
@@ -300,37 +307,66 @@ class Users:
         for room in touched:
             for online in self._members.get(room, ()):
                 online.touch(room)
-        for online in [o for o in self.online.values() if o.changed]:
-            rooms, online.changed = online.changed, None
+        changed = [online for online in self.online.values() if online.changed]
+        unavailable = await self._read_stale(changed)
+        for online in changed:
+            rooms, online.changed = online.changed or set(), None
             mentioned, online.mentioned = online.mentioned, None
             for room, pos in (mentioned or {}).items():
                 self.tell(online.id, {"type": "mention", "room": room, "pos": pos})
             rows = []
-            for room in rooms or ():
+            for room in rooms:
                 read = online.reads.get(room)
                 if read is not None and read.stale:
-                    await self._reread(online, room, read)
-                    read = online.reads.get(room)
-                if read is not None:
+                    online.touch(room)  # next time
+                elif read is not None:
                     rows.append(self._row(room, read))
             if rows:
                 self.tell(online.id, {"type": "user.changed", "rooms": rows})
+        if unavailable is not None:
+            raise unavailable
 
-    async def _reread(self, online: OnlineUser, room: str, before: Read) -> None:
-        before.stale = False
+    async def _read_stale(self, changed: Iterable[OnlineUser]) -> ports.Unavailable | None:
+        """Reads what only the store knows of those who are to be told: of each room's members many at a time. Returns
+        why that could not be done.
+        """
+        stale: dict[str, list[OnlineUser]] = {}
+        for online in changed:
+            for room in online.changed or ():
+                if (read := online.reads.get(room)) is not None and read.stale:
+                    stale.setdefault(room, []).append(online)
         try:
-            states = await self._store.read_states([online.id], room)
-        except ports.Unavailable:
-            before.stale = True
+            if self._unread:
+                unread = self._unread.copy()
+                await self.reread(unread)
+                self._unread -= unread
+            for room, members in stale.items():
+                for at in range(0, len(members), TOGETHER):
+                    await self._reread(room, members[at : at + TOGETHER])
+        except ports.Unavailable as error:
+            return error
+        return None
+
+    async def _reread(self, room: str, members: Sequence[OnlineUser]) -> None:
+        before = {online.id: online.reads.get(room) for online in members}
+        for read in before.values():
+            if read is not None:
+                read.stale = False
+        try:
+            states = {state.user: state for state in await self._store.read_states(before.keys(), room)}
+        except BaseException:
+            for read in before.values():
+                if read is not None:
+                    read.stale = True
             raise
-        read = online.reads.get(room)
-        if states and read is not None:
-            self._follow(online, states[0])
-            if read.stale:  # again, meanwhile
-                online.reads[room].stale = True
-                online.touch(room)
-        elif not states and read is before:
-            self._unfollow(online, room)
+        for online in members:
+            read, state = online.reads.get(room), states.get(online.id)
+            if state is not None and read is not None:
+                again = read.stale  # again, meanwhile
+                self._follow(online, state)
+                online.reads[room].stale = online.reads[room].stale or again
+            elif state is None and read is before[online.id]:
+                self._unfollow(online, room)
 
     def _row(self, room: str, read: Read) -> dict[str, Any]:
         counted = self._counted.get(room)

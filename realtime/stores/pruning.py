@@ -72,10 +72,10 @@ async def prune(
 
 
 def _rooms(connection: Connection, after: int, before: Millis) -> list[tuple[int, str, int, int]]:
-    """The next rooms: number, id, first position, and where the first transaction on it would end."""
+    """The next rooms: number, id, first position, and one that lies above where something is old enough."""
     query = select(rooms.c.num, rooms.c.id, rooms.c.first_pos).where(rooms.c.num > after)
     found = connection.execute(query.order_by(rooms.c.num).limit(ROOMS)).all()
-    return [(num, room, first, _end(connection, num, first, before, STEP)) for num, room, first in found]
+    return [(num, room, first, _end(connection, num, first, before, 1)) for num, room, first in found]
 
 
 async def _would(store: "SQLStore", num: int, end: int, before: Millis) -> int:

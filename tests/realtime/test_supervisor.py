@@ -286,7 +286,7 @@ async def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
         os.kill(pid, signal.SIGSTOP)
         program.tell(signal.SIGTERM)
         assert await program.ended() == 0
-        assert [line["pid"] for line in program.logged("worker_killed")] == [pid]
+        assert pid in [line["pid"] for line in program.logged("worker_killed")]
 
 
 async def test_a_port_that_others_share_is_in_use(tmp_path: Path) -> None:
