@@ -176,6 +176,16 @@ def cluster() -> Iterator[RedisCluster]:
         yield it
 
 
+async def test_a_cluster_that_is_not_there_yet_holds_nobody_up(join: Join) -> None:
+    cluster = RedisCluster()
+    ann, bob = await join(cluster.url, wait=False), await join(cluster.url, wait=False)
+    assert not ann.broker.up
+    with cluster:
+        await ann.until_up()
+        await bob.until_up()
+        await until_carried(ann, bob, 1)
+
+
 async def test_a_channel_that_moves_to_another_server_is_followed_there(cluster: RedisCluster, join: Join) -> None:
     ann, bob = await join(cluster.url), await join(cluster.url)
     await until_carried(ann, bob, 1)

@@ -150,3 +150,45 @@ async def test_a_store_that_hangs_does_not_make_a_node_fall_silent(
     await hangs.wait()
     monkeypatch.setattr(there.service.across, "alive", lambda **_: said.append(True))
     await until(lambda: len(said) >= 3)
+
+
+async def test_a_room_that_is_being_loaded_is_followed_though_its_members_come_and_go(
+    nodes: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, there = nodes
+    following, topic = there.service.following, ports.room_topic("x")
+    followed: set[str] = set()
+    slow = asyncio.Event()
+
+    async def follow(asked: str) -> None:
+        followed.add(asked)
+        await slow.wait()
+
+    monkeypatch.setattr(there.broker, "follow", follow)
+    monkeypatch.setattr(there.broker, "unfollow", followed.discard)
+    loading = asyncio.create_task(following.begin("x"))
+    await asyncio.sleep(0)
+    following.members_came("x")
+    following.members_left("x")
+    slow.set()
+    await loading
+    assert topic in followed
+    following.end("x")
+    assert topic not in followed
+
+
+async def test_members_who_leave_at_once_leave_no_subscription(
+    nodes: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, there = nodes
+    followed: list[str] = []
+
+    async def follow(asked: str) -> None:
+        followed.append(asked)
+
+    monkeypatch.setattr(there.broker, "follow", follow)
+    there.service.following.members_came("x")
+    there.service.following.members_left("x")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert followed == []

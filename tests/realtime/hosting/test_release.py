@@ -101,3 +101,17 @@ async def test_what_a_moderator_is_quicker_with_is_not_refused_as_well(nodes: No
     await nodes.both[0]._upkeep._release(due)
     assert await nodes.texts(room) == ["0"]
     assert nodes.told == [(due.id, "approved")]
+
+
+async def test_a_node_that_has_not_heard_that_a_ban_was_lifted_does_not_drop_a_message(nodes: Nodes) -> None:
+    room, pending = await nodes.delayed()
+    first, second = nodes.both
+    await first.answer(OWNER, c.MemberBan(room=room, user="bob"))
+    host = await second.directory.host(room)
+    assert host is not None
+    await second.joining.catch_up(host)
+    await first.answer(OWNER, c.MemberUnban(room=room, user="bob"))
+    due = await first.store.pending(room, None)
+    await asyncio.gather(*(second._upkeep._release(one) for one in due))
+    assert sorted(await nodes.texts(room)) == sorted(f"{n}" for n in range(MESSAGES))
+    assert sorted(nodes.told) == sorted((one, "released") for one in pending)

@@ -192,3 +192,48 @@ async def test_who_logs_out_everywhere_while_coming_online_is_out(house: House) 
         await house.service.arrive(BOB, issued, house.screen)
     assert refused.value.code == "unauthorized"
     assert house.service.users.connections("bob") == 0
+
+
+async def test_what_could_not_be_read_for_one_device_is_read_for_the_other(house: House) -> None:
+    await house.say(OWNER, "one")
+    other = Screen()
+
+    async def fail() -> None:
+        await house.service.users.connect("bob", "Bob", other)
+        raise ports.Unavailable("gone")
+
+    house.store.acts["read_states"] = fail
+    with pytest.raises(ports.Unavailable):
+        await house.arrive()
+    await house.tick()
+    await house.say(OWNER, "two")
+    await house.tick()
+    assert other.counts[-1] == (2, 0)
+
+
+async def test_stale_counts_of_many_are_one_question(house: House) -> None:
+    await house.arrive()
+    other = Screen()
+    await house.service.users.connect("cat", "Cat", other)
+    await house.say(OWNER, "one")
+    house.service.users.all_stale(house.room)
+    asked = house.store.asked
+    await house.tick()
+    assert house.store.asked == asked + 1
+    assert house.screen.counts[-1] == other.counts[-1] == (1, 0)
+
+
+async def test_counts_that_cannot_be_read_now_are_told_with_the_next_tick(house: House) -> None:
+    await house.arrive()
+    await house.say(OWNER, "one")
+    house.service.users.all_stale(house.room)
+
+    async def fail() -> None:
+        raise ports.Unavailable("gone")
+
+    house.store.acts["read_states"] = fail
+    with pytest.raises(ports.Unavailable):
+        await house.tick()
+    assert house.screen.counts == []
+    await house.tick()
+    assert house.screen.counts == [(1, 0)]
