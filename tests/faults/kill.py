@@ -100,7 +100,7 @@ async def round_of(url: str, victim: ServerProcess, number: int, chance: random.
         reply = await clients[0].command("message.send", key=last, room=ROOM, text=last)
         acknowledged[reply["pos"]] = last
         await asyncio.gather(*readers)
-        log = await whole_log(clients[0])
+        log = await whole_log(clients[0], max(acknowledged, default=0))
         for client in clients:
             await client.__aexit__(None, None, None)
     check(log, acknowledged, views)
@@ -112,8 +112,10 @@ async def enter(url: str, user: str) -> Client:
     return await client.__aenter__()
 
 
-async def whole_log(client: Client) -> dict[int, str | None]:
-    """Position → text (None for other events), of the whole room; raises where a position is missing."""
+async def whole_log(client: Client, to: int = 0) -> dict[int, str | None]:
+    """Position → text (None for other events), of the whole room; raises where a position is missing. Waits until it
+    goes as far as `to`, as one node may be behind another for some milliseconds.
+    """
     log: dict[int, str | None] = {}
     after = 0
     while True:
@@ -123,7 +125,9 @@ async def whole_log(client: Client) -> dict[int, str | None]:
             after = event["pos"]
             log[after] = event["message"]["text"] if event["type"] == "message.created" else None
         if not page["more"]:
-            return log
+            if after >= to:
+                return log
+            await asyncio.sleep(0.02)
 
 
 def check(log: dict[int, str | None], acknowledged: dict[int, str], views: list[Seen]) -> None:

@@ -206,7 +206,7 @@ async def under_load(url: str, watch: Watch, deed: Callable[[], Awaitable[T]], *
         for task in listening:
             task.cancel()
     async with client(url, "s0") as anybody:
-        check(await whole_log(anybody), watch.acknowledged, views)
+        check(await whole_log(anybody, max(watch.acknowledged, default=0)), watch.acknowledged, views)
     return done
 
 

@@ -59,7 +59,7 @@ async def test_unavailable_and_back(
                 again = await until_taken(ann, "meanwhile")
                 after = await until_taken(ann, "after")
             # What was sent when the server fell silent may have been carried out: once, and told as such.
-            log = await whole_log(bob)
+            log = await whole_log(bob, after)
             assert list(log) == list(range(1, after + 1))
             assert [text for text in log.values() if text] == ["before", "meanwhile", "after"]
             assert log[again] == "meanwhile"
