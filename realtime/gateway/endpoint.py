@@ -371,8 +371,7 @@ class Endpoint:
         if not await door.service.arrive(actor, identity.issued_ms, self, door.welcome.connections_per_user):
             door.service.users.disconnect(actor.user, self)
             raise Ended(3504, "too many connections")
-        self.actor, self._identity = actor, identity
-        self._expires_ms = identity.expires_ms
+        self.actor, self._identity, self._expires_ms = actor, identity, identity.expires_ms
         self._await_expiry()
 
     def _say_unauthorized(self, rejected: Rejected) -> None:
