@@ -5,9 +5,11 @@ Screenshots are kept under `artefacts/`.
 """
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
@@ -41,6 +43,15 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+def until_served(url: str) -> None:
+    """Waits until a proxy, if there is one, has nobody behind it any more that it takes for gone."""
+    served, deadline = 0, time.monotonic() + PATIENCE_MS / 1_000
+    while served < 10:
+        served = served + 1 if httpx.get(url).status_code == 200 else 0
+        assert served or time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 class Window:
     """One person's browser window. What the page's scripts throw, or its policy blocks, is kept in `faults`."""
 
@@ -62,6 +73,7 @@ class Window:
             "console",
             lambda message: self.faults.append(message.text) if "Content Security" in message.text else None,
         )
+        until_served(url)
         self.page.goto(url)
         self.at("signin-name").fill(name)
         self.at("signin-submit").click()
