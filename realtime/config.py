@@ -24,7 +24,7 @@ Bytes = Annotated[int, Meta(ge=1024, le=2**30)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 """0 means any free port."""
 
-_SECRET = frozenset({"secret", "url"})
+_SECRET = frozenset({"secret", "url", "key", "turn_secret"})
 
 
 class ConfigError(Exception):
@@ -136,10 +136,34 @@ class Limits(Section, frozen=True):
 
 
 class Relay(Section, frozen=True):
-    processes: Annotated[int, Meta(ge=0, le=256)] = 1
+    processes: Annotated[int, Meta(ge=0, le=64)] = 1
     rtmp_port: Port = 1_935
+    rtmp_certificate: str = ""
+    rtmp_key: str = ""
     udp_port: Port = 8_443
     edge_port: Port = 8_081
+    public_addresses: tuple[str, ...] = ()
+    public_url: str = ""
+    edge_url: str = ""
+    media_dir: str = ""
+    record: bool = True
+    dvr_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 7_200
+    stream_megabytes: Positive = 20_000
+    media_megabytes: Positive = 100_000
+    free_megabytes: Positive = 2_000
+    max_kbit: Positive = 12_000
+    max_pixels: Positive = 2_073_600
+    publishers: Positive = 100
+    whep_viewers: Count = 500
+    grace_seconds: Annotated[int, Meta(ge=1, le=3_600)] = 30
+    kyc_required: bool = False
+    push_networks: tuple[str, ...] = ()
+    turn_url: str = ""
+    turn_secret: str = ""
+
+
+class Secrets(Section, frozen=True):
+    key: str = ""
 
 
 class Tracing(Section, frozen=True):
@@ -162,6 +186,7 @@ class Config(Struct, frozen=True, kw_only=True):
     moderation: Moderation = field(default_factory=Moderation)
     limits: Limits = field(default_factory=Limits)
     relay: Relay = field(default_factory=Relay)
+    secrets: Secrets = field(default_factory=Secrets)
     tracing: Tracing = field(default_factory=Tracing)
     log: Log = field(default_factory=Log)
 
@@ -173,6 +198,11 @@ class Config(Struct, frozen=True, kw_only=True):
     def database(self) -> Path:
         """The SQLite file, where the store is one."""
         return Path(self.store.url.removeprefix("sqlite:///")) if self.store.url else self.data / "galaxy.db"
+
+    @property
+    def media_folder(self) -> Path:
+        """Where streams' segments and recordings are kept."""
+        return Path(self.relay.media_dir) if self.relay.media_dir else self.data / "media"
 
     @property
     def records_folder(self) -> Path:

@@ -1,0 +1,56 @@
+"""The port behind which media is: what a gateway asks of a media process (ours, or one that takes its place)."""
+
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+from relay.ports import Destination, Reason
+
+
+class Answer(Struct, frozen=True):
+    """To an offer of WHIP or WHEP. `resource` names the session within the engine, `etag` its ICE session."""
+
+    sdp: str
+    resource: str
+    etag: str
+
+
+class Viewers(Struct, frozen=True):
+    """Who watches one stream here, by way of watching: user ids (anonymous viewers by the address of their session)."""
+
+    whep: int
+    stream: int
+    hls: int
+
+
+class Engine(Protocol):
+    """One media process. Calls raise `relay.ports.Refused`; `unavailable` where it does not answer in time or is gone,
+    in which case its streams are gone too, and publishers come back by themselves.
+    """
+
+    async def whip(self, room: str, user: str, key: str, address: str, offer: str) -> Answer:
+        """A publisher's offer, by stream key, or for a room and user with the right role."""
+
+    async def whep(self, room: str, viewer: str, address: str, offer: str) -> Answer:
+        """A viewer's offer. `unavailable` with the reason where the viewer should take fMP4: B-frames, too many."""
+
+    async def trickle(self, resource: str, etag: str, fragment: str) -> str:
+        """RFC 9725 section 4.3. Returns the answer's fragment, empty for none (204). `not_found`, `precondition`."""
+
+    async def hang_up(self, resource: str) -> None:
+        """DELETE of a session. Unknown ones are `not_found`."""
+
+    async def stop(self, room: str, reason: Reason) -> None:
+        """Ends the room's publisher and all its outputs within a second. Nothing where there is none."""
+
+    async def remove_viewer(self, room: str, viewer: str) -> None:
+        """Ends what this viewer watches of the room by WHEP."""
+
+    async def push_to(self, room: str, destinations: tuple[Destination, ...]) -> None:
+        """From now on exactly to these."""
+
+    async def describe(self, room: str) -> dict[str, Any] | None:
+        """Codecs, size, ways of watching, health; None where the room has no stream here."""
+
+
+Kind = Literal["whip", "whep"]
