@@ -54,8 +54,8 @@ class Intake(Protocol):
     """Where a publisher's units go. Neither call raises or waits."""
 
     def unit(self, unit: Unit) -> None:
-        """The next unit, on the publisher's own clock, which may begin anywhere; the stream puts it on its own. `dts` of
-        a track that goes back, or far ahead, is the stream's to mend.
+        """The next unit, on the publisher's own clock, which may begin anywhere; the stream puts it on its own. A `dts`
+        that goes back, or far ahead, is the stream's to mend.
         """
 
     def left(self, reason: Reason) -> None:
@@ -84,7 +84,9 @@ class Output(Protocol):
         """Asked with each unit: the publisher is then asked for one."""
 
     def unit(self, unit: Unit) -> None:
-        """The next unit, on the stream's clock; `dts` of a track never goes back. A unit whose `config` differs begins a new init segment."""
+        """The next unit, on the stream's clock; `dts` of a track never goes back. A unit whose `config` differs begins a
+        new init segment.
+        """
 
     def interrupted(self) -> None:
         """The publisher is gone, for some seconds or for good: what is begun is to be finished and shown."""
