@@ -84,7 +84,7 @@ class Output(Protocol):
         """Asked with each unit: the publisher is then asked for one."""
 
     def unit(self, unit: Unit) -> None:
-        """The next unit, on the stream's clock; `dts` of a track never goes back. A unit whose `config` differs begins a
+        """The next unit, on the stream's clock; `dts` of a track never goes back. One whose `config` differs begins a
         new init segment.
         """
 
