@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from realtime import ports
 from realtime.hosting.across import Across
 from realtime.hosting.directory import Directory
+from realtime.hosting.peers import Peers
 from realtime.hosting.users import Users
 from realtime.live.acting import Acting
 from realtime.live.addresses import Addresses
@@ -20,6 +21,7 @@ from realtime.live.keys import Keys
 from realtime.live.reach import Nowhere, Reach
 from realtime.live.recordings import Recordings
 from realtime.live.secrets import Secrets
+from realtime.live.viewers import Viewers
 from relay.ports import Reason, Refused
 from rooms import commands as c
 from rooms import events as e
@@ -47,6 +49,9 @@ REASONS: dict[str, Reason] = {
 """What a media process is told, by why the stream has ended here."""
 
 
+VIEWERS_SECONDS = 3.0
+
+
 class LiveSettings(Struct, frozen=True):
     """`secrets` None: none, what needs them is refused."""
 
@@ -55,12 +60,22 @@ class LiveSettings(Struct, frozen=True):
     record: bool = True
 
 
+class Followed(Protocol):
+    peers: Peers
+
+
 class Surroundings(Protocol):
     store: ports.Store
     clock: ports.Clock
     limits: Limits
     directory: Directory
     users: Users
+    tallies: ports.Tallies
+
+    @property
+    def following(self) -> Followed: ...
+
+    def tell_room(self, room: str, event: dict[str, Any]) -> None: ...
 
     def fresh(self) -> str: ...
 
@@ -78,6 +93,7 @@ class LiveRooms:
         self.destinations = Destinations(around.store, secrets, around.fresh, self._destinations_changed)
         self.recordings = Recordings(around.store)
         self.closing = Closing(self, around.store, around.clock)
+        self.viewers = Viewers(around.tallies, around.following.peers, across.node, around.tell_room)
         self._around = around
         self._across = across
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,11 +101,17 @@ class LiveRooms:
     def start(self) -> None:
         self._spawn(self.closing.run())
         self._spawn(self.closing.watch())
+        self._spawn(self._announce())
 
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _announce(self) -> None:
+        while True:
+            await asyncio.sleep(VIEWERS_SECONDS)
+            await self.viewers.announce()
 
     # Media processes
 
@@ -218,6 +240,7 @@ class LiveRooms:
             case e.MemberRoleChanged() | e.RoomClosed():
                 self.closing.wake()
             case e.LiveStarted():
+                self.viewers.begun(room.id)
                 self._spawn(self._begun(room.id))
             case _:
                 pass
@@ -241,6 +264,8 @@ class LiveRooms:
     # What is done on each node
 
     def end(self, process: str, room: str, reason: str) -> None:
+        if reason != "replaced":
+            self.viewers.ended(room)
         if process in self.reach.processes:
             self._spawn(self.reach.stop(process, room, REASONS[reason]))
 
@@ -251,6 +276,7 @@ class LiveRooms:
         await self.reach.refresh(room)
 
     def begun(self, room: str) -> None:
+        self.viewers.begun(room)
         self._spawn(self.refresh(room))
 
     def push(self, user: str) -> None:
