@@ -58,13 +58,14 @@ class RtmpSettings(Struct, frozen=True):
 
 class Ended(Struct, frozen=True):
     """How a connection ended. `detail` is for the log; `text` for the person at the encoder, empty where nothing is to
-    be said, or nobody is there to hear it.
+    be said. `gone`: nobody is there to hear it.
     """
 
     reason: Reason
     detail: str
     text: str = ""
     code: str = "NetStream.Publish.Rejected"
+    gone: bool = False
 
 
 class Ingest:
@@ -102,8 +103,8 @@ class Ingest:
             ended = await self._serve(tls)
             if self._intake is not None and not self._told:
                 self._intake.left(ended.reason)
-            if ended.text:
-                await self._say(ended)
+            if not ended.gone:
+                await self._part(ended)
         finally:
             self._writer.transport.abort()
         return ended
@@ -149,10 +150,10 @@ class Ingest:
             if self._closed is not None:
                 return Ended(self._closed, "closed", _TEXTS.get(self._closed, ""))
             if self._intake is None:
-                return Ended("gone", "did not publish in time")
+                return Ended("gone", "did not publish in time", gone=True)
             return Ended("gone", "idle", "No audio or video came for some time.")
         except OSError as error:  # of the connection, TLS's among them
-            return Ended("gone", f"connection lost: {type(error).__name__}")
+            return Ended("gone", f"connection lost: {type(error).__name__}", gone=True)
         return Ended("gone", "unpublished")
 
     async def _publish(self, tls: ssl.SSLContext | None) -> None:
@@ -208,16 +209,17 @@ class Ingest:
             if self._writer.transport.get_write_buffer_size() > UNSENT:
                 raise Violation("the encoder does not read what it is sent")
 
-    async def _say(self, ended: Ended) -> None:
-        """Tells the encoder, and reads on for a moment: closed at once with data unread, it would be reset, and the
-        encoder never see why.
+    async def _part(self, ended: Ended) -> None:
+        """Tells the encoder why, and reads on for a moment: closed at once with data unread, it would be reset, and the
+        encoder never see it. One that said goodbye closes by itself.
         """
-        self._session.refuse(ended.code, ended.text)
-        self._writer.write(self._session.take_output())
         with contextlib.suppress(TimeoutError, OSError):
             async with asyncio.timeout(self._settings.linger_seconds):
-                if self._writer.can_write_eof():
-                    self._writer.write_eof()
+                if ended.text:
+                    self._session.refuse(ended.code, ended.text)
+                    self._writer.write(self._session.take_output())
+                    if self._writer.can_write_eof():
+                        self._writer.write_eof()
                 left = _LINGERED
                 while left > 0 and (data := await self._reader.read(READ)):
                     left -= len(data)
