@@ -46,7 +46,7 @@ class ChunkReader:
 
     def __init__(self, largest_message: int = LARGEST_MESSAGE):
         self.weight = 0
-        """Bytes of all messages until now, each counted for at least LEAST_WEIGHT: small ones cost us more than bytes."""
+        """Bytes of all messages until now, each counted for at least LEAST_WEIGHT: small ones cost more than bytes."""
         self._largest = largest_message
         self._chunk = LEAST_CHUNK
         self._streams: dict[int, _Stream] = {}

@@ -20,7 +20,7 @@ WAIT = 30.0
 async def until(condition: Callable[[], object], seconds: float = WAIT) -> None:
     """Waits for it to hold."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for is another process, or code that knows no events
             await asyncio.sleep(0.01)
 
 

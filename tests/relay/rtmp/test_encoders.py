@@ -1,5 +1,7 @@
 """Real encoders publish: ffmpeg, GStreamer's rtmp2sink, librtmp (GStreamer's rtmpsink)."""
 
+import itertools
+
 import pytest
 
 from relay.units import AudioConfig, VideoConfig
@@ -15,11 +17,11 @@ def check(stream: Stream, *, b_frames: bool) -> None:
     assert isinstance(audio[0].config, AudioConfig)
     for track in (video, audio):
         assert len({id(unit.config) for unit in track}) == 1
-        assert all(later.dts > earlier.dts for earlier, later in zip(track, track[1:], strict=False))
+        assert all(later.dts > earlier.dts for earlier, later in itertools.pairwise(track))
     assert all(unit.pts == unit.dts for unit in audio)
     assert any(unit.pts > unit.dts for unit in video) == b_frames
     shown = sorted(unit.pts for unit in video)
-    steps = [later - earlier for earlier, later in zip(shown, shown[1:], strict=False)]
+    steps = [later - earlier for earlier, later in itertools.pairwise(shown)]
     assert all(abs(step - 3_000) <= 90 for step in steps)
     assert abs(video[0].pts - audio[0].pts) < 9_000
 
