@@ -19,7 +19,7 @@ from relay.units import Unit
 
 async def until(true: Callable[[], object], seconds: float = 20.0) -> None:
     async with asyncio.timeout(seconds):
-        while not true():
+        while not true():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

@@ -1,5 +1,7 @@
 """Publishing by WHIP, with aiortc's peer connection as the client."""
 
+from itertools import pairwise
+
 import pytest
 
 from relay import h264
@@ -25,7 +27,7 @@ async def test_units_of_h264_and_opus_on_one_clock() -> None:
     for units in (video, audio):
         times = [unit.dts for unit in units]
         assert times == sorted(set(times))
-    assert {b.dts - a.dts for a, b in zip(audio, audio[1:], strict=False)} == {1_800}
+    assert {b.dts - a.dts for a, b in pairwise(audio)} == {1_800}
     assert abs(video[0].dts - audio[0].dts) < 90_000
     assert intake.reasons == ["gone"]
 
