@@ -71,11 +71,9 @@ class Endpoint:
         self.session = Session(codec, door.welcome.session)
         self.actor: Actor = ANONYMOUS
         self.rooms: tuple[str, ...] = ()
-        self.due = 0
-        self.host = sys.intern(host)
+        self.due, self.host = 0, sys.intern(host)
         self._identity: Identity | None = None
-        self._expires_ms = 0
-        self._warned = False
+        self._expires_ms, self._warned = 0, False
         self._pacing: Pacing | None = None
 
     @property
