@@ -297,6 +297,7 @@ class LiveRooms:
         task = asyncio.get_running_loop().create_task(_logged(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # where it was cancelled before it began
 
 
 def _grant(room: str, granted: bool) -> dict[str, str]:

@@ -19,6 +19,7 @@ class _Watched(Struct):
     here: dict[str, frozenset[str]] = {}
     seen: set[bytes] = set()
     peak: int = 0
+    said: int = 0
 
 
 class Viewers:
@@ -74,13 +75,19 @@ class Viewers:
         for room, here in mine.items():
             watched = self._rooms.get(room)
             others = self._others(held, f"watching:{room}")
-            if watched is None or not (here or others) or (others and min(others) < self._node):
+            if watched is None or not self._announces(watched, here, others):
                 continue
             now = here + sum(others.values())
             unique = len(watched.seen) + sum(self._others(held, f"watched:{room}").values())
-            watched.peak = max(watched.peak, now)
+            watched.peak, watched.said = max(watched.peak, now), now
             counts = {"now": now, "peak": watched.peak, "unique": max(unique, now)}
             self._tell(room, {"type": "live.viewers", "room": room, **counts})
+
+    def _announces(self, watched: _Watched, here: int, others: Mapping[str, int]) -> bool:
+        """Who announced somebody says too that there is nobody any more."""
+        if here:
+            return not others or self._node < min(others)
+        return not others and watched.said > 0
 
     def _others(self, held: Mapping[str, Mapping[str, int]], name: str) -> dict[str, int]:
         return {node: count for node, count in held.get(name, {}).items() if node in self._peers and count}
