@@ -94,7 +94,7 @@ class LiveRooms:
         self.destinations = Destinations(around.store, secrets, around.fresh, self._destinations_changed)
         self.recordings = Recordings(around.store)
         self.closing = Closing(self, around.store, around.clock)
-        self.viewers = Viewers(around.tallies, around.following.peers, across.node, around.tell_room)
+        self.viewers = Viewers(around.tallies, around.following.peers, across.node, self._tell_viewers)
         self._around = around
         self._across = across
         self._tasks: set[asyncio.Task[None]] = set()
@@ -113,6 +113,12 @@ class LiveRooms:
         while True:
             await asyncio.sleep(VIEWERS_SECONDS)
             await self.viewers.announce()
+
+    def _tell_viewers(self, room: str, event: dict[str, Any]) -> None:
+        """Of a test nobody is told who watches."""
+        host = self._around.directory.hosts.get(room)
+        if host is None or host.room.live is not None:
+            self._around.tell_room(room, event)
 
     # Media processes
 

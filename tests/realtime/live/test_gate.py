@@ -298,6 +298,10 @@ async def test_a_destination_is_an_rtmp_address(stage: Stage, url: str) -> None:
     assert refusal.value.field == "url"
 
 
+def files_of(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.iterdir())
+
+
 async def test_no_secret_stands_in_the_database_or_in_a_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stage = Stage(tmp_path)
     await stage.start()
@@ -308,7 +312,7 @@ async def test_no_secret_stands_in_the_database_or_in_a_log(tmp_path: Path, caps
     await stage.do(OWNER, c.DestinationUpdate(destination=made["id"], stream_key="hush-hush-2"))
     await flow(stage)
     await stage.service.close()
-    kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    kept = files_of(tmp_path)
     said = "".join(capsys.readouterr())
     assert b"rtmp://example.com/live" in kept
     for secret in (*keys, "hush-hush-1", "hush-hush-2"):
