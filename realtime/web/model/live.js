@@ -12,6 +12,7 @@ export const LIVE_EVENTS = {
   "live.started"(room, { at, type, room: id, pos, by, ...live }) {
     room.info = { ...room.info, live: asLive({ since: at, ...live }) };
   },
+  "live.updated": (room, { title, category, mature }) => change(room, { title, category, mature }),
   "live.interrupted"(room) {
     change(room, { interrupted: true });
   },

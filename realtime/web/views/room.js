@@ -10,7 +10,7 @@ import { icon, roomIcon } from "../lib/icons.js";
 import { menu } from "../lib/popover.js";
 import { announce, attempt } from "../lib/toast.js";
 import { nameOf } from "../lib/text.js";
-import { roomPage, studioPage } from "../lib/addresses.js";
+import { roomPage } from "../lib/addresses.js";
 import { Composer } from "./composer.js";
 import { membersPanel } from "./members.js";
 import { pendingPanel } from "./pending.js";
@@ -158,7 +158,6 @@ export class RoomView {
     if (info.kind !== "live") return [];
     const link = (spec, href, mark, label, testid) => h(spec, { href, testid, title: label }, icon(mark), h("span", null, label));
     return [
-      this.room.role === "owner" && link("a.plain.small", studioPage(info.id), "camera", t("watch.studio"), "open-studio"),
       link(info.live ? "a.primary.small" : "a.plain.small", roomPage(info.id), "play", t("watch.watch"), "open-player"),
     ];
   }

@@ -1,10 +1,9 @@
 import { fill, h } from "../lib/dom.js";
-import { clock, t } from "../lib/i18n.js";
+import { t } from "../lib/i18n.js";
 import { icon } from "../lib/icons.js";
 import { rememberVolume } from "./volume.js";
 
 const HIDE_AFTER_MS = 3000;
-const STEP_SECONDS = 5;
 const VOLUME_STEP = 0.1;
 
 /** A button whose icon and label change with what it would do. */
@@ -24,7 +23,7 @@ function button(testid, run) {
 
 /**
  * The bar under the picture, and the stage's keys. It hides while nobody moves.
- * @param stage `{element, video, play(), pause(), unmute(), before: Node[], after: Node[], seek?: {length(): number, to(s)}}`
+ * @param stage `{element, video, play(), pause(), unmute(), before: Node[], after: Node[]}`
  */
 export class Controls {
   #stage;
@@ -41,11 +40,9 @@ export class Controls {
     this.full = button("fullscreen", () => this.#fullscreen());
     this.pip.show("pip", t("player.pip"));
     this.pip.hidden = !document.pictureInPictureEnabled;
-    this.clock = h("span.clock", { testid: "clock", hidden: !stage.seek });
-    this.seek = h("input.seek", { type: "range", min: 0, max: 1, step: 0.1, value: "0", testid: "seek", "aria-label": t("player.seek"), hidden: !stage.seek, oninput: () => stage.seek.to(Number(this.seek.value)) });
-    this.element = h("div.controls", null, this.seek, h("div.control-row", null, this.play, this.mute, this.volume, this.clock, stage.before ?? [], h("span.gap"), stage.after ?? [], this.pip, this.full));
+    this.element = h("div.controls", null, h("div.control-row", null, this.play, this.mute, this.volume, stage.before ?? [], h("span.gap"), stage.after ?? [], this.pip, this.full));
     const draw = () => this.draw();
-    for (const name of ["play", "pause", "volumechange", "timeupdate", "durationchange", "enterpictureinpicture", "leavepictureinpicture"]) video.addEventListener(name, draw);
+    for (const name of ["play", "pause", "volumechange", "enterpictureinpicture", "leavepictureinpicture"]) video.addEventListener(name, draw);
     document.addEventListener("fullscreenchange", draw);
     this.#off = () => document.removeEventListener("fullscreenchange", draw);
     stage.element.addEventListener("pointermove", (event) => event.pointerType !== "touch" && this.wake());
@@ -78,19 +75,13 @@ export class Controls {
   }
 
   draw() {
-    const { video, seek } = this.#stage;
+    const { video } = this.#stage;
     this.play.show(video.paused ? "play" : "pause", t(video.paused ? "player.play" : "player.pause"));
     const silent = video.muted || video.volume === 0;
     this.mute.show(silent ? "muted" : "volume", t(silent ? "player.unmute" : "player.mute"));
     this.volume.value = String(silent ? 0 : video.volume);
     const full = document.fullscreenElement !== null;
     this.full.show(full ? "unfull" : "full", t(full ? "player.leaveFull" : "player.full"));
-    if (!seek) return;
-    const length = seek.length();
-    this.seek.max = String(length);
-    if (!this.seek.matches(":active")) this.seek.value = String(video.currentTime);
-    this.seek.setAttribute("aria-valuetext", clock(video.currentTime * 1000));
-    this.clock.textContent = `${clock(Math.floor(video.currentTime) * 1000)} / ${clock(length * 1000)}`;
   }
 
   #toggle() {
@@ -129,8 +120,8 @@ export class Controls {
   }
 
   #key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not(.volume, .seek), textarea, [role^=menuitem]")) return;
-    const { video, seek } = this.#stage;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not(.volume), textarea, [role^=menuitem]")) return;
+    const { video } = this.#stage;
     const onButton = event.target.matches("button, a");
     const keys = {
       " ": () => !onButton && this.#toggle(),
@@ -140,8 +131,6 @@ export class Controls {
       i: () => this.#pictureInPicture(),
       ArrowUp: () => this.#loud(video.volume + VOLUME_STEP),
       ArrowDown: () => this.#loud(video.volume - VOLUME_STEP),
-      ArrowLeft: () => seek?.to(Math.max(0, video.currentTime - STEP_SECONDS)),
-      ArrowRight: () => seek?.to(Math.min(seek.length(), video.currentTime + STEP_SECONDS)),
     };
     const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!act || (event.key === " " && onButton) || (event.key.startsWith("Arrow") && event.target.matches(".volume"))) return;

@@ -9,5 +9,3 @@ export function mediaQuery(room) {
 export const addressesOf = (room) => ({ ...roomAddresses(room.id), ...room.live?.media });
 
 export const posterOf = (room) => `${roomAddresses(room.id).hls.replace(/hls\/index\.m3u8$/, "live/poster.webp")}`;
-
-export const recordingAddress = (room, id, file) => `/v1/rooms/${encodeURIComponent(room.id)}/recordings/${encodeURIComponent(id)}/${file}`;

@@ -24,6 +24,7 @@ export class StreamWay extends Emitter {
   #socket = null;
   #source = null;
   #buffer = null;
+  #ready = false;
   #video = null;
   #waiting = [];
   #init = null;
@@ -115,9 +116,12 @@ export class StreamWay extends Emitter {
   #begin() {
     const source = (this.#source = new Source());
     this.#buffer = null;
+    this.#ready = false;
     source.addEventListener("sourceopen", () => {
+      if (source !== this.#source) return;
       URL.revokeObjectURL(this.#video.src);
-      source.duration = Infinity;
+      source.duration = Infinity; // which no buffer may be at work for: parts wait until here
+      this.#ready = true;
       this.#append();
     }, { once: true });
     if (!globalThis.MediaSource) this.#video.disableRemotePlayback = true; // else a managed source does not open
@@ -132,7 +136,7 @@ export class StreamWay extends Emitter {
   }
 
   #append() {
-    if (this.#source?.readyState !== "open" || this.#buffer?.updating || this.#waiting.length === 0) return;
+    if (!this.#ready || this.#source?.readyState !== "open" || this.#buffer?.updating || this.#waiting.length === 0) return;
     try {
       if (this.#waiting[0].init && !this.#configure(this.#waiting.shift().init)) return;
       const next = this.#waiting[0];
