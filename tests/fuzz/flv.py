@@ -11,16 +11,10 @@ from tests.fuzz.frames import Script
 from tests.fuzz.guided import run
 
 _AVCC = bytes.fromhex("016764001effe1001a6764001eacd940a02ff970110000030001000003003c0f162d9601000668ebe3cb22c0")
-_HEADS = (  # of tags
-    b"\x17\0\0\0\0" + _AVCC,
-    b"\xaf\0\x11\x90",
-    b"\x90avc1" + _AVCC,
-    b"\x27\1\0\0\0",
-    b"\xaf\1",
-    b"\x91avc1",
-    b"\x91mp4a",
-    b"",
-)
+_HEADS = (
+    b"\x17\0\0\0\0" + _AVCC, b"\xaf\0\x11\x90", b"\x90avc1" + _AVCC,
+    b"\x27\1\0\0\0", b"\xaf\1", b"\x91avc1", b"\x91mp4a", b"",
+)  # fmt: skip
 
 
 def target(data: bytes) -> None:
