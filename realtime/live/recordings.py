@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 from typing import Any
 
 import msgspec
@@ -38,7 +37,7 @@ class Recordings:
         if live is None:
             return False
         recording = Recording(
-            id=hashlib.sha256(f"{node}\n{recorded.folder}".encode()).hexdigest()[:32],
+            id=recorded.folder,  # by which edges know it
             room=recorded.room,
             user=recorded.user,
             session=recorded.session,

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from realtime import ports
 from realtime.hosting.across import Across
 from realtime.hosting.directory import Directory
+from realtime.hosting.host import Host
 from realtime.hosting.peers import Peers
 from realtime.hosting.users import Users
 from realtime.live.acting import Acting
@@ -93,7 +94,7 @@ class LiveRooms:
         self.destinations = Destinations(around.store, secrets, around.fresh, self._destinations_changed)
         self.recordings = Recordings(around.store)
         self.closing = Closing(self, around.store, around.clock)
-        self.viewers = Viewers(around.tallies, around.following.peers, across.node, around.tell_room)
+        self.viewers = Viewers(around.tallies, around.following.peers, across.node, self._tell_viewers)
         self._around = around
         self._across = across
         self._tasks: set[asyncio.Task[None]] = set()
@@ -112,6 +113,12 @@ class LiveRooms:
         while True:
             await asyncio.sleep(VIEWERS_SECONDS)
             await self.viewers.announce()
+
+    def _tell_viewers(self, room: str, event: dict[str, Any]) -> None:
+        """Of a test nobody is told who watches."""
+        host = self._around.directory.hosts.get(room)
+        if host is None or host.room.live is not None:
+            self._around.tell_room(room, event)
 
     # Media processes
 
@@ -158,13 +165,24 @@ class LiveRooms:
         """Whether somebody who was let in by `may_see` may still watch. `granted`: their token alone let them into a
         private room. Raises Unavailable.
         """
+        host = await self._let_in(room, user, granted=granted)
+        return host is not None and await self._shown(host.room, user)
+
+    async def may_replay(self, room: str, recording: str, user: str, *, granted: bool = False) -> bool:
+        """As `may_watch`, for a recording. Raises Unavailable."""
+        host = await self._let_in(room, user, granted=granted)
+        if host is None:
+            return False
+        actor = Actor(user=user, name=user)
+        return await self.recordings.playable(actor, host.room.role(actor), room, recording) is not None
+
+    async def _let_in(self, room: str, user: str, *, granted: bool) -> Host | None:
+        actor = Actor(user=user, name=user, granted={room: "member"} if granted else {})
         try:
-            host = await self._around.directory.enter(room, Actor(user=user, name=user, granted=_grant(room, granted)))
+            host = await self._around.directory.enter(room, actor)
         except Rejected:
-            return False
-        if host.room.banned(user, self._around.clock()):
-            return False
-        return await self._shown(host.room, user)
+            return None
+        return None if host.room.banned(user, self._around.clock()) else host
 
     async def _shown(self, room: Room, user: str) -> bool:
         if room.live is not None:
@@ -298,10 +316,6 @@ class LiveRooms:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: work.close())  # where it was cancelled before it began
-
-
-def _grant(room: str, granted: bool) -> dict[str, str]:
-    return {room: "member"} if granted else {}
 
 
 async def _logged(work: Coroutine[Any, Any, None]) -> None:

@@ -224,7 +224,7 @@ async def test_viewers_who_are_sent_away_watch_no_more(stage: Stage) -> None:
     assert not await stage.live.may_watch(ROOM, "bob")
 
 
-def recorded(session: str, folder: str = "r1/1") -> Recorded:
+def recorded(session: str, folder: str = "first") -> Recorded:
     return Recorded(session, ROOM, "ann", folder, 1, 60_000, 1_000, 640, 360)
 
 
@@ -236,6 +236,9 @@ async def test_recordings_are_listed_renamed_unlisted_and_removed(stage: Stage) 
         await stage.gate().recorded(recorded(admitted.session))
     listed = c.RecordingList(room=ROOM)
     (row,) = (await stage.do(BOB, listed))["recordings"]
+    assert row["hls"] == "/v1/rooms/r1/recordings/first/index.m3u8"
+    assert await stage.live.may_replay(ROOM, "first", "bob")
+    assert not await stage.live.may_replay(ROOM, "none", "bob")
     assert (row["title"], row["state"], row["first_pos"], row["last_pos"]) == ("Room", "listed", 2, 3)
     change = c.RecordingUpdate(room=ROOM, recording=row["id"], title="Best", listed=False)
     with pytest.raises(Rejected, match="recorded this"):
@@ -243,10 +246,11 @@ async def test_recordings_are_listed_renamed_unlisted_and_removed(stage: Stage) 
     await stage.do(OWNER, change)
     assert (await stage.do(BOB, listed))["recordings"] == []
     assert (await stage.do(OWNER, listed))["recordings"][0]["title"] == "Best"
+    assert [await stage.live.may_replay(ROOM, "first", user) for user in ("ann", "bob")] == [True, False]
     await stage.do(OWNER, c.RecordingDelete(room=ROOM, recording=row["id"]))
     assert (await stage.do(OWNER, listed))["recordings"] == []
     await stage.live.recordings.remove_deleted(stage.media.node, stage.media)
-    assert stage.media.deleted == ["r1/1"]
+    assert stage.media.deleted == ["first"]
 
 
 async def test_what_was_taken_down_is_hidden_also_where_it_is_recorded_later(stage: Stage) -> None:
@@ -258,6 +262,7 @@ async def test_what_was_taken_down_is_hidden_also_where_it_is_recorded_later(sta
     assert (await stage.do(BOB, c.RecordingList(room=ROOM)))["recordings"] == []
     found = (await stage.do(OWNER, c.RecordingList(room=ROOM)))["recordings"]
     assert [row["state"] for row in found] == ["hidden", "hidden"]
+    assert not await stage.live.may_replay(ROOM, "after", "ann")
 
 
 async def test_nothing_of_a_test_is_kept(stage: Stage) -> None:
@@ -291,3 +296,25 @@ async def test_a_destination_is_an_rtmp_address(stage: Stage, url: str) -> None:
     with pytest.raises(Rejected) as refusal:
         await stage.do(OWNER, c.DestinationAdd(name="A", url=url, stream_key="k"))
     assert refusal.value.field == "url"
+
+
+def files_of(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.iterdir())
+
+
+async def test_no_secret_stands_in_the_database_or_in_a_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stage = Stage(tmp_path)
+    await stage.start()
+    await stage.room()
+    keys = [(await stage.do(OWNER, c.LiveKey(room=ROOM, rotate=rotate)))["key"] for rotate in (False, True)]
+    add = c.DestinationAdd(name="A", url="rtmp://example.com/live", stream_key="hush-hush-1")
+    made = (await stage.do(OWNER, add))["destination"]
+    await stage.do(OWNER, c.DestinationUpdate(destination=made["id"], stream_key="hush-hush-2"))
+    await flow(stage)
+    await stage.service.close()
+    kept = files_of(tmp_path)
+    said = "".join(capsys.readouterr())
+    assert b"rtmp://example.com/live" in kept
+    for secret in (*keys, "hush-hush-1", "hush-hush-2"):
+        assert secret.encode() not in kept
+        assert secret not in said

@@ -161,12 +161,12 @@ async def test_a_ban_against_a_publisher_leaves_nobody_live(nodes: Nodes) -> Non
         assert loaded.room.live is None
 
 
-async def test_viewers_are_counted_over_nodes_and_announced_once(nodes: Nodes) -> None:
+async def test_viewers_are_counted_over_nodes_and_announced_once(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
     await nodes.room()
     await nodes.flow(0)
     told: list[dict[str, Any]] = []
     for service in nodes.services:
-        service.live.viewers._tell = lambda room, event: told.append(event)
+        monkeypatch.setattr(service, "tell_room", lambda room, event: told.append(event))
         service.following.look_around()
     await until(lambda: all(len(service.following.peers) == 1 for service in nodes.services))
     nodes.services[0].live.viewers.report("edge", {ROOM: ["ann", "bob"]})
