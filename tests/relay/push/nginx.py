@@ -41,7 +41,7 @@ class NginxRtmp:
             f"{self.folder}/error.log",
         )
         self._process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
-        await until(self._listens)
+        await until(lambda: listens(self.port))
 
     async def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
         assert self._process is not None
@@ -60,9 +60,10 @@ class NginxRtmp:
     def recordings(self) -> list[Path]:
         return sorted(self.folder.glob("*.flv"), key=lambda path: path.stat().st_mtime)
 
-    def _listens(self) -> bool:
-        found = re.search(rf":{self.port:04X} 00000000:0000 0A", Path("/proc/net/tcp").read_text())
-        return found is not None
+
+def listens(port: int) -> bool:
+    """Whether somebody listens on a port of this machine (IPv4)."""
+    return re.search(rf":{port:04X} 00000000:0000 0A", Path("/proc/net/tcp").read_text()) is not None
 
 
 @asynccontextmanager
