@@ -147,6 +147,7 @@ class Service:
             log.warning("commands_abandoned")
             for host in [*self.directory.hosts.values(), *self._making]:
                 host.abandon()
+        await self.live.stop()  # of what the last commands have begun
         await self.following.stop()
         await self.tallies.close()
         await self.store.close()
