@@ -4,6 +4,7 @@ import json
 import mimetypes
 import queue
 import threading
+import time
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -65,7 +66,7 @@ class Peer:
                 "id": hello["id"],
                 "session": "s",
                 "user": {"id": user, "name": user.title(), "roles": []},
-                "server_time": 0,
+                "server_time": round(time.time() * 1_000),
                 "limits": {},
                 "heartbeat_ms": 25_000,
             }

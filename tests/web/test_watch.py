@@ -22,8 +22,9 @@ CODECS = "avc1.42c01e,mp4a.40.2"
 def media() -> tuple[bytes, list[bytes]]:
     """An init segment, and a minute's parts of it."""
     command = (
-        "ffmpeg -v error -f lavfi -i testsrc2=size=320x180:rate=15 -f lavfi -i sine -t 60 -c:v libx264 "
-        "-preset ultrafast -profile:v baseline -level 3 -g 15 -c:a aac -f mp4 -movflags empty_moov+default_base_moof+frag_keyframe -"
+        "ffmpeg -v error -f lavfi -i testsrc2=size=320x180:rate=15 -f lavfi -i sine -t 60 -c:v libx264 -preset "
+        "ultrafast -profile:v baseline -level 3 -g 15 -c:a aac -f mp4 "
+        "-movflags empty_moov+default_base_moof+frag_keyframe -"
     )
     made = subprocess.run(
         command.split(),
@@ -60,7 +61,7 @@ class Room:
             while True:
                 command = peer.receive()
                 answer = REPLIES.get(command["type"])
-                reply = {"ticket": "t1"} if answer is None else answer(command)
+                reply: dict[str, Any] = {"ticket": "t1"} if answer is None else answer(command)
                 if command["type"] == "room.join":
                     reply = reply | {"room": reply["room"] | {"kind": "live", "live": self.live}}
                 if "id" in command:
@@ -106,6 +107,7 @@ def test_falls_from_webrtc_to_the_websocket_and_plays_beside_the_comments(
     assert address == "/v1/rooms/r1/stream?ticket=t1"
     assert page.get_by_test_id("live-title").inner_text() == "<b>Night</b> sail"
     assert page.get_by_test_id("category").inner_text() == "Sailing"
+    page.wait_for_function("() => /^[\\d.]+ s$/.test(document.querySelector('[data-testid=latency]').textContent)")
     check(page)
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("() => document.documentElement.scrollWidth") == 390
