@@ -53,6 +53,7 @@ class Cutter:
         self._part = 0
         self._opened_at = 0.0
         self._discontinuity = False
+        self._discontinuities = 0
         self._keyed = False
         self._units: dict[str, list[Unit]] = {"video": [], "audio": []}
         # How long each track's last unit lasts: until the next, or as long as the one before.
@@ -147,7 +148,7 @@ class Cutter:
             if audio is not None:
                 self._last["audio"] = round(1_024 * HZ / audio.rate)
             out.append(self._init())
-        self._discontinuity = self._msn >= 0
+        self._discontinuity = self._discontinuity or self._msn >= 0
         self._open_segment(first.dts)
         self._part, self._opened_at, self._empty = first.dts, now, 0
         self._seen, self._first = {"video": None, "audio": None}, first.dts
@@ -227,15 +228,26 @@ class Cutter:
             runs.append(cmaf.Run(units, self._last[kind]) if config is not None else None)
         empty = not (video or audio)
         self._empty = self._empty + 1 if empty else 0
-        if self._video is not None:
-            independent = bool(video) and video[0].key
-        else:
-            independent = not empty
+        picture = video[0].key if video else False
+        independent = picture if self._video is not None else not empty
         if self._index == 0:
+            self._discontinuities += self._discontinuity
             self._keyed = independent
         data = cmaf.fragment(self._sequence, runs[0], runs[1], self._part)
-        length, new = end - self._part, self._discontinuity
-        out.append(Part(self._msn, self._index, self._part, length, independent, self._inits, new, empty, data))
+        out.append(
+            Part(
+                self._msn,
+                self._index,
+                self._part,
+                end - self._part,
+                independent,
+                self._inits,
+                self._discontinuity,
+                self._discontinuities,
+                empty,
+                data,
+            )
+        )
         self._units = {"video": [], "audio": []}
         self._index += 1
         self._part, self._opened_at = end, now

@@ -31,6 +31,7 @@ class Stored(Struct, frozen=True, tag="stored"):
     duration: int
     init: int
     discontinuity: bool
+    discontinuities: int
     file: str
     offset: int
     size: int

@@ -28,8 +28,8 @@ class Init(Struct, frozen=True, tag="init"):
 
 class Part(Struct, frozen=True, tag="part"):
     """`index` counts within the segment `msn` (media sequence number), from 0. `independent`: decoding can begin with
-    it. `discontinuity`: of its segment, which is the first after a gap or after a new init segment. `empty`: it says
-    only that nothing was there.
+    it. `discontinuity`: its segment is the first after a gap or with a new init segment; `discontinuities` counts those
+    of the stream, this one too. `empty`: it says only that nothing was there.
     """
 
     msn: int
@@ -39,6 +39,7 @@ class Part(Struct, frozen=True, tag="part"):
     independent: bool
     init: int
     discontinuity: bool
+    discontinuities: int
     empty: bool
     data: bytes
 
