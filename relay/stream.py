@@ -1,0 +1,188 @@
+"""One stream at work: units of whoever publishes it at present, on its clock, to its outputs."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from relay.gop import GopCache
+from relay.health import Meter
+from relay.keyframes import Keyframes
+from relay.ports import Admitted, Output, Publisher, Reason
+from relay.stream_clock import StreamClock
+from relay.units import HZ, AudioConfig, Unit, VideoConfig
+
+log = structlog.get_logger("relay.stream")
+
+AUDIO_ALONE_SECONDS = 3.0
+"""Audio of a new publisher waits so long for a first keyframe; then it is a stream without pictures."""
+CAP_SECONDS = 5.0
+"""A publisher's first seconds, in which its rate is not held against it."""
+
+
+class Caps(Struct, frozen=True):
+    """What a publisher may send: kbit/s over some seconds, and pixels a picture."""
+
+    max_kbit: int
+    max_pixels: int
+
+
+class TooMuch(Exception):
+    """A publisher sends more than it may; the text is for its owner."""
+
+
+class Publishing:
+    """The present publisher of a stream, and what is known of it."""
+
+    def __init__(self, admitted: Admitted, publisher: Publisher, caps: Caps, now: float):
+        self.admitted = admitted
+        self.publisher = publisher
+        self.since = now
+        self.flowing = False
+        self.keyframes = Keyframes(regular=publisher.kind == "whip")
+        self.meter = Meter(caps.max_kbit, now)
+
+
+class Stream:
+    """`epoch_ms` is the moment of its clock's 0, in milliseconds since the Unix epoch; it and `began` are set by the
+    first unit. Times `now` are of `time.monotonic()`.
+
+    An output that raises is taken out and counted: it costs nobody else anything.
+    """
+
+    def __init__(self, admitted: Admitted, caps: Caps):
+        self.admitted = admitted
+        self.epoch_ms = 0
+        self.publishing: Publishing | None = None
+        self.ended = False
+        self.outputs: list[Output] = []
+        self.failed_outputs = 0
+        self.clock = StreamClock()
+        self.gop = GopCache()
+        self.video: VideoConfig | None = None
+        self.audio: AudioConfig | None = None
+        self._caps = caps
+        self._zero: float | None = None
+
+    @property
+    def room(self) -> str:
+        return self.admitted.room
+
+    @property
+    def has_b_frames(self) -> bool:
+        return any(unit.pts != unit.dts for unit in self.gop.units("aac") if unit.kind == "video")
+
+    # Publishers
+
+    def attach(self, admitted: Admitted, publisher: Publisher, now: float) -> Publishing:
+        """From now on this one is listened to. The caller has closed the one before."""
+        self.admitted = admitted
+        self.publishing = Publishing(admitted, publisher, self._caps, now)
+        self.clock.new_publisher()
+        return self.publishing
+
+    def detach(self) -> None:
+        """The publisher is gone; another may come."""
+        self.publishing = None
+        self.gop.clear()
+        self._each(lambda output: output.interrupted())
+
+    def unit(self, publishing: Publishing, unit: Unit, now: float) -> bool:
+        """A unit of the present publisher, on its own clock. Whether it is the first that is shown. Raises TooMuch."""
+        publishing.meter.unit(unit, now)
+        self._hold_against_caps(publishing, unit, now)
+        begins = not publishing.flowing
+        if begins and not self._may_begin(publishing, unit, now):
+            self._ask(publishing, now, True)
+            return False
+        if self._zero is None:
+            self._zero = now
+            self.epoch_ms = time.time_ns() // 1_000_000
+        place = self.clock.place(unit.kind, unit.pts, unit.dts, round((now - self._zero) * HZ))
+        if place is None:
+            return False
+        publishing.flowing = True
+        if isinstance(unit.config, VideoConfig):
+            self.video = unit.config
+            publishing.keyframes.video(place.dts, unit.key, now)
+        else:
+            self.audio = unit.config
+        self._give(msgspec.structs.replace(unit, pts=place.pts, dts=place.dts))
+        self._ask(publishing, now, any(output.wants_keyframe for output in self.outputs))
+        return begins
+
+    def _hold_against_caps(self, publishing: Publishing, unit: Unit, now: float) -> None:
+        config = unit.config
+        if isinstance(config, VideoConfig) and config.width * config.height > self._caps.max_pixels:
+            raise TooMuch(f"Pictures of {config.width} × {config.height} are too large for this server.")
+        if now - publishing.since > CAP_SECONDS and publishing.meter.kbit(now) > self._caps.max_kbit:
+            raise TooMuch(f"More than {self._caps.max_kbit} kbit/s: lower the encoder's bitrate.")
+
+    @staticmethod
+    def _may_begin(publishing: Publishing, unit: Unit, now: float) -> bool:
+        if unit.kind == "video":
+            return unit.key
+        return now - publishing.since >= AUDIO_ALONE_SECONDS
+
+    @staticmethod
+    def _ask(publishing: Publishing, now: float, wanted: bool) -> None:
+        if publishing.keyframes.ask(now, wanted):
+            publishing.publisher.ask_keyframe()
+
+    # Outputs
+
+    def add(self, output: Output) -> None:
+        """Gives it the pictures since the latest keyframe, and all units from now on."""
+        self.outputs.append(output)
+        self._each(self._catch_up, [output])
+
+    def remove(self, output: Output) -> None:
+        if output in self.outputs:
+            self.outputs.remove(output)
+
+    def end(self, reason: Reason) -> None:
+        """No unit comes any more, from anybody."""
+        self.ended = True
+        self.publishing = None
+        self.gop.clear()
+        self._each(lambda output: output.ended(reason))
+        self.outputs.clear()
+
+    def _catch_up(self, output: Output) -> None:
+        for unit in self.gop.units(output.audio):
+            output.unit(unit)
+
+    def _give(self, unit: Unit) -> None:
+        self.gop.add(unit)
+        if isinstance(unit.config, VideoConfig):
+            self._each(lambda output: output.unit(unit))
+        else:
+            codec = unit.config.codec
+            self._each(lambda output: output.unit(unit), [some for some in self.outputs if some.audio == codec])
+
+    def _each(self, act: Callable[[Output], None], outputs: Iterable[Output] | None = None) -> None:
+        for output in tuple(self.outputs if outputs is None else outputs):
+            try:
+                act(output)
+            except Exception:
+                log.exception("output_failed", room=self.room, output=type(output).__name__)
+                self.failed_outputs += 1
+                self.remove(output)
+
+    def describe(self) -> dict[str, Any]:
+        """For `Engine.describe`."""
+        return {
+            "room": self.room,
+            "user": self.admitted.user,
+            "session": self.admitted.session,
+            "test": self.admitted.test,
+            "interrupted": self.publishing is None,
+            "video": self.video.codec if self.video else None,
+            "audio": self.audio.codec if self.audio else None,
+            "width": self.video.width if self.video else 0,
+            "height": self.video.height if self.video else 0,
+            "whep": not self.has_b_frames,
+        }

@@ -1,0 +1,96 @@
+"""From a publisher's clock to the stream's: one clock over reconnects, on which nothing ever goes back."""
+
+from msgspec import Struct
+
+from relay.units import HZ, Kind
+
+JUMP_AHEAD = 10 * HZ
+"""A track that leaps so far beyond the time that has passed has a broken clock, or a new one."""
+JUMP_BACK = HZ // 2
+"""One that falls back so far, too; less is disorder."""
+ALIKE = HZ
+"""How near the place by the other track's clock has to be to the place by the time that has passed."""
+LONGEST_REORDER = 5 * HZ
+"""Of `pts` beyond `dts`."""
+
+
+class Place(Struct, frozen=True, gc=False):
+    """On the stream's clock, in ticks of HZ since it began."""
+
+    pts: int
+    dts: int
+
+
+class _Track:
+    """`offset` is added to the publisher's clock, None before its first unit. `last` and `at`: the latest unit's `dts`
+    on the stream's clock, and when it arrived.
+    """
+
+    __slots__ = ("at", "last", "offset")
+
+    def __init__(self) -> None:
+        self.offset: int | None = None
+        self.last = -1
+        self.at = 0
+
+
+class StreamClock:
+    """Times are in ticks of HZ; `now` is any clock that never goes back. The first unit is at 0.
+
+    A new publisher's first unit comes after the last one by the time that has passed; its other track keeps its
+    distance to that. The same holds where a clock jumps in mid-stream.
+    """
+
+    def __init__(self) -> None:
+        self.mended = 0
+        """Jumps of a publisher's clock."""
+        self.dropped = 0
+        """Units that would have gone back."""
+        self._tracks: dict[Kind, _Track] = {"video": _Track(), "audio": _Track()}
+        self._last, self._at = 0, -1
+        self._latest: int | None = None
+        """The offset that was found last."""
+
+    def new_publisher(self) -> None:
+        """What comes now is on another clock."""
+        self._latest = None
+        for track in self._tracks.values():
+            track.offset = None
+
+    def place(self, kind: Kind, pts: int, dts: int, now: int) -> Place | None:
+        """None: this unit has no place, as it would be before an earlier one of its track, or before the stream."""
+        track = self._tracks[kind]
+        if track.offset is None:
+            track.offset = self._anchor(dts, self._expected(now))
+        placed = dts + track.offset
+        if track.last >= 0 and self._jumps(track, placed, now):
+            self.mended += 1
+            track.offset = self._anchor(dts, track.last + max(1, now - track.at))
+            placed = dts + track.offset
+        if placed <= track.last:
+            if kind == "audio":
+                self.dropped += 1
+                return None
+            placed = track.last + 1  # a picture that is left out would spoil those after it
+        if placed < 0:
+            self.dropped += 1
+            return None
+        track.last, track.at = placed, now
+        if placed >= self._last:
+            self._last, self._at = placed, now
+        reorder = pts - dts
+        return Place(max(placed, pts + track.offset) if reorder <= LONGEST_REORDER else placed, placed)
+
+    def _expected(self, now: int) -> int:
+        """Where a unit of a new clock belongs: as long after the last one as it came after that."""
+        return self._last + max(1, now - self._at) if self._at >= 0 else 0
+
+    def _anchor(self, dts: int, expected: int) -> int:
+        if self._latest is None or abs(dts + self._latest - expected) > ALIKE:
+            self._latest = expected - dts
+        return self._latest
+
+    @staticmethod
+    def _jumps(track: _Track, placed: int, now: int) -> bool:
+        ahead = placed - track.last
+        return ahead < -JUMP_BACK or ahead > JUMP_AHEAD + now - track.at

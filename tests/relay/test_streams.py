@@ -1,0 +1,265 @@
+"""Publishers come, drop, return, are replaced and stopped; gateways are told of it, also those that were away."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from relay import news, streams
+from relay.news import News
+from relay.ports import Claim, Intake, Refused
+from relay.stream import Caps, Stream
+from relay.streams import Streams, StreamsSettings
+from relay.units import VideoConfig
+from tests.relay.stage import FRAME, StagedGate, StagedOutput, StagedPublisher, audio, units, video
+
+PATIENCE = 10.0
+CLAIM = Claim("rtmp", "127.0.0.1", key="room")
+SETTINGS = StreamsSettings(Caps(12_000, 2_073_600), publishers=2, grace_seconds=30)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+
+
+class Stage:
+    def __init__(self, settings: StreamsSettings = SETTINGS):
+        self.gate, self.news = StagedGate(), News()
+        self.outputs: list[StagedOutput] = []
+        self.ended: list[Stream] = []
+        self.streams = Streams(self.gate, self.news, settings, self._outputs, self.ended.append)
+
+    def _outputs(self, stream: Stream) -> list[StagedOutput]:
+        self.outputs.append(StagedOutput())
+        return self.outputs[-1:]
+
+    async def publish(self, publisher: StagedPublisher | None = None, claim: Claim = CLAIM) -> Intake:
+        return await self.streams.publish(claim, publisher or StagedPublisher())
+
+    async def close(self) -> None:
+        await self.streams.close()
+        await self.news.close()
+
+
+async def test_a_publisher_is_told_of_once_its_first_keyframe_is_there() -> None:
+    stage = Stage()
+    intake = await stage.publish()
+    intake.unit(video(0))
+    intake.unit(audio(0))
+    assert stage.outputs[0].units == []
+    for unit in units(1, start=9_000):
+        intake.unit(unit)
+    await until(lambda: ("flowing", "room", "s1", 1) in stage.gate.told)
+    assert stage.outputs[0].units[0].key
+    assert stage.outputs[0].units[0].dts == 0
+    assert stage.gate.told.count(("flowing", "room", "s1", 1)) == 1
+    await stage.close()
+
+
+async def test_one_that_comes_back_within_the_grace_goes_on_with_the_stream() -> None:
+    stage = Stage()
+    intake = await stage.publish()
+    for unit in units(1):
+        intake.unit(unit)
+    intake.left("gone")
+    intake.left("gone")
+    again = await stage.publish()
+    for unit in units(1, start=77 * FRAME):
+        again.unit(unit)
+    intake.unit(video(0, key=True))  # of a connection that is gone
+    await until(lambda: ("flowing", "room", "s1", 2) in stage.gate.told)
+    output = stage.outputs[0]
+    assert len(stage.outputs) == 1
+    assert output.events == ["interrupted"]
+    for kind in ("video", "audio"):
+        placed = [unit.dts for unit in output.units if unit.kind == kind]
+        assert placed == sorted(set(placed))
+    assert [what[0] for what in stage.gate.told if what[0] != "admit"] == ["flowing", "left", "flowing"]
+    await stage.close()
+
+
+async def test_the_stream_of_one_that_does_not_come_back_ends_after_the_grace() -> None:
+    stage = Stage(StreamsSettings(SETTINGS.caps, 2, grace_seconds=0.02))
+    (await stage.publish()).left("gone")
+    await until(lambda: stage.ended)
+    assert stage.outputs[0].events == ["interrupted", "ended gone"]
+    assert stage.streams.get("room") is None
+    assert stage.streams.publishers == 0
+    await stage.close()
+
+
+async def test_a_newer_publisher_replaces_the_older_one() -> None:
+    stage = Stage()
+    first, second = StagedPublisher(), StagedPublisher()
+    old = await stage.publish(first)
+    for unit in units(1):
+        old.unit(unit)
+    new = await stage.publish(second)
+    assert first.closed == "replaced"
+    old.left("replaced")
+    for unit in units(1):
+        new.unit(unit)
+    assert second.closed is None
+    assert len(stage.outputs) == 1
+    assert stage.streams.publishers == 1
+    await stage.close()
+
+
+async def test_another_session_is_another_stream() -> None:
+    stage = Stage()
+    await stage.publish()
+    stage.gate.session = "s2"
+    await stage.publish()
+    assert stage.outputs[0].events == ["interrupted", "ended replaced"]
+    assert len(stage.outputs) == 2
+    await stage.close()
+
+
+async def test_an_older_one_that_was_admitted_late_is_refused() -> None:
+    stage = Stage()
+    await stage.publish()
+    stage.gate.fence = -1
+    with pytest.raises(Refused, match="newer"):
+        await stage.publish()
+    await stage.close()
+
+
+@pytest.mark.parametrize("reason", ["stopped", "taken_down", "banned", "key_rotated"])
+async def test_a_stop_ends_the_publisher_and_its_outputs_at_once(reason: str) -> None:
+    stage = Stage()
+    publisher = StagedPublisher()
+    intake = await stage.publish(publisher)
+    for unit in units(0.2):
+        intake.unit(unit)
+    await stage.streams.stop("room", reason)  # type: ignore[arg-type]  # a text of the list above
+    assert publisher.closed == reason
+    assert stage.outputs[0].events == [f"ended {reason}"]
+    seen = len(stage.outputs[0].units)
+    intake.unit(video(FRAME, key=True))
+    intake.left("stopped")
+    assert len(stage.outputs[0].units) == seen
+    assert stage.streams.get("room") is None
+    await stage.streams.stop("room", "stopped")
+    await stage.close()
+
+
+async def test_a_gateway_that_was_away_hears_all_of_it_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(news, "FIRST_DELAY", 0.01)
+    stage = Stage()
+    intake = await stage.publish()
+    stage.gate.away = True
+    for unit in units(0.2):
+        intake.unit(unit)
+    intake.left("gone")
+    with pytest.raises(Refused) as refused:
+        await stage.publish()
+    assert refused.value.code == "unavailable"
+    assert stage.news.waiting == 2
+    stage.gate.away = False
+    await until(lambda: not stage.news.waiting)
+    assert [what[0] for what in stage.gate.told] == ["admit", "flowing", "left"]
+    await stage.close()
+
+
+async def test_what_waits_for_a_gateway_is_bounded() -> None:
+    stage = Stage()
+    stage.gate.away = True
+    for number in range(news.MOST_WAITING + 5):
+        stage.news.say("room", lambda number=number: stage.gate.left("room", "s", number, "gone"))  # type: ignore[misc]
+    assert stage.news.waiting == news.MOST_WAITING
+    assert stage.news.dropped == 5
+    await stage.close()
+
+
+async def test_one_whose_room_was_taken_elsewhere_is_closed() -> None:
+    stage = Stage()
+    publisher = StagedPublisher()
+    intake = await stage.publish(publisher)
+    stage.gate.refusal = Refused("forbidden", "A newer publisher has the room.")
+    intake.unit(video(0, key=True))
+    await until(lambda: publisher.closed == "replaced")
+    assert stage.outputs[0].events == ["ended replaced"]
+    await stage.close()
+
+
+async def test_more_publishers_than_configured_are_refused() -> None:
+    stage = Stage()
+    for room in ("one", "two"):
+        await stage.publish(claim=Claim("rtmp", "127.0.0.1", key=room))
+    with pytest.raises(Refused) as refused:
+        await stage.publish(claim=Claim("rtmp", "127.0.0.1", key="three"))
+    assert refused.value.code == "too_many"
+    assert stage.streams.refused == 1
+    await stage.close()
+
+
+async def test_pictures_that_are_too_large_end_the_publisher_and_tell_the_creator() -> None:
+    stage = Stage()
+    publisher = StagedPublisher()
+    intake = await stage.publish(publisher)
+    intake.unit(video(0, key=True, config=VideoConfig("h264", 3_840, 2_160)))
+    assert publisher.closed == "refused"
+    await until(lambda: stage.gate.reports)
+    assert "3840 × 2160" in stage.gate.reports[0]["message"]
+    await stage.close()
+
+
+async def test_more_kbit_than_allowed_end_the_publisher(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.stream.CAP_SECONDS", -1.0)
+    stage = Stage(StreamsSettings(Caps(100, 2_073_600), 2, 30))
+    publisher = StagedPublisher()
+    intake = await stage.publish(publisher)
+    intake.unit(video(0, key=True, data=b"v" * 1_000))
+    intake.unit(video(FRAME, data=b"v" * 100_000))
+    assert publisher.closed == "refused"
+    assert len(stage.outputs[0].units) == 1
+    await stage.close()
+
+
+async def test_an_output_that_fails_fails_alone() -> None:
+    stage = Stage()
+    intake = await stage.publish()
+    stream = stage.streams.get("room")
+    assert stream is not None
+    broken, late = StagedOutput(), StagedOutput("opus")
+    broken.fails = True
+    stream.add(broken)
+    for unit in units(0.5):
+        intake.unit(unit)
+    stream.add(late)
+    assert stream.failed_outputs == 1
+    assert len(stage.outputs[0].units) > 20
+    assert late.units[0].key
+    assert {unit.kind for unit in late.units} == {"video"}
+    await stage.close()
+
+
+async def test_health_is_reported_and_lost_where_no_gateway_hears(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "HEALTH_SECONDS", 0.01)
+    stage = Stage()
+    running = asyncio.create_task(stage.streams.run())
+    intake = await stage.publish()
+    for unit in units(0.5):
+        intake.unit(unit)
+    stage.gate.away = True
+    await asyncio.sleep(0.03)
+    assert stage.gate.reports == []
+    stage.gate.away = False
+    await until(lambda: stage.gate.reports)
+    report = stage.gate.reports[0]
+    assert (report["type"], report["room"], report["width"], report["video"]) == ("live.health", "room", 640, "h264")
+    running.cancel()
+    await stage.close()
+
+
+async def test_a_process_that_leaves_tells_publishers_and_a_gateway() -> None:
+    stage = Stage()
+    publisher = StagedPublisher()
+    intake = await stage.publish(publisher)
+    intake.unit(video(0, key=True))
+    await stage.close()
+    assert publisher.closed == "leaving"
+    assert stage.gate.told[-1] == ("left", "room", "s1", 1, "leaving")
+    assert stage.outputs[0].events == ["ended leaving"]
