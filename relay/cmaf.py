@@ -215,3 +215,24 @@ def segment_index(track: int, start: int, references: Sequence[Reference]) -> by
     entries = b"".join(struct.pack(">III", one.size, one.duration, 0x90000000 if one.key else 0) for one in references)
     head = struct.pack(">IIQQHH", track, HZ, start, 0, 0, len(references))
     return full_box(b"sidx", 1, 0, head, entries)
+
+
+def with_duration(init: bytes, duration: int) -> bytes:
+    """An init segment of ours, saying how long what follows is (mehd, 8.8.2), in ticks."""
+    moov = next(found for found in read_boxes(init) if found.kind == b"moov")
+    mvex = child(init, moov, b"mvex")
+    extends = box(b"mvex", full_box(b"mehd", 1, 0, duration.to_bytes(8)), init[mvex.body : mvex.end])
+    return init[: moov.start] + box(b"moov", init[moov.body : mvex.start], extends, init[mvex.end : moov.end])
+
+
+def pictures_in(fragments: bytes) -> int:
+    """Samples of the video track in fragments written here."""
+    count, view = 0, memoryview(fragments)
+    for moof in read_boxes(view):
+        for traf in read_boxes(view, moof.body, moof.end) if moof.kind == b"moof" else ():
+            if traf.kind == b"traf":
+                tfhd = child(view, traf, b"tfhd")
+                if int.from_bytes(view[tfhd.body + 4 : tfhd.body + 8]) == VIDEO_TRACK and not view[tfhd.body + 1] & 1:
+                    trun = child(view, traf, b"trun")
+                    count += int.from_bytes(view[trun.body + 4 : trun.body + 8])
+    return count

@@ -29,12 +29,16 @@ class Parts:
 
     audio: Literal["aac"] = "aac"
 
-    def __init__(self, sinks: Iterable[Sink], keyframes: Callable[[Keyframes], None] = lambda _: None):
-        """`keyframes` is told when they come too seldom for low latency, and when they do not any more."""
+    def __init__(self, begin: Callable[[], Iterable[Sink]], keyframes: Callable[[Keyframes], None] = lambda _: None):
+        """`begin` makes the sinks when there is something to tell: by then the stream knows its epoch. `keyframes` is
+        told when they come too seldom for low latency, and when they do not any more.
+        """
         self.failures = 0
         self.codecs = ""
         self.size = (0, 0)
-        self._sinks = list(sinks)
+        self._begin = begin
+        self._begun = False
+        self._sinks: list[Sink] = []
         self._keyframes = keyframes
         self._cutter = Cutter()
         self._loop = asyncio.get_running_loop()
@@ -61,9 +65,10 @@ class Parts:
 
     def ended(self, reason: Reason) -> None:
         if not self._ended:
-            self._ended = True
             self._stop()
-            self._tell(Over(reason))
+            self._ended = True
+            if self._begun:
+                self._tell(Over(reason))
 
     def _stop(self) -> None:
         if self._timer is not None:
@@ -86,6 +91,9 @@ class Parts:
             self._tell(cut)
 
     def _tell(self, told: Told) -> None:
+        if not self._begun:
+            self._begun = True
+            self._sinks = list(self._begin())
         for sink in tuple(self._sinks):
             try:
                 sink.tell(told)

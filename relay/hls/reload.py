@@ -1,4 +1,4 @@
-"""Delivery directives (RFC 8216bis, 6.2.5): what a request for a media playlist asks, and whether it can be answered."""
+"""Delivery directives (RFC 8216bis, 6.2.5): what a request for a playlist asks, and whether it can be answered."""
 
 import math
 import re
