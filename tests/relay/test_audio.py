@@ -27,7 +27,7 @@ def beeps(codec: Codec, rate: int = 48_000, seconds: int = 4) -> list[Unit]:
         capture_output=True,
         check=True,
     ).stdout
-    with av.open(io.BytesIO(made)) as container:
+    with av.open(io.BytesIO(made), "r") as container:
         stream = container.streams.audio[0]
         specific = stream.codec_context.extradata
         config = AudioConfig("opus", 48_000, 2) if codec == "opus" else read_specific(bytes(specific or b""))
