@@ -1,7 +1,7 @@
 """One session of a client with us: its ICE, its DTLS, and how it ends."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -63,6 +63,12 @@ class Connection:
     def send(self, data: bytes) -> bool:
         address = self.party.address
         return address is not None and self._port.send(data, address)
+
+    def send_run(self, packets: Sequence[bytes]) -> None:
+        """Protected packets, in order; before there is an address, to nobody."""
+        address = self.party.address
+        if address is not None and packets:
+            self._port.send_run(packets, address)
 
     def send_rtcp(self, data: bytes) -> None:
         """A compound packet, in the clear; nothing before the handshake is done."""

@@ -1,8 +1,10 @@
 """The one UDP port of a media process."""
 
 import asyncio
+import errno
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 
 from aioice.ice import get_host_addresses
 
@@ -12,6 +14,11 @@ _DATAGRAMS_A_WAKE = 256
 """Then the rest of the event loop has its turn."""
 
 _LARGEST = 2_048
+_UDP_SEGMENT = 103
+_SEGMENTS, _SEGMENTED_BYTES = 64, 65_000
+"""Of one call: what the kernel takes (UDP_MAX_SEGMENTS, and a datagram's 64 KiB)."""
+_NO_OFFLOAD = frozenset({errno.EIO, errno.EINVAL, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
+"""How a kernel or a device says that it cannot cut (udp(7))."""
 BUFFER = 4 * 1024 * 1024
 """Asked of the kernel, which may give less (net.core.rmem_max, wmem_max)."""
 
@@ -28,6 +35,8 @@ class Port:
         self.number: int = sock.getsockname()[1]
         self.sent = self.drops = self.errors = 0
         """Datagrams sent; dropped as the socket was full; refused by the kernel (no route, a bad address)."""
+        self.offload = True
+        """Whether the kernel cuts runs; False after it has refused to."""
         asyncio.get_running_loop().add_reader(sock.fileno(), self._read)
 
     def send(self, data: bytes, address: Address) -> bool:
@@ -41,6 +50,41 @@ class Port:
             return False
         self.sent += 1
         return True
+
+    def send_run(self, packets: Sequence[bytes], address: Address) -> None:
+        """Packets in order, as few calls as can be: runs of one size go as one datagram that the kernel cuts
+        (UDP_SEGMENT); the last of a run may be shorter, or it would be cut at the wrong places.
+        """
+        at, count = 0, len(packets)
+        while at < count:
+            size = len(packets[at])
+            end = at + 1
+            if self.offload:
+                most = min(count, at + min(_SEGMENTS, _SEGMENTED_BYTES // size))
+                while end < most and len(packets[end]) == size:
+                    end += 1
+                if end < most and len(packets[end]) < size:
+                    end += 1
+            if end - at == 1:
+                self.send(packets[at], address)
+            else:
+                self._send_segmented(packets[at:end], size, address)
+            at = end
+
+    def _send_segmented(self, packets: Sequence[bytes], size: int, address: Address) -> None:
+        try:
+            self.socket.sendmsg(packets, [(socket.SOL_UDP, _UDP_SEGMENT, size.to_bytes(2, sys.byteorder))], 0, address)
+        except BlockingIOError:
+            self.drops += len(packets)
+        except OSError as error:
+            if error.errno in _NO_OFFLOAD:
+                self.offload = False
+                for packet in packets:
+                    self.send(packet, address)
+            else:
+                self.errors += len(packets)
+        else:
+            self.sent += len(packets)
 
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self.socket.fileno())

@@ -9,3 +9,8 @@ def unwrap(packet: Rtp, payload_type: int, ssrc: int) -> Rtp | None:
         return None
     sequence = int.from_bytes(packet.payload[:2])
     return Rtp(payload_type, packet.marker, sequence, packet.timestamp, ssrc, packet.payload[2:])
+
+
+def wrap(sequence: int, payload: bytes) -> bytes:
+    """The payload of the packet that sends again one of that sequence number."""
+    return sequence.to_bytes(2) + payload

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+from collections.abc import Callable
 from secrets import token_hex
 
 from msgspec import Struct
@@ -18,7 +19,9 @@ from relay.rtc.port import Port, own_addresses
 from relay.rtc.receive import Track
 from relay.rtc.sdp import MID, Offer
 from relay.rtc.stun import Address
+from relay.rtc.whep import Whep
 from relay.rtc.whip import WhipPublisher
+from relay.stream import Stream
 
 _TICK = 0.02
 _CERTIFICATE_SECONDS = 86_400
@@ -41,9 +44,16 @@ class Rtc:
     connect there are so many at most, whoever comes then is told `too_many`.
     """
 
-    def __init__(self, sock: socket.socket, settings: RtcSettings, reception: Reception):
-        """Made within the event loop. `sock`: UDP, bound; it is closed by `close`."""
+    def __init__(
+        self,
+        sock: socket.socket,
+        settings: RtcSettings,
+        reception: Reception,
+        stream_of: Callable[[str], Stream | None],
+    ):
+        """Made within the event loop. `sock`: UDP, bound; closed by `close`. `stream_of` a room: None for none."""
         self._settings, self._reception = settings, reception
+        self.whep_sessions = Whep(stream_of, settings.whep_viewers)
         self._loop = asyncio.get_running_loop()
         self.agent: Agent[Connection] = Agent()
         self.port = Port(sock, self._datagram)
@@ -69,6 +79,20 @@ class Rtc:
         self._publishers.add(publisher)
         text = answer.write(read, chosen, [None] * len(chosen), "recvonly", local, self._settings.max_kbit)
         return Answer(text, connection.resource, self._etags[connection.resource])
+
+    async def whep(self, room: str, viewer: str, address: str, offer: str) -> Answer:
+        """`relay.engine.Engine.whep`."""
+        self._hold_connecting()
+        read = _read(offer)
+        session, chosen, sources = self.whep_sessions.admit(room, viewer, read)
+        connection, local = self._connect(read, session)
+        session.connection = connection
+        text = answer.write(read, chosen, sources, "sendonly", local)
+        return Answer(text, connection.resource, self._etags[connection.resource])
+
+    async def remove_viewer(self, room: str, viewer: str) -> None:
+        """`relay.engine.Engine.remove_viewer`."""
+        self.whep_sessions.remove(room, viewer)
 
     async def trickle(self, resource: str, etag: str, fragment: str) -> str:
         """`relay.engine.Engine.trickle`. Candidates are taken and not needed: clients come to us. An ICE restart is
@@ -136,6 +160,7 @@ class Rtc:
         now = self._loop.time()
         for publisher in tuple(self._publishers):
             publisher.tick(now)
+        self.whep_sessions.tick(now)
         self._ticks = self._loop.call_later(_TICK, self._tick)
 
 

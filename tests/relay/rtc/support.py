@@ -2,18 +2,20 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from fractions import Fraction
 
 import av
 from aiortc import RTCPeerConnection, RTCSessionDescription
-from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack, VideoStreamTrack
+from aiortc.mediastreams import AudioStreamTrack, MediaStreamError, MediaStreamTrack, VideoStreamTrack
 from aiortc.rtcrtpsender import RTCRtpSender
 
 from relay.engine import Answer
-from relay.ports import Claim, Intake, Publisher, Reason, Refused
+from relay.ports import Admitted, Claim, Intake, Publisher, Reason, Refused
 from relay.rtc.service import Rtc, RtcSettings
+from relay.stream import Caps, Stream
 from relay.units import Unit
 
 
@@ -24,16 +26,20 @@ async def until(true: Callable[[], object], seconds: float = 20.0) -> None:
 
 
 class Recorded:
-    """An intake that keeps what it is given."""
+    """An intake that keeps what it is given, and passes it on to a stream."""
 
     def __init__(self, claim: Claim, publisher: Publisher):
         self.claim, self.publisher = claim, publisher
         self.units: list[Unit] = []
         self.reasons: list[Reason] = []
+        admitted = Admitted("room", "ana", "session", 1, "Title")
+        self.stream = Stream(admitted, Caps(max_kbit=100_000, max_pixels=10_000_000))
+        self._publishing = self.stream.attach(admitted, publisher, time.monotonic())
 
     def unit(self, unit: Unit) -> None:
         assert not self.reasons
         self.units.append(unit)
+        self.stream.unit(self._publishing, unit, time.monotonic())
 
     def left(self, reason: Reason) -> None:
         self.reasons.append(reason)
@@ -54,6 +60,9 @@ class Door:
         self.intakes.append(Recorded(claim, publisher))
         return self.intakes[-1]
 
+    def stream_of(self, room: str) -> Stream | None:
+        return self.intakes[-1].stream if self.intakes and room == "room" else None
+
 
 def udp() -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -64,7 +73,7 @@ def udp() -> socket.socket:
 @asynccontextmanager
 async def running(settings: RtcSettings | None = None) -> AsyncIterator[tuple[Rtc, Door]]:
     door = Door()
-    rtc = Rtc(udp(), settings or RtcSettings(), door)
+    rtc = Rtc(udp(), settings or RtcSettings(), door, door.stream_of)
     try:
         yield rtc, door
     finally:
@@ -102,3 +111,51 @@ async def publishing(
         yield peer, answer
     finally:
         await peer.close()
+
+
+class Watcher:
+    """A stock aiortc peer that watches by WHEP, and counts what it decodes."""
+
+    def __init__(self) -> None:
+        self.peer = RTCPeerConnection()
+        self.frames = {"video": 0, "audio": 0}
+        self.pts: list[int] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+        def shown(track: MediaStreamTrack) -> None:
+            self._tasks.append(asyncio.create_task(self._show(track)))
+
+        self.peer.on("track", shown)
+
+    async def _show(self, track: MediaStreamTrack) -> None:
+        with suppress(MediaStreamError):  # it has ended
+            while True:
+                frame = await track.recv()
+                self.frames[track.kind] += 1
+                if track.kind == "video" and isinstance(frame, av.VideoFrame) and frame.pts is not None:
+                    self.pts.append(frame.pts)
+
+    async def watch(self, rtc: Rtc, user: str = "bob", codec: str = "video/H264") -> Answer:
+        self.peer.addTransceiver("audio", direction="recvonly")
+        video = self.peer.addTransceiver("video", direction="recvonly")
+        wanted = RTCRtpSender.getCapabilities("video").codecs
+        video.setCodecPreferences([c for c in wanted if c.mimeType in (codec, "video/rtx")])
+        await self.peer.setLocalDescription(await self.peer.createOffer())
+        answer = await rtc.whep("room", user, "127.0.0.1", self.peer.localDescription.sdp)
+        await self.peer.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
+        return answer
+
+    async def close(self) -> None:
+        await self.peer.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def watching(rtc: Rtc, user: str = "bob", codec: str = "video/H264") -> AsyncIterator[tuple[Watcher, Answer]]:
+    watcher = Watcher()
+    try:
+        yield watcher, await watcher.watch(rtc, user, codec)
+    finally:
+        await watcher.close()

@@ -1,0 +1,204 @@
+"""One viewer by WHEP: its packets, what it asks for again, and how it fares."""
+
+import time
+from collections.abc import Callable, Sequence
+from secrets import randbits
+
+from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket
+from msgspec import Struct
+
+from relay.rtc import rtcp, rtx
+from relay.rtc.answer import Chosen, Source
+from relay.rtc.connection import Connection
+from relay.rtc.packetise import Frame
+from relay.rtc.rtp import HEADER
+from relay.units import HZ, Kind
+
+_KEPT = 1_024
+"""Packets of a track that can be asked for again: a second of 10 Mbit/s."""
+_BUDGET_SHARE, _MOST_BUDGET = 0.25, 512
+"""Packets sent again: at most a quarter of what is sent, and so many at once. What is not sent again is a loss, which
+the viewer makes good by asking for a keyframe.
+"""
+_LOSS, _LOSS_SECONDS = 0.10, 5.0
+_CONSENT_SECONDS = 30.0
+"""RFC 7675, section 5.1."""
+_REPORT_SECONDS = 1.0
+
+
+class Sent(Struct, gc=False):
+    """What a packet was made of; `protected` where it can only be sent again as it was."""
+
+    sequence: int
+    timestamp: int
+    marker: bool
+    payload: bytes
+    protected: bytes | None
+
+
+class Outgoing:
+    """One track to one viewer: its own SSRC, sequence numbers and timestamps."""
+
+    def __init__(self, chosen: Chosen, source: Source, hz: int) -> None:
+        self.source = source
+        self.hz = hz
+        self.type, self.rtx = chosen.format.payload_type, chosen.rtx
+        self.sequence = randbits(15)  # far from the wrap, so that a receiver's first packets may come in any order
+        self.rtx_sequence = randbits(15)
+        self.offset = randbits(32)
+        self.packets = self.octets = 0
+        self.kept: dict[int, Sent] = {}
+
+    def timestamp(self, pts: int) -> int:
+        return (pts * self.hz // HZ + self.offset) & 0xFFFFFFFF
+
+    def packets_of(self, frame: Frame, timestamp: int, protect: Callable[[bytes], bytes]) -> list[bytes]:
+        video = frame.kind == "video"
+        last = len(frame.payloads) - 1
+        made = []
+        for index, payload in enumerate(frame.payloads):
+            sequence = self.sequence
+            marker = video and index == last
+            header = HEADER.pack(0x80, self.type | marker << 7, sequence, timestamp, self.source.ssrc)
+            packet = protect(header + payload)
+            made.append(packet)
+            if video:
+                slot = sequence % _KEPT
+                self.kept[slot] = Sent(sequence, timestamp, marker, payload, None if self.rtx is not None else packet)
+            self.sequence = (sequence + 1) & 0xFFFF
+        self.packets += len(made)
+        self.octets += frame.bytes
+        return made
+
+    def again(self, sequence: int, protect: Callable[[bytes], bytes]) -> bytes | None:
+        """A packet that was sent, to be sent again: in a stream of its own where the viewer takes one, else the very
+        same bytes, as another packet under its number would use a nonce twice. None where it is not kept any more.
+        """
+        sent = self.kept.get(sequence % _KEPT)
+        if sent is None or sent.sequence != sequence:
+            return None
+        if self.rtx is None:
+            return sent.protected
+        header = HEADER.pack(0x80, self.rtx | sent.marker << 7, self.rtx_sequence, sent.timestamp, self.source.rtx_ssrc)
+        self.rtx_sequence = (self.rtx_sequence + 1) & 0xFFFF
+        return protect(header + rtx.wrap(sequence, sent.payload))
+
+
+class Viewer:
+    """A `Session` of a connection. `joined` is called when it can be sent to, `lost_picture` when it asks for a
+    keyframe, `over` once, when it has ended.
+    """
+
+    def __init__(
+        self,
+        user: str,
+        tracks: dict[Kind, Outgoing],
+        joined: Callable[["Viewer"], None],
+        lost_picture: Callable[[], None],
+        over: Callable[["Viewer"], None],
+    ) -> None:
+        self.user, self.tracks = user, tracks
+        self.connection: Connection | None = None
+        """Set as soon as there is one."""
+        self.started = "video" not in tracks
+        """It has had a keyframe, or needs none."""
+        self.retransmitted = self.not_retransmitted = 0
+        self._joined, self._lost_picture, self._over = joined, lost_picture, over
+        self._by_ssrc = {track.source.ssrc: track for track in tracks.values()}
+        self._budget = float(_MOST_BUDGET)
+        self._lossy_since: float | None = None
+        self._reported = 0.0
+        self.round_trip: float | None = None
+
+    # Session
+
+    def connected(self) -> None:
+        self._joined(self)
+
+    def rtp(self, data: bytes) -> None:
+        """Viewers have nothing to send."""
+
+    def rtcp(self, data: bytes) -> None:
+        try:
+            packets = rtcp.parse(data)
+        except ValueError:
+            return  # of an authentic peer: its own affair
+        now = time.monotonic()
+        for packet in packets:
+            if isinstance(packet, RtcpRrPacket | RtcpSrPacket):
+                for report in packet.reports:
+                    self._read(report, now)
+            elif rtcp.asks_keyframe(packet):
+                self._lost_picture()
+            elif (asked := rtcp.asked_again(packet)) and hasattr(packet, "media_ssrc"):
+                self._send_again(self._by_ssrc.get(packet.media_ssrc), asked)
+
+    def closed(self, why: str) -> None:
+        self._over(self)
+
+    # Sending
+
+    def send(self, frames: Sequence[Frame], timestamps: Sequence[int] | None = None) -> None:
+        """`timestamps`: `pts` to say instead of the frames' own."""
+        connection = self.connection
+        if connection is None or (outbound := connection.secured.outbound) is None:
+            return
+        packets: list[bytes] = []
+        for index, frame in enumerate(frames):
+            track = self.tracks.get(frame.kind)
+            if track is not None:
+                pts = frame.pts if timestamps is None else timestamps[index]
+                packets += track.packets_of(frame, track.timestamp(pts), outbound.protect)
+        self._budget = min(_MOST_BUDGET, self._budget + _BUDGET_SHARE * len(packets))
+        connection.send_run(packets)
+
+    def report(self, now: float, pts: int, unix: float) -> None:
+        """Each second, where the stream's clock stands now: sender reports, by which both tracks are played in time."""
+        if self.connection is None or now - self._reported < _REPORT_SECONDS:
+            return
+        self._reported = now
+        for track in self.tracks.values():
+            self.connection.send_rtcp(
+                rtcp.sender_report(track.source.ssrc, unix, track.timestamp(pts), track.packets, track.octets)
+            )
+
+    def _send_again(self, track: Outgoing | None, sequences: list[int]) -> None:
+        connection = self.connection
+        if track is None or connection is None or (outbound := connection.secured.outbound) is None:
+            return
+        packets = []
+        for sequence in sequences:
+            packet = track.again(sequence, outbound.protect) if self._budget >= 1 else None
+            if packet is None:
+                self.not_retransmitted += 1
+            else:
+                self._budget -= 1
+                self.retransmitted += 1
+                packets.append(packet)
+        connection.send_run(packets)
+
+    # How it fares
+
+    def _read(self, report: RtcpReceiverInfo, now: float) -> None:
+        track = self._by_ssrc.get(report.ssrc)
+        if track is None:
+            return
+        if report.lsr:
+            trip = (rtcp.ntp(time.time()) >> 16 & 0xFFFFFFFF) - report.lsr - report.dlsr & 0xFFFFFFFF
+            if trip < 1 << 22:  # a minute: more is another clock's
+                self.round_trip = trip / 65_536
+        if track is self.tracks.get("video"):
+            if report.fraction_lost / 256 <= _LOSS:
+                self._lossy_since = None
+            elif self._lossy_since is None:
+                self._lossy_since = now
+
+    def gone(self, now: float, loop_now: float) -> str | None:
+        """Why it is to be ended: it has withdrawn its consent by silence ("gone"), or its network loses too much for
+        packets that are late at once ("lossy"), and a way that waits for them serves it better.
+        """
+        if self.connection is not None and loop_now - self.connection.party.heard > _CONSENT_SECONDS:
+            return "gone"
+        if self._lossy_since is not None and now - self._lossy_since >= _LOSS_SECONDS:
+            return "lossy"
+        return None

@@ -1,0 +1,118 @@
+"""Watching by WHEP, with aiortc's peer connection as the client: what is decoded there is what was published here."""
+
+import pytest
+
+from relay.ports import Refused
+from relay.rtc.service import RtcSettings
+from relay.units import Unit
+from tests.relay.rtc.support import Watcher, publishing, running, until, watching
+
+
+async def test_pictures_and_sound_are_decoded() -> None:
+    async with running() as (rtc, door), publishing(rtc):
+        await until(lambda: door.intakes[0].of("video"))
+        async with watching(rtc) as (watcher, _):
+            await until(lambda: watcher.frames["video"] > 60 and watcher.frames["audio"] > 60)
+            assert rtc.whep_sessions.watching() == {"room": ["bob"]}
+            assert watcher.pts == sorted(set(watcher.pts))
+        await until(lambda: not rtc.whep_sessions.egresses)
+        assert not door.intakes[0].stream.outputs
+
+
+async def test_vp8_is_passed_on() -> None:
+    async with running() as (rtc, door), publishing(rtc, "video/VP8"):
+        await until(lambda: door.intakes[0].of("video"))
+        async with watching(rtc, codec="video/VP8") as (watcher, _):
+            await until(lambda: watcher.frames["video"] > 20)
+
+
+async def test_each_viewer_has_numbers_of_its_own() -> None:
+    async with running() as (rtc, door), publishing(rtc):
+        await until(lambda: door.intakes[0].of("video"))
+        watchers = [Watcher() for _ in range(8)]
+        try:
+            for index, watcher in enumerate(watchers):
+                await watcher.watch(rtc, f"user{index}")
+            await until(lambda: all(watcher.frames["video"] > 20 for watcher in watchers))
+            (egress,) = rtc.whep_sessions.egresses.values()
+            assert len({viewer.tracks["video"].source.ssrc for viewer in egress.viewers}) == len(watchers)
+            assert len({viewer.tracks["video"].offset for viewer in egress.viewers}) == len(watchers)
+        finally:
+            for watcher in watchers:
+                await watcher.close()
+        await until(lambda: not rtc.whep_sessions.egresses)
+
+
+async def test_a_viewer_that_is_removed_is_told_so_and_others_watch_on() -> None:
+    async with running() as (rtc, door), publishing(rtc):
+        await until(lambda: door.intakes[0].of("video"))
+        async with watching(rtc, "bob") as (bob, _), watching(rtc, "cid") as (cid, _):
+            await until(lambda: bob.frames["video"] and cid.frames["video"])
+            await rtc.remove_viewer("room", "bob")
+            await until(lambda: bob.peer.connectionState in ("closed", "failed"))
+            seen = cid.frames["video"]
+            await until(lambda: cid.frames["video"] > seen + 10)
+
+
+async def test_a_stream_that_ends_ends_its_viewers() -> None:
+    async with running() as (rtc, door), publishing(rtc):
+        await until(lambda: door.intakes[0].of("video"))
+        async with watching(rtc) as (watcher, _):
+            await until(lambda: watcher.frames["video"])
+            door.intakes[0].stream.end("stopped")
+            await until(lambda: watcher.peer.connectionState in ("closed", "failed"))
+        assert rtc.whep_sessions.watching() == {}
+
+
+async def test_what_a_viewer_lost_is_sent_again() -> None:
+    """Every twentieth packet does not leave: aiortc asks for it, and decodes all pictures."""
+    async with running() as (rtc, door), publishing(rtc):
+        await until(lambda: door.intakes[0].of("video"))
+        async with watching(rtc) as (watcher, _):
+            await until(lambda: watcher.frames["video"])
+            (egress,) = rtc.whep_sessions.egresses.values()
+            (viewer,) = egress.viewers
+            connection = viewer.connection
+            assert connection is not None
+            whole, count = rtc.port.send_run, 0
+
+            def lossy(packets: list[bytes], address: tuple[str, int]) -> None:
+                nonlocal count
+                kept = []
+                for packet in packets:
+                    count += 1
+                    if count % 20:
+                        kept.append(packet)
+                if kept:
+                    whole(kept, address)
+
+            rtc.port.send_run = lossy  # type: ignore[assignment, method-assign]
+            await until(lambda: viewer.retransmitted > 5)
+            seen = watcher.frames["video"]
+            await until(lambda: watcher.frames["video"] > seen + 30)
+
+
+async def test_who_is_not_served_is_told_why() -> None:
+    async with running(RtcSettings(whep_viewers=1)) as (rtc, door):
+        with pytest.raises(Refused, match="no stream"):
+            async with watching(rtc):
+                pass
+        async with publishing(rtc):
+            await until(lambda: door.intakes[0].of("video"))
+            with pytest.raises(Refused, match="none of the stream's codecs"):
+                async with watching(rtc, codec="video/VP8"):
+                    pass
+            async with watching(rtc) as (watcher, answer):
+                await until(lambda: watcher.frames["video"])
+                with pytest.raises(Refused, match="No more viewers"):
+                    async with watching(rtc):
+                        pass
+                await rtc.hang_up(answer.resource)
+            async with watching(rtc) as (watcher, _):
+                await until(lambda: watcher.frames["video"])
+            stream = door.intakes[0].stream
+            last = door.intakes[0].of("video")[-1]
+            stream.gop.add(Unit("video", last.pts + 3_000, last.dts, last.data, True, last.config))
+            with pytest.raises(Refused, match="B-frames"):
+                async with watching(rtc):
+                    pass
