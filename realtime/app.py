@@ -36,6 +36,9 @@ from realtime.gateway.wheel import Wheel
 from realtime.hosting.bounds import Bounds
 from realtime.hosting.service import Service
 from realtime.http.app import make_app
+from realtime.live.addresses import Addresses
+from realtime.live.rooms import LiveSettings
+from realtime.live.secrets import configured
 from realtime.metrics import Metrics, Sources
 from realtime.notify import announce, notify
 from realtime.sinks.drain import Drain
@@ -130,7 +133,12 @@ async def assembled(
         _tallies(config, broker.node),
         WordList(config.moderation.blocked_words, config.moderation.masked_words),
         clock,
-        Limits(edit_ms=limits.edit_seconds * 1_000, presence_names=limits.presence_names),
+        Limits(
+            edit_ms=limits.edit_seconds * 1_000,
+            presence_names=limits.presence_names,
+            grace_ms=config.relay.grace_seconds * 1_000,
+            kyc=config.relay.kyc_required,
+        ),
         Bounds(
             recover_events=limits.recover_events,
             recover_bytes=limits.recover_bytes,
@@ -148,6 +156,11 @@ async def assembled(
         cork,
         cork.flush,
         tracer,
+        LiveSettings(
+            configured(config),
+            Addresses(config.relay.public_url, config.relay.rtmp_port, bool(config.relay.rtmp_certificate)),
+            config.relay.record,
+        ),
     )
     admission = Admission(authenticator, tickets, service, clock)
     wheel = Wheel()

@@ -128,6 +128,7 @@ CHECKS: dict[tuple[str, str], Callable[[Any], None]] = {
     ("server", "trusted_proxies"): _networks,
     ("auth", "secret"): _secret,
     ("auth", "jwks_url"): _jwks_url,
+    ("secrets", "key"): _secret,
     ("store", "url"): _store_url,
     ("broker", "url"): _broker_url,
     ("broker", "prefix"): _prefix,

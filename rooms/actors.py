@@ -43,6 +43,7 @@ class Actor(Struct, frozen=True, gc=False, kw_only=True):
     granted: Mapping[str, str] = {}
     entitlements: tuple[str, ...] = ()
     created: Millis | None = None
+    kyc: bool = False
 
     def grant(self, room: str) -> Role:
         return BY_WIRE[self.granted[room]] if room in self.granted else Role.NONE

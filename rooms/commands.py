@@ -18,6 +18,12 @@ Code = Annotated[str, Meta(min_length=1, max_length=64)]
 PendingId = Annotated[str, Meta(min_length=1, max_length=64)]
 Token = Annotated[str, Meta(max_length=16_384)]
 PurgeSeconds = Annotated[int, Meta(ge=1, le=604_800)]
+Category = Annotated[str, Meta(max_length=64)]
+RecordingId = Annotated[str, Meta(min_length=1, max_length=64)]
+DestinationId = Annotated[str, Meta(min_length=1, max_length=64)]
+Name = Annotated[str, Meta(min_length=1, max_length=100)]
+Url = Annotated[str, Meta(min_length=1, max_length=500)]
+StreamKey = Annotated[str, Meta(min_length=1, max_length=500)]
 GrantableRole = Literal["owner", "moderator", "member"]
 
 
@@ -270,6 +276,72 @@ class ReportCreate(RoomChange, frozen=True, kw_only=True, tag="report.create"):
     text: Annotated[str, Meta(max_length=2_000)] | None = None
 
 
+# Live
+
+
+class LiveStart(RoomChange, frozen=True, kw_only=True, tag="live.start"):
+    title: Title | None = None
+    category: Category | None = None
+    mature: bool | None = None
+    test: bool = False
+
+
+class LiveStop(RoomChange, frozen=True, kw_only=True, tag="live.stop"):
+    pass
+
+
+class LiveTakedown(RoomChange, frozen=True, kw_only=True, tag="live.takedown"):
+    pass
+
+
+class LiveGet(RoomCommand, frozen=True, kw_only=True, tag="live.get"):
+    pass
+
+
+class LiveKey(RoomCommand, frozen=True, kw_only=True, tag="live.key"):
+    rotate: bool = False
+
+
+class DestinationAdd(Command, frozen=True, kw_only=True, tag="live.destination.add"):
+    """These take no idempotency key: what they hold and answer must not be kept."""
+
+    name: Name
+    url: Url
+    stream_key: StreamKey
+    enabled: bool = True
+
+
+class DestinationUpdate(Command, frozen=True, kw_only=True, tag="live.destination.update"):
+    destination: DestinationId
+    name: Name | None = None
+    url: Url | None = None
+    stream_key: StreamKey | None = None
+    enabled: bool | None = None
+
+
+class DestinationRemove(Command, frozen=True, kw_only=True, tag="live.destination.remove"):
+    destination: DestinationId
+
+
+class DestinationList(Command, frozen=True, kw_only=True, tag="live.destination.list"):
+    pass
+
+
+class RecordingList(RoomCommand, frozen=True, kw_only=True, tag="recording.list"):
+    cursor: Cursor | None = None
+    limit: Limit = 50
+
+
+class RecordingUpdate(RoomChange, frozen=True, kw_only=True, tag="recording.update"):
+    recording: RecordingId
+    title: Title | None = None
+    listed: bool | None = None
+
+
+class RecordingDelete(RoomChange, frozen=True, kw_only=True, tag="recording.delete"):
+    recording: RecordingId
+
+
 class UserLogout(Command, frozen=True, kw_only=True, tag="user.logout"):
     """Ends all sessions of the user (admins: of any user): tokens issued until now are refused from now on."""
 
@@ -309,9 +381,19 @@ Decided = (
     | MessageApprove
     | MessageDeny
     | ReportCreate
+    | LiveStart
+    | LiveStop
+    | LiveTakedown
+    | RecordingUpdate
+    | RecordingDelete
 )
 """Commands that `rooms.decide` decides: the Changes, by which they are told from others at a tenth of the price."""
 
-AnyCommand = ConnectionCommand | Query | Decided | TicketCreate | ReadMark | Typing | UserLogout
+OfCreators = (
+    LiveGet | LiveKey | DestinationAdd | DestinationUpdate | DestinationRemove | DestinationList | RecordingList
+)
+"""Commands about streams that are no part of a room's log."""
+
+AnyCommand = ConnectionCommand | Query | Decided | OfCreators | TicketCreate | ReadMark | Typing | UserLogout
 
 assert MAX_SECONDS * 1000 < MAX_SAFE_INTEGER  # noqa: S101 - a deadline stays a safe integer

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from rooms.actors import Actor
 from rooms.ids import Millis
+from rooms.live import Ended, Stream
 
 
 class Invite(Struct, frozen=True):
@@ -118,6 +119,47 @@ class KeepOwner(Struct, frozen=True):
     user: str
 
 
+class SaveStream(Struct, frozen=True):
+    """Condition: the room's stream is still of the version that `stream` has, 0 for none. `ended`: the media process
+    that is to end what it has of it, and why.
+    """
+
+    stream: Stream
+    ended: tuple[str, Ended | Literal["replaced"]] | None = None
+
+
+class Recording(Struct, frozen=True, kw_only=True):
+    """What is kept of one live (`session`), of the log from `first_pos` to `last_pos` (None while it is live). Its
+    files are in `folder`, on the machine that `node` names. Times in milliseconds.
+
+    `hidden` ones were taken down by the platform; `deleted` ones wait for their files to go.
+    """
+
+    id: str
+    room: str
+    user: str
+    session: str
+    title: str
+    state: Literal["listed", "unlisted", "hidden", "deleted"]
+    started_at: Millis
+    length_ms: int
+    bytes: int
+    width: int
+    height: int
+    folder: str
+    node: str
+    first_pos: int
+    last_pos: int | None
+
+
+class ChangeRecording(Struct, frozen=True):
+    """Condition: the recording is there, neither hidden nor deleted, unless `state` is `deleted`. None: as it is."""
+
+    id: str
+    title: str | None = None
+    state: Literal["listed", "unlisted", "deleted"] | None = None
+
+
 Effect = (
     AddInvite
     | RevokeInvite
@@ -129,4 +171,6 @@ Effect = (
     | SpaceMessages
     | NoRepeat
     | KeepOwner
+    | SaveStream
+    | ChangeRecording
 )

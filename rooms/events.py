@@ -48,7 +48,8 @@ class RoomChanges(Struct, frozen=True, omit_defaults=True):
 class Event(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, tag_field="type"):
     """A logged event at `pos` of the room's log, `at` milliseconds since the Unix epoch.
 
-    A `restricting` one takes a right from somebody: a decision made without knowing of it must be made again.
+    A `restricting` one takes a right from somebody, or begins or ends a live: a decision made without knowing of it
+    must be made again.
     """
 
     restricting: ClassVar[bool] = False
@@ -176,6 +177,52 @@ class MessageUnpinned(Event, frozen=True, kw_only=True, omit_defaults=True, tag=
     target: int
 
 
+class LiveEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """What happens to a room's live stream; `by` is its creator, or who stopped it."""
+
+    restricting: ClassVar[bool] = True
+
+
+class Media(Struct, frozen=True):
+    """Where a live is watched: paths on this server."""
+
+    whep: str
+    stream: str
+    hls: str
+
+
+class LiveStarted(LiveEvent, frozen=True, kw_only=True, omit_defaults=True, tag="live.started"):
+    """`session` names this live: its recordings bear it."""
+
+    session: str
+    title: str
+    category: str | None = None
+    mature: bool = False
+    media: Media
+
+
+class LiveUpdated(LiveEvent, frozen=True, kw_only=True, omit_defaults=True, tag="live.updated"):
+    """What the live is called from now on."""
+
+    title: str
+    category: str | None = None
+    mature: bool = False
+
+
+class LiveInterrupted(LiveEvent, frozen=True, kw_only=True, omit_defaults=True, tag="live.interrupted"):
+    """The publisher is gone, and has some time to come back."""
+
+
+class LiveResumed(LiveEvent, frozen=True, kw_only=True, omit_defaults=True, tag="live.resumed"):
+    pass
+
+
+class LiveStopped(LiveEvent, frozen=True, kw_only=True, omit_defaults=True, tag="live.stopped"):
+    """`reason` where its creator has not stopped it."""
+
+    reason: str | None = None
+
+
 Logged = (
     RoomCreated
     | RoomUpdated
@@ -195,6 +242,11 @@ Logged = (
     | MessageUnreacted
     | MessagePinned
     | MessageUnpinned
+    | LiveStarted
+    | LiveUpdated
+    | LiveInterrupted
+    | LiveResumed
+    | LiveStopped
 )
 
 

@@ -15,6 +15,7 @@ class Who(Enum):
     MEMBER = "members"
     MODERATOR = "moderators and above"
     OWNER = "owners and platform admins"
+    ADMIN = "platform admins"
 
 
 TABLE: dict[type[c.Command], Who] = {
@@ -53,13 +54,26 @@ TABLE: dict[type[c.Command], Who] = {
     c.RoomUpdate: Who.MODERATOR,  # but for the title and OWNERS_SETTINGS
     c.MemberRole: Who.OWNER,
     c.RoomClose: Who.OWNER,
+    c.LiveStart: Who.OWNER,
+    c.LiveStop: Who.OWNER,
+    c.LiveGet: Who.OWNER,
+    c.LiveKey: Who.OWNER,
+    c.LiveTakedown: Who.ADMIN,
+    c.RecordingList: Who.ANYBODY,
+    c.RecordingUpdate: Who.ANYBODY,  # who recorded it, and owners
+    c.RecordingDelete: Who.ANYBODY,  # the same
 }
 
 OWNERS_SETTINGS = frozenset({"write", "policy", "entitlement"})
 """Settings that moderators may not change; `policy` may be `none` only by a platform admin's choice."""
 
-OPEN_WHEN_CLOSED = (c.MessageDelete, c.MessageDeny, c.ReportCreate, c.MemberLeave)
-"""What still works in a closed room: reading, taking a text away, denying or reporting one, leaving."""
+OPEN_WHEN_CLOSED = (
+    c.MessageDelete, c.MessageDeny, c.ReportCreate, c.MemberLeave, c.LiveStop, c.LiveTakedown, c.RecordingUpdate,
+    c.RecordingDelete,
+)  # fmt: skip
+"""What still works in a closed room: reading, taking a text or a recording away, denying or reporting a text, leaving,
+and ending a live.
+"""
 
 
 def authorize(room: Room, actor: Actor, command: c.Command, now: Millis) -> Role:
@@ -74,7 +88,11 @@ def authorize(room: Room, actor: Actor, command: c.Command, now: Millis) -> Role
     if room.banned(actor.user, now) and not actor.admin:
         raise until("banned", "You are banned from this room.", room.people[actor.user].banned_until, now)  # type: ignore[union-attr]  # banned() has found the person
     role = room.role(actor)
-    if room.closed and isinstance(command, c.Change | c.Typing) and not isinstance(command, OPEN_WHEN_CLOSED):
+    if (
+        room.closed
+        and isinstance(command, c.Change | c.Typing | c.LiveKey)
+        and not isinstance(command, OPEN_WHEN_CLOSED)
+    ):
         raise Rejected("forbidden", "This room is closed.", field="closed")
     match TABLE[type(command)]:
         case Who.ANYBODY:
@@ -87,6 +105,8 @@ def authorize(room: Room, actor: Actor, command: c.Command, now: Millis) -> Role
             raise Rejected("forbidden", "Only moderators may do that.")
         case Who.OWNER if role < Role.OWNER:
             raise Rejected("forbidden", "Only owners may do that.")
+        case Who.ADMIN if role < Role.ADMIN:
+            raise Rejected("forbidden", "Only platform admins may do that.")
         case _:
             pass
     return role

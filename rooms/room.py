@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from rooms import events as e
 from rooms.actors import BY_WIRE, Actor, By, Role, Viewer
 from rooms.ids import MAX_SAFE_INTEGER, Kind, Millis, Visibility
+from rooms.live import Live
 from rooms.settings import Settings
 
 FOREVER: Millis = MAX_SAFE_INTEGER
@@ -68,6 +69,7 @@ class Room:
         "closed",
         "id",
         "kind",
+        "live",
         "members",
         "messages",
         "n",
@@ -94,6 +96,7 @@ class Room:
         self.visibility: Visibility = "private"
         self.settings = Settings()
         self.closed = False
+        self.live: Live | None = None
         self.since: Millis = 0
         self.members = 0
         self.staff: dict[str, Role] = {}
@@ -255,6 +258,8 @@ class Room:
                 self.pins[event.target] = event.until or FOREVER
             case e.MessageUnpinned():
                 self.pins.pop(event.target, None)
+            case e.LiveStarted() | e.LiveUpdated() | e.LiveInterrupted() | e.LiveResumed() | e.LiveStopped():
+                self.live = follow_live(self.live, event)
             case _:
                 assert_never(event)
 
@@ -326,6 +331,32 @@ class Room:
         users = reactions.get(emoji, frozenset())
         reactions[emoji] = users | {user} if on else users - {user}
         self.messages[target] = replace(message, reactions=tuple((k, v) for k, v in reactions.items() if v))
+
+
+LiveChange = e.LiveStarted | e.LiveUpdated | e.LiveInterrupted | e.LiveResumed | e.LiveStopped
+
+
+def follow_live(live: Live | None, event: LiveChange) -> Live | None:
+    """The room's live after an event about it."""
+    match event:
+        case e.LiveStarted():
+            return Live(
+                session=event.session,
+                title=event.title,
+                category=event.category,
+                mature=event.mature,
+                since=event.at,
+            )
+        case e.LiveStopped():
+            return None
+        case _ if live is None:
+            return None
+        case e.LiveUpdated():
+            return replace(live, title=event.title, category=event.category, mature=event.mature)
+        case e.LiveInterrupted():
+            return replace(live, interrupted=event.at)
+        case e.LiveResumed():
+            return replace(live, interrupted=None)
 
 
 def _was_member(event: e.UserEvent) -> bool:

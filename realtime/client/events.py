@@ -178,8 +178,37 @@ class TipSettled(Event, frozen=True, kw_only=True):
 
 
 class LiveStarted(Event, frozen=True, kw_only=True):
+    session: str = ""
     title: str = ""
+    category: str | None = None
+    mature: bool = False
     media: dict[str, str] = {}
+
+
+class LiveUpdated(Event, frozen=True, kw_only=True):
+    title: str = ""
+    category: str | None = None
+    mature: bool = False
+
+
+class LiveInterrupted(Event, frozen=True, kw_only=True):
+    pass
+
+
+class LiveResumed(Event, frozen=True, kw_only=True):
+    pass
+
+
+class LiveStopped(Event, frozen=True, kw_only=True):
+    """`reason` where no owner has stopped it."""
+
+    reason: str | None = None
+
+
+class LiveViewers(Event, frozen=True, kw_only=True):
+    now: int
+    peak: int
+    unique: int
 
 
 class Typing(MemberEvent, frozen=True, kw_only=True):
@@ -270,6 +299,11 @@ TYPES: dict[str, type[Event]] = {
     "message.unreacted": MessageUnreacted,
     "tip.settled": TipSettled,
     "live.started": LiveStarted,
+    "live.updated": LiveUpdated,
+    "live.interrupted": LiveInterrupted,
+    "live.resumed": LiveResumed,
+    "live.stopped": LiveStopped,
+    "live.viewers": LiveViewers,
     "typing": Typing,
     "presence": Presence,
     "reactions": Reactions,
@@ -284,7 +318,9 @@ TYPES: dict[str, type[Event]] = {
     "pending.resolved": PendingResolved,
 }
 
-USER_EVENTS = frozenset({"user.changed", "mention", "invited", "pending.resolved"})
+USER_EVENTS = frozenset({
+    "user.changed", "mention", "invited", "pending.resolved", "live.health", "live.destination", "live.warning",
+})  # fmt: skip
 """Types that go to the user, not to a room's stream, even where they name a room."""
 
 _COMMON = frozenset({"type", "room", "pos", "at", "by"})

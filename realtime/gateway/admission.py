@@ -61,6 +61,7 @@ def actor_of(identity: Identity) -> Actor:
         granted=identity.rooms,
         entitlements=tuple(sorted(identity.entitlements)),
         created=identity.created_ms,
+        kyc=identity.kyc,
     )
 
 

@@ -66,7 +66,7 @@ class Door:
     def accept(self, handshake: Handshake, connection: Connection) -> Endpoint:
         if self.welcome.local_only and not is_local(handshake.host):
             raise Refused(403, "In development mode only this machine is served.\n")
-        endpoint = Endpoint(self, connection, BY_SUBPROTOCOL[handshake.subprotocol])
+        endpoint = Endpoint(self, connection, BY_SUBPROTOCOL[handshake.subprotocol], handshake.host)
         self.endpoints.add(endpoint)
         token = bearer(handshake.headers.get("authorization")) or next(
             iter(parse_qs(handshake.query).get("token", ())), None

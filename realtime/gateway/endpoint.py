@@ -60,20 +60,20 @@ class Endpoint:
         "actor",
         "connection",
         "due",
+        "host",
         "rooms",
         "session",
     )
 
-    def __init__(self, door: Surroundings, connection: Connection, codec: Codec):
+    def __init__(self, door: Surroundings, connection: Connection, codec: Codec, host: str = ""):
         self._door = door
         self.connection = connection
         self.session = Session(codec, door.welcome.session)
         self.actor: Actor = ANONYMOUS
         self.rooms: tuple[str, ...] = ()
-        self.due = 0
+        self.due, self.host = 0, sys.intern(host)
         self._identity: Identity | None = None
-        self._expires_ms = 0
-        self._warned = False
+        self._expires_ms, self._warned = 0, False
         self._pacing: Pacing | None = None
 
     @property
@@ -291,7 +291,7 @@ class Endpoint:
                 self._pacing = None
 
     async def _ask(self, command: c.AnyCommand) -> None:
-        self._answered(command, await self._door.service.answer(self.actor, command))
+        self._answered(command, await self._door.service.answer(self.actor, command, asked_at=self.host))
 
     def _anybody(self, command: c.AnyCommand) -> None:
         """Raises Rejected for a viewer without a name, who may only listen."""

@@ -8,6 +8,7 @@ from realtime.ports.carried import (
     Alive,
     Beacon,
     Committed,
+    DestinationsChanged,
     Joined,
     LoggedOut,
     Marked,
@@ -15,7 +16,10 @@ from realtime.ports.carried import (
     Renamed,
     Retold,
     RoomTold,
+    StreamBegun,
+    StreamEnded,
     UserTold,
+    ViewerGone,
     Who,
 )
 from realtime.tracing import Trace
@@ -119,6 +123,18 @@ class Across:
 
     def logged_out(self, user: str) -> None:
         self._broker.publish(ports.user_topic(user), LoggedOut(user))
+
+    def stream_ended(self, room: str, process: str, reason: str) -> None:
+        self._broker.publish(ports.NODES, StreamEnded(room, process, reason))
+
+    def stream_begun(self, room: str) -> None:
+        self._broker.publish(ports.NODES, StreamBegun(room))
+
+    def viewer_gone(self, room: str, user: str) -> None:
+        self._broker.publish(ports.NODES, ViewerGone(room, user))
+
+    def destinations_changed(self, user: str) -> None:
+        self._broker.publish(ports.NODES, DestinationsChanged(user))
 
     def alive(self, *, leaving: bool = False) -> None:
         self._broker.publish(ports.NODES, Alive(leaving))

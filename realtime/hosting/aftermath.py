@@ -11,6 +11,7 @@ from realtime.hosting.host import Host
 from realtime.hosting.queries import shown_pending
 from realtime.hosting.rounds import Written
 from realtime.hosting.users import Users
+from realtime.live.rooms import LiveRooms
 from realtime.tracing import Tracer
 from rooms import events as e
 from rooms.actors import By
@@ -33,6 +34,7 @@ class Aftermath:
         hosts: Mapping[str, Host],
         recorded: Callable[[], None],
         tracer: Tracer | None,
+        live: LiveRooms,
     ):
         """`recorded` is called when interaction records have been put into the outbox."""
         self.reacted: OrderedDict[tuple[str, int], None] = OrderedDict()
@@ -44,6 +46,7 @@ class Aftermath:
         self._hosts = hosts
         self._recorded = recorded
         self._tracer = tracer
+        self._live = live
 
     def committed(self, host: Host, written: Written) -> None:
         room, events = host.room, written.events
@@ -76,6 +79,7 @@ class Aftermath:
                     pass
         if own or written.effects:
             self._recorded()
+            self._live.committed(room, own, [effect for effect, _ in written.effects])
 
     def follow_users(self, event: e.Logged) -> None:
         """What an event means for who is online."""

@@ -12,15 +12,17 @@ from realtime import ports
 from realtime.tracing import Trace
 from rooms import commands as c
 from rooms.actors import Actor
-from rooms.decide import Release
+from rooms.decide import Own
 from rooms.drafts import Verdict
 from rooms.effects import (
     AddPending,
+    ChangeRecording,
     Effect,
     KeepOwner,
     NoRepeat,
     React,
     RevokeInvite,
+    SaveStream,
     SpaceMessages,
     TakePending,
     UseInvite,
@@ -42,7 +44,7 @@ class Entry:
     __slots__ = ("actor", "again", "answer", "command", "kept", "key", "lane", "trace", "tries", "verdict")
 
     def __init__(
-        self, actor: Actor, command: c.Decided | Release, lane: object, answer: Answer, trace: Trace | None = None
+        self, actor: Actor, command: c.Decided | Own, lane: object, answer: Answer, trace: Trace | None = None
     ):
         self.actor = actor
         self.command = command
@@ -54,7 +56,7 @@ class Entry:
         self.again = False
         self.tries = 0
         self.key: ports.KeyClaim | None = None
-        if not isinstance(command, Release) and command.key is not None:
+        if isinstance(command, c.Change) and command.key is not None:
             scope = "" if isinstance(command, c.RoomCreate | c.InviteAccept) else command.room
             self.key = ports.KeyClaim(actor.user, scope, command.key, digest(command))
         if trace is not None:
@@ -120,6 +122,10 @@ def unmet(effect: Effect | None) -> Rejected:
             return Rejected("slow_mode", "Slow mode is on.", retry_after_ms=gap)
         case NoRepeat(within_ms=within):
             return Rejected("duplicate_text", "You have just said that.", field="text", retry_after_ms=within)
+        case SaveStream():
+            return Rejected("unavailable", "Somebody else was quicker with this stream.", retry_after_ms=50)
+        case ChangeRecording():
+            return not_found("recording")
         case KeepOwner():
             return Rejected("forbidden", "A room keeps at least one owner.", field="role")
         case _:

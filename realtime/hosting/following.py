@@ -22,6 +22,7 @@ from realtime.hosting.mending import Mending
 from realtime.hosting.peers import ALIVE_SECONDS, Peers
 from realtime.hosting.presence import Presence
 from realtime.hosting.users import Users
+from realtime.live.rooms import LiveRooms
 from realtime.ports import carried as said
 from realtime.tracing import Tracer
 
@@ -42,6 +43,7 @@ class Surroundings(Protocol):
     tracer: Tracer | None
     presence: Presence
     mending: Mending
+    live: LiveRooms
 
 
 class Counters(Struct):
@@ -176,6 +178,14 @@ class Following:
                 around.users.stale(user, marked)
             case said.LoggedOut(user):
                 around.users.end(user)
+            case said.StreamEnded(ended, process, reason):
+                around.live.end(process, ended, reason)
+            case said.StreamBegun(begun):
+                around.live.begun(begun)
+            case said.ViewerGone(watched, viewer):
+                around.live.remove_viewer(watched, viewer)
+            case said.DestinationsChanged(creator):
+                around.live.push(creator)
             case said.Alive(leaving):
                 self._alive(node, leaving)
             case _:

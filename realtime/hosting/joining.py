@@ -22,6 +22,7 @@ from realtime.hosting.recovery import Recovery
 from realtime.hosting.users import Users
 from rooms import commands as c
 from rooms.actors import Actor
+from rooms.live import shown_live
 from rooms.permissions import authorize
 from rooms.room import FOREVER
 
@@ -144,6 +145,8 @@ class Joining:
         }
         if room.closed:
             info["closed"] = True
+        if room.live is not None:
+            info["live"] = shown_live(room.id, room.live)
         return {
             "room": info,
             "you": you,

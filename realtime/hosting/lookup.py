@@ -40,7 +40,21 @@ async def look_up(store: ports.Store, room: Room, batch: Sequence[Entry], now: M
 async def _own(store: ports.Store, room: Room, entry: Entry, now: Millis) -> Facts:
     """What only this command needs."""
     need = needs(room, entry.actor.user, entry.command, now)
-    if need.invite is None and need.pending is None and need.purge is None:
+    if not any((need.invite, need.pending, need.purge, need.stream, need.recording)):
         return NO_FACTS
-    found = await store.find(room.id, invite=need.invite, pending=need.pending, purge=need.purge, purge_limit=MAX_PURGE)
-    return Facts(invite=found.invite, pending=found.pending, purge=found.purge)
+    found = await store.find(
+        room.id,
+        invite=need.invite,
+        pending=need.pending,
+        purge=need.purge,
+        purge_limit=MAX_PURGE,
+        stream=need.stream,
+        recording=need.recording,
+    )
+    return Facts(
+        invite=found.invite,
+        pending=found.pending,
+        purge=found.purge,
+        stream=found.stream,
+        recording=found.recording,
+    )

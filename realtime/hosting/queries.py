@@ -17,6 +17,7 @@ from rooms.actors import Actor, By, Role
 from rooms.effects import Pending
 from rooms.errors import Rejected
 from rooms.events import Logged
+from rooms.live import shown_live
 from rooms.permissions import authorize
 from rooms.visibility import shown
 
@@ -89,6 +90,8 @@ class Queries:
         rooms = []
         for row in rows:
             shown_row = msgspec.to_builtins(row)
+            if row.live is not None:
+                shown_row["live"] = shown_live(row.id, row.live)
             online = self._presence.online(self._hub, row.id) + elsewhere.get(row.id, 0)
             counts = {"members": shown_row.pop("members"), "online": online}
             rooms.append(shown_row | {"counts": counts})

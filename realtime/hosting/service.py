@@ -39,6 +39,7 @@ from realtime.hosting.throttle import Throttle
 from realtime.hosting.totals import Totals
 from realtime.hosting.upkeep import Upkeep
 from realtime.hosting.users import Users
+from realtime.live.rooms import LiveRooms, LiveSettings
 from realtime.tracing import Trace, Tracer
 from rooms import commands as c
 from rooms.actors import Actor, By
@@ -85,6 +86,7 @@ class Service:
         answering: AbstractContextManager[object] | None = None,
         uncork: Callable[[], None] = lambda: None,
         tracer: Tracer | None = None,
+        live: LiveSettings | None = None,
     ):
         """`recorded` is called when interaction records have been put into the outbox. `answering` may hold replies
         while many commands are answered, of which `uncork` writes those that are held.
@@ -112,7 +114,9 @@ class Service:
         places = Places(bounds.joins_at_once, bounds.join_wait_seconds, observer.waited)
         self.joining = Joining(self, self.recovery, bounds.recover_events, places)
         self.arrivals = Places(bounds.joins_at_once, bounds.join_wait_seconds, observer.waited)
-        self.aftermath = Aftermath(self.hub, self.users, self.rings, across, self.directory.hosts, recorded, tracer)
+        self.live = LiveRooms(self, across, live or LiveSettings())
+        hosts = self.directory.hosts
+        self.aftermath = Aftermath(self.hub, self.users, self.rings, across, hosts, recorded, tracer, self.live)
         self.across = across
         self.mending = Mending(self)
         self.typing: set[tuple[str, str]] = set()
@@ -130,10 +134,12 @@ class Service:
         await self.following.start()
         await self.totals.start()
         self._upkeep.start()
+        self.live.start()
 
     async def close(self) -> None:
         """Lets commands under way end, within CLOSE_SECONDS, then the store. Nothing new may be submitted."""
         await self._upkeep.stop()
+        await self.live.stop()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self.settle()
@@ -141,6 +147,7 @@ class Service:
             log.warning("commands_abandoned")
             for host in [*self.directory.hosts.values(), *self._making]:
                 host.abandon()
+        await self.live.stop()  # of what the last commands have begun
         await self.following.stop()
         await self.tallies.close()
         await self.store.close()
@@ -160,8 +167,12 @@ class Service:
 
     # Commands
 
-    async def answer(self, actor: Actor, command: c.AnyCommand, trace: Trace | None = None) -> dict[str, Any]:
-        """What the `ok` reply of any command that needs no connection adds. Raises Rejected."""
+    async def answer(
+        self, actor: Actor, command: c.AnyCommand, trace: Trace | None = None, asked_at: str = ""
+    ) -> dict[str, Any]:
+        """What the `ok` reply of any command that needs no connection adds. `asked_at` is the Host that the client
+        asked for. Raises Rejected.
+        """
         if isinstance(command, c.Change):
             done: asyncio.Future[dict[str, Any] | Rejected] = asyncio.get_running_loop().create_future()
 
@@ -179,6 +190,8 @@ class Service:
                 raise reply
             return reply
         try:
+            if isinstance(command, c.OfCreators):
+                return await self.live.answer(actor, command, asked_at)
             match command:
                 case c.Typing():
                     return await self._type(actor, command)
@@ -296,6 +309,7 @@ class Service:
             authorize(host.room, listener.actor, c.RoomJoin(room=room), self.clock())
         except Rejected as rejected:
             code = "banned" if rejected.code == "banned" else "revoked"
+            self.live.viewer_gone(room, listener.user)
             if self.hub.remove(room, listener):
                 listener.expelled(room, {"type": "room.removed", "room": room, "code": code})
         else:

@@ -20,7 +20,7 @@ from realtime.http.credentials import Credentials
 from realtime.http.dev import DevTokens
 from realtime.http.events import Events
 from realtime.http.health import Health
-from realtime.http.middleware import Failures, Guard, SecureHeaders
+from realtime.http.middleware import Failures, Guard, SecureHeaders, edge_source
 from realtime.http.openapi import Docs
 from realtime.http.pace import Pace
 from realtime.http.pages import Pages
@@ -80,12 +80,13 @@ def make_app(
         Route("/openapi.json", docs.json),
         Route("/docs", docs.page),
         Route("/", pages.index),
+        Route("/room/{room}", pages.room),
         Mount("/web", pages.files),
     ]
     if dev:
         routes.append(Route("/v1/dev/token", DevTokens(config.auth, clock, limits.body_bytes).post, methods=["POST"]))
     middleware = [
-        Middleware(SecureHeaders),
+        Middleware(SecureHeaders, edge_source(config.relay)),
         Middleware(Failures),
         Middleware(Guard, server.allowed_origins, dev),
         Middleware(

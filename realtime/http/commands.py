@@ -79,7 +79,7 @@ class Commands:
             return {"ticket": await self._admission.ticket(identity, command)}
         tracer = self._service.tracer
         trace = tracer.begin(command, codec.name, headers) if tracer is not None else None
-        return await self._service.answer(actor_of(identity), command, trace)
+        return await self._service.answer(actor_of(identity), command, trace, headers.get("host", ""))
 
     def _refuse(self, name: str, rejected: Rejected, command_id: int | None, codec: Codec) -> Response:
         self._metrics.command(name, rejected.code)

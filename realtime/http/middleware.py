@@ -1,12 +1,14 @@
 """What holds for every request: who may ask at all, headers that keep browsers strict, and an answer to any failure."""
 
 from collections.abc import Collection
+from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from realtime.config import Relay
 from realtime.gateway.error_log import describe
 from realtime.gateway.origins import is_local, origin_allowed
 from realtime.http.answers import refusal
@@ -14,37 +16,54 @@ from rooms.errors import Rejected
 
 log = structlog.get_logger("realtime.http")
 
-CONTENT_SECURITY_POLICY = "; ".join((
-    "default-src 'self'",
-    "script-src 'self'",
-    "style-src 'self'",
-    "img-src 'self' data:",
-    "connect-src 'self'",
-    "object-src 'none'",
-    "frame-ancestors 'none'",
-    "base-uri 'none'",
-    "form-action 'none'",
-))  # fmt: skip
 SECURITY_HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+
+
+def content_security_policy(edge: str) -> str:
+    """`edge`: where pages may fetch media from besides this server, as a source of CSP (Level 3, 2.3.1)."""
+    return "; ".join((
+        "default-src 'self'",
+        "script-src 'self'",
+        "style-src 'self'",
+        f"img-src 'self' data: {edge}",
+        f"media-src 'self' blob: {edge}",
+        f"connect-src 'self' {edge} {edge.replace('http', 'ws', 1)}",
+        "object-src 'none'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ))  # fmt: skip
+
+
+def edge_source(relay: Relay) -> str:
+    """The edge's address for browsers: `[relay] edge_url`, else its port on whatever name this server has (http: in a
+    policy is https: too).
+    """
+    if relay.edge_url:
+        parts = urlsplit(relay.edge_url)
+        return f"{parts.scheme}://{parts.netloc}"
+    return f"http://*:{relay.edge_port}"
+
+
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 class SecureHeaders:
-    """Adds SECURITY_HEADERS to every response."""
+    """Adds SECURITY_HEADERS and the policy of content to every response."""
 
-    def __init__(self, app: ASGIApp):
+    def __init__(self, app: ASGIApp, edge: str):
         self._app = app
+        self._headers = SECURITY_HEADERS | {"Content-Security-Policy": content_security_policy(edge)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+                MutableHeaders(scope=message).update(self._headers)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

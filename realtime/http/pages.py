@@ -1,4 +1,4 @@
-"""The web client: `/` and the files under `/web/`."""
+"""The web client: `/`, `/room/ID`, and the files under `/web/`."""
 
 import mimetypes
 from pathlib import Path
@@ -11,7 +11,12 @@ from starlette.types import Scope
 WEB = Path(__file__).parents[1] / "web"
 
 # What a system's own table says of these differs; with `nosniff` a wrong type keeps a script from running.
-for suffix, media_type in {".js": "text/javascript", ".ts": "text/plain", ".svg": "image/svg+xml"}.items():
+for suffix, media_type in {
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".ts": "text/plain",
+    ".svg": "image/svg+xml",
+}.items():
     mimetypes.add_type(media_type, suffix)
 
 
@@ -30,3 +35,7 @@ class Pages:
 
     async def index(self, request: Request) -> Response:
         return await self.files.get_response("index.html", request.scope)
+
+    async def room(self, request: Request) -> Response:
+        """A live room's stream. The page itself asks whether there is such a room."""
+        return await self.files.get_response("room.html", request.scope)

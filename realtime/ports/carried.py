@@ -104,6 +104,36 @@ class LoggedOut(Message, frozen=True, array_like=True, tag="l"):
     user: str
 
 
+# About live streams, on the topic of the nodes: whoever has media processes hears it
+
+
+class StreamEnded(Message, frozen=True, array_like=True, tag="s"):
+    """The media process is to end what it has of the room's stream, for a reason (`rooms.effects.SaveStream`)."""
+
+    room: str
+    process: str
+    reason: str
+
+
+class StreamBegun(Message, frozen=True, array_like=True, tag="g"):
+    """Everybody may watch the room's stream now."""
+
+    room: str
+
+
+class ViewerGone(Message, frozen=True, array_like=True, tag="v"):
+    """The user may watch the room no longer."""
+
+    room: str
+    user: str
+
+
+class DestinationsChanged(Message, frozen=True, array_like=True, tag="d"):
+    """The user's streams are pushed elsewhere from now on."""
+
+    user: str
+
+
 # About the nodes
 
 
@@ -114,5 +144,20 @@ class Alive(Message, frozen=True, array_like=True, tag="a"):
 
 
 Carried = (
-    Committed | Beacon | RoomTold | Renamed | Present | Retold | Who | UserTold | Joined | Marked | LoggedOut | Alive
+    Committed
+    | Beacon
+    | RoomTold
+    | Renamed
+    | Present
+    | Retold
+    | Who
+    | UserTold
+    | Joined
+    | Marked
+    | LoggedOut
+    | StreamEnded
+    | StreamBegun
+    | ViewerGone
+    | DestinationsChanged
+    | Alive
 )

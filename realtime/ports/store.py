@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from realtime.ports.lives import Lives
 from realtime.ports.store_values import (
     Access,
     Appended,
@@ -25,7 +26,7 @@ from rooms.ids import Kind, Millis
 from rooms.records import Record
 
 
-class Store(Protocol):
+class Store(Lives, Protocol):
     """The log: the truth of every room, and the projections that follow from it.
 
     *Atomicity*: a proposal's events, effects, projections, key and interaction records are in the store together or not
@@ -88,6 +89,8 @@ class Store(Protocol):
         pending: str | None = None,
         purge: tuple[str, Millis] | None = None,
         purge_limit: int = 0,
+        stream: bool = False,
+        recording: str | None = None,
     ) -> Found:
         """Looks up what deciding needs. `names` are looked up as ids and, casefolded, as names: of members, in live
         rooms of all who ever wrote. `purge`: positions of a user's undeleted messages since a time, newest first.

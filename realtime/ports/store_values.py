@@ -5,9 +5,10 @@ from typing import Any
 from msgspec import UNSET, Struct, UnsetType
 
 from rooms.actors import By
-from rooms.effects import Effect, Invite, Pending
+from rooms.effects import Effect, Invite, Pending, Recording
 from rooms.events import Logged, Quote
 from rooms.ids import Kind, Millis, Visibility
+from rooms.live import Live, Stream
 from rooms.mentions import Named
 from rooms.room import Message, Person, Room
 from rooms.settings import Settings
@@ -114,6 +115,8 @@ class Found(Struct, frozen=True):
     invite: Invite | None
     pending: Pending | None
     purge: tuple[int, ...]
+    stream: Stream = Stream()
+    recording: Recording | None = None
 
 
 class Reaction(Struct, frozen=True):
@@ -186,6 +189,7 @@ class RoomRow(Struct, frozen=True, omit_defaults=True, kw_only=True):
     at: Millis
     closed: bool = False
     role: str = "none"
+    live: Live | None = None
 
 
 class ReadState(Struct, frozen=True):

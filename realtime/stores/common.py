@@ -25,6 +25,7 @@ from realtime.ports import (
     Store,
 )
 from realtime.stores import lists, reads, timeline, upkeep
+from realtime.stores.lives import SQLLives
 from realtime.stores.migrate import Migrated
 from realtime.stores.readers import Readers
 from realtime.stores.verify import Own
@@ -39,7 +40,7 @@ WAITING_READS = 1_024
 WAITING_WRITES = 8_192
 
 
-class SQLStore(Store):
+class SQLStore(SQLLives, Store):
     """The part of `realtime.ports.Store` that follows from `run` and from `readers`."""
 
     def __init__(self, clock: Clock, readers: Readers, hits: timeline.Hits, own: Own):
@@ -125,6 +126,8 @@ class SQLStore(Store):
         pending: str | None = None,
         purge: tuple[str, Millis] | None = None,
         purge_limit: int = 0,
+        stream: bool = False,
+        recording: str | None = None,
     ) -> Found:
         return await self._readers.read(
             partial(
@@ -137,6 +140,8 @@ class SQLStore(Store):
                 pending=pending,
                 purge=purge,
                 purge_limit=purge_limit,
+                stream=stream,
+                recording=recording,
             )
         )
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 from sqlalchemy import Delete, Insert, Update, and_, delete, func, insert, literal, or_, select, update
 
-from realtime.stores import projections
+from realtime.stores import projections, streams
 from realtime.stores.head import Head
 from realtime.stores.schema import invites, pending, reactions, repeats, reports, room_users, upsert
 from rooms import effects as x
@@ -56,6 +56,10 @@ def take(tx: "Transaction", head: Head, effect: x.Effect) -> bool:
                 room_users.c.room == head.num, room_users.c.role == Role.OWNER, room_users.c.user != user
             )
             return tx.core.execute(others.limit(1)).first() is not None
+        case x.SaveStream(stream):
+            return streams.save(tx, head, stream)
+        case x.ChangeRecording():
+            return streams.change_recording(tx, head, effect)
         case _:
             assert_never(effect)
 

@@ -10,10 +10,12 @@ import msgspec
 from sqlalchemy import Connection, Select, and_, bindparam, case, func, or_, select, tuple_
 
 from realtime.ports import MemberRow, ReadState, RoomRow
+from realtime.stores import streams
 from realtime.stores.schema import invites, mentions, messages, outbox, pending, room_users, rooms, users
 from rooms.actors import BY_WIRE, Actor, Role
 from rooms.effects import Invite, Pending
 from rooms.ids import Kind, Millis
+from rooms.live import Live
 from rooms.mentions import EVERYBODY
 from rooms.records import Record
 from rooms.settings import Settings
@@ -112,10 +114,11 @@ def room_list(
     more = len(listed) > limit
     listed = listed[:limit]
     following = _after(_Cursor(popular, listed[-1].value, listed[-1].num)) if more else None
-    return [_room(row) for row in listed], following
+    lives = streams.open_lives(connection, [row.num for row in listed if row.kind == "live"])
+    return [_room(row, lives.get(row.num)) for row in listed], following
 
 
-def _room(row: Any) -> RoomRow:
+def _room(row: Any, live: Live | None) -> RoomRow:
     return RoomRow(
         id=row.id,
         kind=row.kind,
@@ -127,6 +130,7 @@ def _room(row: Any) -> RoomRow:
         at=row.last_at,
         closed=row.closed,
         role=Role(row.role or 0).wire,
+        live=live,
     )
 
 

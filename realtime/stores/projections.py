@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 import msgspec
 from sqlalchemy import delete, func, insert, select, update
 
-from realtime.stores import rows
+from realtime.stores import rows, streams
 from realtime.stores.epochs import new_epoch
 from realtime.stores.head import Head
 from realtime.stores.schema import mentions, messages, originals, pins, reactions, room_users, rooms, upsert
@@ -29,6 +29,7 @@ def apply(tx: "Transaction", room: str, head: Head | None, event: e.Logged) -> t
     if head is None:
         raise ValueError(f"room {room} has no first event")
     author = None
+    streams.follow_rights(tx, head, event)
     match event:
         case e.RoomUpdated():
             _updated(tx, head, event)
@@ -62,6 +63,8 @@ def apply(tx: "Transaction", room: str, head: Head | None, event: e.Logged) -> t
                 _pin(tx, head, event)
         case e.MessageUnpinned():
             _unpin(tx, head, event.target)
+        case e.LiveStarted() | e.LiveUpdated() | e.LiveInterrupted() | e.LiveResumed() | e.LiveStopped():
+            streams.follow_live(tx, head, event)
         case e.MessageCreated():
             raise ValueError("created messages take the writer's own path")
         case _:

@@ -7,11 +7,12 @@ import msgspec
 from sqlalchemy import Connection, and_, bindparam, func, or_, select, tuple_
 
 from realtime.ports import Access, Duplicate, Found, KeyClaim, KeyReused, Loaded, Profile
-from realtime.stores import lists, rows
+from realtime.stores import lists, rows, streams
 from realtime.stores.schema import invites, keys, messages, pins, reactions, room_users, rooms, users
 from rooms.actors import Role
 from rooms.effects import Invite
 from rooms.ids import Millis
+from rooms.live import Stream
 from rooms.mentions import Named
 from rooms.room import RECENT_MESSAGES, Message, Person, Room
 from rooms.settings import Settings
@@ -101,6 +102,7 @@ def load(connection: Connection, room_id: str) -> Loaded | None:
     room.settings, room.since = _settings(row.settings), row.since
     pinned = connection.execute(select(pins.c.target, pins.c.until).where(pins.c.room == row.num))
     room.pins = {row.target: row.until for row in pinned}
+    room.live = streams.open_lives(connection, [row.num]).get(row.num)
     people = _PEOPLE.where(room_users.c.room == row.num)
     staff = [_person(p) for p in connection.execute(people.where(room_users.c.role >= Role.MODERATOR))]
     room.staff = {person.user: person.role for person in staff}
@@ -150,6 +152,8 @@ def find(
     pending: str | None,
     purge: tuple[str, Millis] | None,
     purge_limit: int,
+    stream: bool,
+    recording: str | None,
 ) -> Found:
     row = connection.execute(select(rooms.c.num, rooms.c.kind).where(rooms.c.id == room)).one_or_none()
     num, kind = (row.num, row.kind) if row is not None else (0, "group")  # no room has the number 0
@@ -168,6 +172,8 @@ def find(
         invite=_invite(connection, room, invite) if invite is not None else None,
         pending=lists.pending_by_id(connection, room, pending) if pending is not None else None,
         purge=_purge(connection, num, *purge, purge_limit) if purge is not None else (),
+        stream=streams.stream(connection, num) if stream else Stream(),
+        recording=streams.recording(connection, room, recording) if recording is not None else None,
     )
 
 

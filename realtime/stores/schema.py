@@ -238,3 +238,94 @@ unindexed = Table(
     Column("runs", Text, nullable=False),  # JSON of [room, first position, last position] of messages, one a room
 )
 """What each transaction leaves out of the full-text index; emptied when it is indexed (docs/decisions/0011)."""
+
+
+lives = Table(
+    "lives",
+    metadata,
+    _room(primary_key=True),
+    Column("session", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("category", Text),
+    Column("mature", Boolean, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("interrupted", BigInteger),  # since when, where it is
+    Column("first_pos", BigInteger, nullable=False),  # of live.started
+    Column("last_pos", BigInteger),  # of live.stopped; NULL while it is on
+    Column("taken_down", Boolean, nullable=False),
+    Index("lives_open", "room", "last_pos"),
+    sqlite_with_rowid=False,
+)
+
+streams = Table(
+    "streams",
+    metadata,
+    _room(primary_key=True),
+    # as rooms.live.Stream has them
+    Column("version", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("session", Text, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("process", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("until", BigInteger),
+    Column("reason", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("category", Text),
+    Column("mature", Boolean, nullable=False),
+    Column("test", Boolean, nullable=False),
+    Column("stopped", Boolean, nullable=False),
+    Index("streams_until", "until"),
+    Index("streams_process", "process", "state"),
+    Index("streams_user", "user", "state"),
+    sqlite_with_rowid=False,
+)
+
+stream_keys = Table(
+    "stream_keys",
+    metadata,
+    _room(primary_key=True),
+    Column("user", Text, primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+    Column("hash", LargeBinary),  # SHA-256 of the key; NULL where none was asked for
+    Column("granted", Boolean, nullable=False),  # the user's last token made them an owner of the room
+    Column("kyc", Boolean, nullable=False),  # as that token said
+    Index("stream_keys_hash", "hash", unique=True),
+    sqlite_with_rowid=False,
+)
+
+destinations = Table(
+    "destinations",
+    metadata,
+    Column("user", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("secret", LargeBinary, nullable=False),  # the stream key there, encrypted (realtime.live.secrets)
+    Column("enabled", Boolean, nullable=False),
+    Index("destinations_name", "user", "name", unique=True),
+    sqlite_with_rowid=False,
+)
+
+recordings = Table(
+    "recordings",
+    metadata,
+    _room(primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("user", Text, nullable=False),
+    Column("session", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("state", Text, nullable=False),  # listed, unlisted, hidden, deleted
+    Column("started_at", BigInteger, nullable=False),
+    Column("length_ms", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("node", Text, nullable=False),
+    Index("recordings_listed", "room", "started_at", "id"),
+    Index("recordings_node", "node", "state"),
+    sqlite_with_rowid=False,
+)

@@ -16,15 +16,19 @@ from realtime.stores import rows
 from realtime.stores.schema import (
     events,
     invites,
+    lives,
     mentions,
     messages,
     originals,
     pending,
     pins,
     reactions,
+    recordings,
     reports,
     room_users,
     rooms,
+    stream_keys,
+    streams,
 )
 from realtime.stores.verify_messages import verify_messages
 from realtime.stores.verify_people import verify_people
@@ -39,7 +43,10 @@ MOST = 100
 """Problems told of one room."""
 ROOMS = 500
 
-OF_ROOMS = (events, messages, originals, mentions, reactions, pins, room_users, invites, pending, reports)
+OF_ROOMS = (
+    events, messages, originals, mentions, reactions, pins, room_users, invites, pending, reports, lives, streams,
+    stream_keys, recordings,
+)  # fmt: skip
 
 
 class Problem(Struct, frozen=True):

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from realtime.stores.schema import events, messages, pins, room_users, rooms
+from realtime.stores.streams import open_lives
 from rooms import events as e
 from rooms.actors import Role
 from rooms.room import Person, Room
@@ -119,6 +120,9 @@ def _head(connection: Connection, row: Any, folded: Room, told: Tell) -> None:
     staff = {user: Role(role) for user, role in connection.execute(query)}
     _differ("staff", staff, folded.staff, told)
     pinned = connection.execute(select(pins.c.target, pins.c.until).where(pins.c.room == row.num))
+    lives = open_lives(connection, [row.num])
+    if lives.get(row.num) != folded.live:
+        told(None, f"live: {lives.get(row.num)!r}, by the log {folded.live!r}")
     _differ("pins", {pin.target: pin.until for pin in pinned}, folded.pins, told)
 
 

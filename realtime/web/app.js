@@ -29,9 +29,9 @@ import { acceptInviteDialog } from "./dialogs/accept_invite.js";
 import { browseDialog } from "./dialogs/browse.js";
 import { createRoomDialog } from "./dialogs/create_room.js";
 import { fill, h } from "./lib/dom.js";
-import { errorText, fullTime, language, t } from "./lib/i18n.js";
+import { errorText, fullTime, t } from "./lib/i18n.js";
 import { icon } from "./lib/icons.js";
-import { applyTheme } from "./lib/theme.js";
+import { start } from "./lib/start.js";
 import { toast } from "./lib/toast.js";
 import { Rooms } from "./model/rooms.js";
 import { current, signOut, tokenProvider } from "./session.js";
@@ -161,14 +161,7 @@ function askWho(note) {
   document.getElementById("signin-name")?.focus();
 }
 
-applyTheme();
-document.documentElement.lang = language === "zh" ? "zh-CN" : language;
-const skip = document.getElementById("skip");
-skip.textContent = t("skip");
-skip.addEventListener("click", (event) => {
-  event.preventDefault(); // the address is the app's own; only the focus is meant to move
-  (document.querySelector(".composer textarea") ?? document.getElementById("main")).focus();
-});
+start();
 const session = current();
 if (session) new App(session);
 else askWho();

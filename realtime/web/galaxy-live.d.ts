@@ -163,7 +163,9 @@ export interface GalaxyOptions {
   /** `ws:` or `wss:` address of `/v1/socket`. */
   url: string;
   /** Called for every connection, and to renew. Resolve with null to give up (state `closed`, code 3500). */
-  token: (reason: TokenReason) => string | null | Promise<string | null>;
+  token?: (reason: TokenReason) => string | null | Promise<string | null>;
+  /** Without a token: a viewer without a name, where the server lets such viewers in. */
+  anonymous?: boolean;
   /** The user's id, where known before the first connection: unsent messages show at once. */
   user?: string;
   /** Keeps unsent messages over reloads; default `localStorage`, null keeps none. */
@@ -195,6 +197,8 @@ export class GalaxyClient extends Emitter<ClientEvents> {
   readonly outbox: Outbox;
   welcome: Welcome | null;
 
+  /** The server's clock, ms since the Unix epoch. */
+  now(): number;
   start(): void;
   /** Ends the connection for good; unsent messages stay in the storage. */
   stop(): void;

@@ -56,6 +56,7 @@ export class GalaxyClient extends Emitter {
   #retryAt = null;
   #rooms = new Map();
   #onlineWaiters = [];
+  #clockAhead = 0;
 
   /** The last `welcome`, or null before the first. */
   welcome = null;
@@ -63,7 +64,7 @@ export class GalaxyClient extends Emitter {
   /** Unsent messages, see {@link Outbox}. */
   outbox;
 
-  /** @param options see `GalaxyOptions` in galaxy-live.d.ts; `url` and `token` are required. */
+  /** @param options see `GalaxyOptions` in galaxy-live.d.ts; `url`, and `token` or `anonymous`, are required. */
   constructor(options) {
     super();
     this.#options = { WebSocket: globalThis.WebSocket, storage: globalThis.localStorage, ...DEFAULTS, ...options };
@@ -80,6 +81,11 @@ export class GalaxyClient extends Emitter {
   /** Milliseconds until the next attempt while `offline`, else null. */
   get retryInMs() {
     return this.#retryAt === null ? null : Math.max(0, this.#retryAt - Date.now());
+  }
+
+  /** The server's clock, ms since the Unix epoch; right to within the round trip of the last `hello`. */
+  now() {
+    return Date.now() + this.#clockAhead;
   }
 
   start() {
@@ -176,8 +182,9 @@ export class GalaxyClient extends Emitter {
   }
 
   async #open(reason) {
-    const token = await this.#options.token(reason);
-    if (typeof token !== "string") throw disconnected(BAD_TOKEN);
+    const { anonymous } = this.#options;
+    const token = anonymous ? undefined : await this.#options.token(reason);
+    if (!anonymous && typeof token !== "string") throw disconnected(BAD_TOKEN);
     const link = new Link(this.#options, {
       event: (from, object) => this.#event(from, object),
       closed: (from, code, why) => this.#closed(from, code, why),
@@ -192,6 +199,7 @@ export class GalaxyClient extends Emitter {
     this.#openedAt = Date.now();
     this.#triedFreshToken = false;
     this.welcome = welcome;
+    this.#clockAhead = welcome.server_time - this.#openedAt;
     this.outbox.load(welcome.user.id);
     this.emit("welcome", welcome);
     const joins = [...this.#rooms.values()].map((joined) => this.#join(link, joined));

@@ -101,6 +101,7 @@ class Ingest:
         """Serves the connection until it has ended."""
         try:
             ended = await self._serve(tls)
+            self._deadline = None
             if self._intake is not None and not self._told:
                 self._intake.left(ended.reason)
             if not ended.gone:

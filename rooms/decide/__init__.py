@@ -7,10 +7,11 @@ from typing import assert_never
 
 from rooms import commands as c
 from rooms.actors import Actor
-from rooms.decide import admin, chat, membership
+from rooms.decide import admin, chat, live, membership, recordings
 from rooms.decide.decision import Decision, Limits, Moment, Outcome
-from rooms.decide.needs import MAX_PURGE, NOTHING, Facts, Needs, Release, needs
+from rooms.decide.needs import MAX_PURGE, NOTHING, Facts, Needs, Own, Release, needs
 from rooms.drafts import Draft
+from rooms.live import Flowing, Lapse, Left, Publish
 from rooms.permissions import authorize
 from rooms.room import Room
 
@@ -23,6 +24,7 @@ __all__ = [
     "Moment",
     "Needs",
     "Outcome",
+    "Own",
     "Release",
     "decide",
     "judged",
@@ -30,7 +32,7 @@ __all__ = [
 ]
 
 
-def decide(room: Room, actor: Actor, command: c.Decided | Release, moment: Moment) -> Outcome:
+def decide(room: Room, actor: Actor, command: c.Decided | Own, moment: Moment) -> Outcome:
     """Decides one command on a room that knows what `needs` named.
 
     Returns a Draft where the content policy is to be asked first: judge it and decide again with the verdict. Raises
@@ -41,6 +43,8 @@ def decide(room: Room, actor: Actor, command: c.Decided | Release, moment: Momen
             return chat.send(room, actor, authorize(room, actor, command, moment.now), command, moment)
         case Release():
             return chat.release(room, command, moment)
+        case Publish() | Flowing() | Left() | Lapse():
+            return live.own(room, actor, command, moment)
         case c.RoomCreate():
             return admin.create(room, actor, command, moment)
         case c.InviteAccept():
@@ -86,11 +90,21 @@ def decide(room: Room, actor: Actor, command: c.Decided | Release, moment: Momen
             return admin.unban(room, actor, command, moment)
         case c.ReportCreate():
             return admin.report(room, actor, command, moment)
+        case c.LiveStart():
+            return live.start(room, actor, role, command, moment)
+        case c.LiveStop():
+            return live.stop(room, actor, moment)
+        case c.LiveTakedown():
+            return live.take_down(room, actor, moment)
+        case c.RecordingUpdate():
+            return recordings.update(actor, role, command, moment)
+        case c.RecordingDelete():
+            return recordings.delete(actor, role, moment)
         case _:
             assert_never(command)
 
 
-def judged(room: Room, actor: Actor, command: c.Decided | Release, draft: Draft, moment: Moment) -> Decision:
+def judged(room: Room, actor: Actor, command: c.Decided | Own, draft: Draft, moment: Moment) -> Decision:
     """Goes on with a command of which `decide` has made this draft on the room as it still is, at the same moment but
     for the verdict: what was checked then is not checked again. Raises Rejected.
     """

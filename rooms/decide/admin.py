@@ -27,7 +27,7 @@ def create(room: Room, actor: Actor, command: c.RoomCreate, moment: Moment) -> O
     _check_policy(actor, command.settings)
     if moment.verdict is None:
         return Draft("title", room.id, actor.user, Role.OWNER, command.title, "default")
-    title = _title(moment.verdict, command.title)
+    title = title_judged(moment.verdict, command.title)
     settings = command.settings.on(defaults(command.kind))
     info = e.RoomInfo(room.id, command.kind, title, command.visibility, settings)
     by = By(actor.user, actor.name, Role.OWNER.wire, actor.avatar)
@@ -47,7 +47,7 @@ def update(room: Room, actor: Actor, role: Role, command: c.RoomUpdate, moment: 
         check_text(title, "title", lines=False)
         if moment.verdict is None:
             return Draft("title", room.id, actor.user, role, title, room.settings.policy)
-        title = _title(moment.verdict, title)
+        title = title_judged(moment.verdict, title)
     if title is None and not patch.named():
         return Decision(reply={"duplicate": True})
     changes = e.RoomChanges(title=title, settings=patch if patch.named() else None)
@@ -59,7 +59,7 @@ def _check_policy(actor: Actor, patch: SettingsPatch) -> None:
         raise Rejected("forbidden", "Only platform admins may turn the content policy off.", field="policy")
 
 
-def _title(verdict: Verdict, title: str) -> str:
+def title_judged(verdict: Verdict, title: str) -> str:
     """A title cannot wait for a moderator: what would be held is given back."""
     match verdict.action:
         case "block":

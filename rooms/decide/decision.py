@@ -19,6 +19,8 @@ class Limits(Struct, frozen=True):
     pins: int = 50
     reaction_kinds: int = 20
     pending: int = 1_000
+    grace_ms: Millis = 30_000
+    kyc: bool = False
 
 
 class Moment(Struct, frozen=True, gc=False):

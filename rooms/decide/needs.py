@@ -3,8 +3,9 @@
 from msgspec import Struct
 
 from rooms import commands as c
-from rooms.effects import Invite, Pending
+from rooms.effects import Invite, Pending, Recording
 from rooms.ids import Millis
+from rooms.live import Flowing, Internal, Lapse, Left, Publish, Stream
 from rooms.mentions import Named, candidates
 from rooms.room import Room
 
@@ -18,6 +19,8 @@ class Needs(Struct, frozen=True):
     invite: str | None = None
     pending: str | None = None
     purge: tuple[str, Millis] | None = None
+    stream: bool = False
+    recording: str | None = None
 
 
 NOTHING = Needs()
@@ -31,6 +34,8 @@ class Facts(Struct, frozen=True, gc=False):
     invite: Invite | None = None
     pending: Pending | None = None
     purge: tuple[int, ...] = ()
+    stream: Stream = Stream()
+    recording: Recording | None = None
 
 
 class Release(Struct, frozen=True):
@@ -39,11 +44,14 @@ class Release(Struct, frozen=True):
     pending: Pending
 
 
+Own = Release | Internal
+"""What the server itself does to a room."""
+
 MAX_PURGE = 500
 """Most messages that one ban takes away, newest first."""
 
 
-def needs(room: Room, user: str, command: c.Decided | Release, now: Millis, facts: Facts | None = None) -> Needs:
+def needs(room: Room, user: str, command: c.Decided | Own, now: Millis, facts: Facts | None = None) -> Needs:
     """What the store must be asked before `decide`; people and messages only where the room does not know them.
 
     `facts` is what a first look-up found: an approval needs its message's author, once the message is known. So an
@@ -54,8 +62,9 @@ def needs(room: Room, user: str, command: c.Decided | Release, now: Millis, fact
     people = {user}
     messages: set[int] = set()
     names: frozenset[str] = frozenset()
-    invite = pending = None
+    invite = pending = recording = None
     purge = None
+    stream = False
     match command:
         case c.MessageSend():
             if command.reply_to is not None:
@@ -86,6 +95,10 @@ def needs(room: Room, user: str, command: c.Decided | Release, now: Millis, fact
                 names = _of_pending(facts.pending, people, messages)
         case Release():
             names = _of_pending(command.pending, people, messages)
+        case c.LiveStart() | c.LiveStop() | c.LiveTakedown() | Publish() | Flowing() | Left() | Lapse():
+            stream = True
+        case c.RecordingUpdate() | c.RecordingDelete():
+            recording = command.recording
         case _:
             pass
     return Needs(
@@ -95,6 +108,8 @@ def needs(room: Room, user: str, command: c.Decided | Release, now: Millis, fact
         invite=invite,
         pending=pending,
         purge=purge,
+        stream=stream,
+        recording=recording,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 REALTIME = Path(__file__).parents[2] / "realtime"
-_PARTS = ("gateway", "hosting", "fanout")
+_PARTS = ("gateway", "hosting", "fanout", "live")
 _CLOSING = ("close", "Ended", "Violation", "_fail", "call_soon")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from realtime.live.gate import REPORTS
 from rooms import commands as c
 from rooms.errors import CODES
 from tests.docs import asyncapi, source, wire
@@ -68,7 +69,8 @@ def test_every_event_is_an_operation() -> None:
 
 
 def test_every_event_that_the_code_builds_by_hand_is_described() -> None:
-    assert source.events() - {"ok", "welcome"} == set(asyncapi.EPHEMERAL) - {"room.reset", "room.skip"}
+    by_media_processes = {"room.reset", "room.skip", *REPORTS}
+    assert source.events() - {"ok", "welcome"} == set(asyncapi.EPHEMERAL) - by_media_processes
 
 
 def test_error_codes_and_close_codes() -> None:

@@ -10,9 +10,14 @@ from typing import Any
 
 import httpx
 import msgspec
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from realtime import app
+from realtime.hosting.service import Service
+from realtime.live.rooms import LiveRooms
+from relay.ports import Claim, Recorded
 from tests.docs import asyncapi, page, wire
 from tests.support.server import NO_LIMITS, Running, serving, token
 
@@ -148,6 +153,61 @@ async def a_live_room(ann: Speaker, bob: Speaker) -> None:
     await ann.ask("room.leave", room=room)
 
 
+async def a_creator_goes_live(live: LiveRooms, ann: Speaker, bob: Speaker, root: Speaker) -> None:
+    """The media process is played by its gate, and what it would report is told."""
+    room = (await ann.ask("room.create", kind="live", title="On air", visibility="public"))["room"]["id"]
+    await ann.ask("live.destination.list")
+    made = await ann.ask("live.destination.add", name="Other", url="rtmp://example.com/live", stream_key="k")
+    destination = made["destination"]["id"]
+    await ann.ask("live.destination.update", destination=destination, enabled=False)
+    await ann.ask("live.destination.remove", destination=destination)
+    await ann.ask("live.start", room=room, title="Hello", category="Talk", mature=True)
+    await ann.ask("live.get", room=room)
+    key = (await ann.ask("live.key", room=room))["key"]
+    await ann.ask("room.join", room=room)
+    gate = live.gate("test")
+    admitted = await gate.admit(Claim("rtmp", "192.0.2.1", key=key))
+    await gate.flowing(room, admitted.session, admitted.fence)
+    await ann.until("live.started", session=admitted.session)
+    assert (await bob.ask("room.join", room=room))["room"]["live"]["title"] == "Hello"
+    await bob.ask("room.list", kind="live")
+    await ann.ask("live.start", room=room, title="Hello again")
+    await ann.until("live.updated", title="Hello again")
+    live.viewers.report("test", {room: ["bob"]})
+    assert (await ann.until("live.viewers", room=room))["now"] == 1
+    for event in REPORTED:
+        await gate.report(room, "ann", event)
+        await ann.until(event["type"])
+    await gate.left(room, admitted.session, admitted.fence, "gone")
+    await ann.until("live.interrupted")
+    await ann.ask("live.get", room=room)
+    back = await gate.admit(Claim("rtmp", "192.0.2.1", key=key))
+    await gate.flowing(room, back.session, back.fence)
+    await ann.until("live.resumed")
+    await gate.recorded(Recorded(back.session, room, "ann", "folder", 1, 60_000, 1_000, 640, 360))
+    await ann.ask("live.stop", room=room)
+    await ann.until("live.stopped")
+    recording = (await bob.ask("recording.list", room=room))["recordings"][0]["id"]
+    await ann.ask("recording.update", room=room, recording=recording, title="Kept")
+    await ann.ask("recording.delete", room=room, recording=recording)
+    await root.ask("live.takedown", room=room)
+    for speaking in (ann, bob):
+        await speaking.ask("room.leave", room=room)
+
+
+REPORTED: list[dict[str, Any]] = [
+    {
+        "type": "live.health", "kbit": 2_500, "fps": 30.0, "width": 640, "height": 360, "video": "h264",
+        "audio": "aac", "keyframe_ms": 2_000, "loss_percent": None, "round_trip_ms": 20.5, "advice": [],
+    },
+    {
+        "type": "live.destination", "id": "d", "name": "Other", "url": "rtmp://example.com/live", "state": "live",
+        "kbit": 2_500, "dropped": 0, "error": "",
+    },
+    {"type": "live.warning", "message": "The disk is full."},
+]  # fmt: skip
+
+
 async def order_is_kept(ann: Speaker, bob: Speaker, room: str) -> None:
     await ann.ask("member.mute", room=room, user="bob", seconds=60, reason="loud")
     await ann.ask("member.unmute", room=room, user="bob")
@@ -159,7 +219,14 @@ async def order_is_kept(ann: Speaker, bob: Speaker, room: str) -> None:
     await ann.until("room.removed")
 
 
-async def test_all_that_the_server_says_is_described(tmp_path: Path) -> None:
+async def test_all_that_the_server_says_is_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    services: list[Service] = []
+
+    def kept(*parts: Any) -> Service:
+        services.append(Service(*parts))
+        return services[-1]
+
+    monkeypatch.setattr(app, "Service", kept)
     async with AsyncExitStack() as stack:
         server_life = await stack.enter_async_context(AsyncExitStack())
         settings = NO_LIMITS | {"GALAXY_LIMITS__LIVE_COMMENTS_PER_SECOND": "1"}
@@ -175,6 +242,8 @@ async def test_all_that_the_server_says_is_described(tmp_path: Path) -> None:
             await ann.until("user.updated")
         await order_is_kept(ann, bob, room)
         await a_live_room(ann, bob)
+        root = await stack.enter_async_context(speaker(server, "root", roles=["admin"]))
+        await a_creator_goes_live(services[0].live, ann, bob, root)
         await bob.until("token.expiring")
         await bob.ask("refresh", token=token("bob", name="Bob"))
         await bob.ask("user.logout")
@@ -183,7 +252,7 @@ async def test_all_that_the_server_says_is_described(tmp_path: Path) -> None:
             closed = group.create_task(ann.until_closed())
             await server_life.aclose()
         assert closed.result() == 3001
-    assert ann.asked | bob.asked == set(asyncapi.COMMANDS)
+    assert ann.asked | bob.asked | root.asked == set(asyncapi.COMMANDS)
     seen = {event["type"] for event in ann.events + bob.events}
     # What is left is made before anybody can join, stands in replies alone, or follows a gap in what nodes hear.
     assert seen == set(asyncapi.LOGGED | asyncapi.EPHEMERAL) - {"room.created", "room.skip", "room.reset"}

@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct, UnsetType
 from realtime import ports
 from rooms.actors import By
 from rooms.errors import Code
-from rooms.events import Logged, Quote, RoomInfo, Skip
+from rooms.events import Logged, Media, Quote, RoomInfo, Skip
 from rooms.ids import Kind, Millis, Pos, PosOrZero, Visibility
 from rooms.settings import Settings
 
@@ -57,6 +57,18 @@ class Counts(Said, kw_only=True):
     online: int
 
 
+class ShownLive(Said, kw_only=True):
+    """`interrupted`: since when the creator is gone, where that is so."""
+
+    session: str
+    title: str
+    since: Millis
+    media: Media
+    category: str | Optional = UNSET
+    mature: bool | Optional = UNSET
+    interrupted: Millis | Optional = UNSET
+
+
 class JoinedRoom(Said, kw_only=True):
     id: str
     kind: Kind
@@ -66,6 +78,7 @@ class JoinedRoom(Said, kw_only=True):
     counts: Counts
     pins: list[Pos]
     closed: bool | Optional = UNSET
+    live: ShownLive | Optional = UNSET
 
 
 class You(Said, kw_only=True):
@@ -89,6 +102,7 @@ class ListedRoom(Said, kw_only=True):
     pos: Pos
     at: Millis
     closed: bool | Optional = UNSET
+    live: ShownLive | Optional = UNSET
     role: RoomRole | Optional = UNSET
 
 
@@ -146,6 +160,46 @@ class ReadRoom(Said, kw_only=True):
     unread: int
     mentions: int
     read_pos: PosOrZero
+
+
+class ShownStream(Said, kw_only=True):
+    """What is prepared, and who publishes where somebody does."""
+
+    state: Literal["idle", "stopped", "admitted", "flowing", "interrupted"]
+    title: str
+    mature: bool
+    test: bool
+    category: str | Optional = UNSET
+    user: str | Optional = UNSET
+    session: str | Optional = UNSET
+    started_at: Millis | Optional = UNSET
+
+
+class ShownDestination(Said, kw_only=True):
+    id: str
+    name: str
+    url: str
+    enabled: bool
+
+
+class ShownRecording(Said, kw_only=True):
+    """`hls`, `mp4` and `poster` are paths on this server. Without `last_pos` while the live goes on."""
+
+    id: str
+    session: str
+    user: str
+    title: str
+    state: Literal["listed", "unlisted", "hidden"]
+    started_at: Millis
+    length_ms: int
+    bytes: int
+    width: int
+    height: int
+    first_pos: Pos
+    hls: str
+    mp4: str
+    poster: str
+    last_pos: Pos | Optional = UNSET
 
 
 # Replies
@@ -288,6 +342,29 @@ class OkReport(OkChange, kw_only=True):
     report: str
 
 
+class OkLiveGet(Ok, kw_only=True):
+    stream: ShownStream
+
+
+class OkLiveKey(Ok, kw_only=True):
+    key: str
+    whip: str
+    rtmp: str
+
+
+class OkDestination(Ok, kw_only=True):
+    destination: ShownDestination
+
+
+class OkDestinationList(Ok, kw_only=True):
+    destinations: list[ShownDestination]
+
+
+class OkRecordingList(Ok, kw_only=True):
+    recordings: list[ShownRecording]
+    cursor: str | Optional = UNSET
+
+
 REPLIES: dict[str, type[Welcome | Ok]] = {
     "hello": Welcome,
     "ping": OkPing,
@@ -331,6 +408,18 @@ REPLIES: dict[str, type[Welcome | Ok]] = {
     "typing": Ok,
     "presence.get": OkPresence,
     "report.create": OkReport,
+    "live.start": OkLogged,
+    "live.stop": OkLogged,
+    "live.takedown": OkLogged,
+    "live.get": OkLiveGet,
+    "live.key": OkLiveKey,
+    "live.destination.add": OkDestination,
+    "live.destination.update": OkDestination,
+    "live.destination.remove": Ok,
+    "live.destination.list": OkDestinationList,
+    "recording.list": OkRecordingList,
+    "recording.update": OkChange,
+    "recording.delete": OkChange,
 }
 """Command type → its reply where it succeeds."""
 
@@ -410,6 +499,51 @@ class PendingResolved(Said, tag_field="type", tag="pending.resolved", kw_only=Tr
     pos: Pos | Optional = UNSET
 
 
+class LiveViewers(Said, tag_field="type", tag="live.viewers", kw_only=True):
+    """Who watches now, the most at once, and how many different ones since the live began."""
+
+    room: str
+    now: int
+    peak: int
+    unique: int
+
+
+class LiveHealth(Said, tag_field="type", tag="live.health", kw_only=True):
+    """To the creator: the last seconds of what comes in. Null where the way of publishing cannot tell."""
+
+    room: str
+    kbit: int
+    fps: float
+    width: int
+    height: int
+    video: str
+    audio: str
+    keyframe_ms: int
+    loss_percent: float | None = None
+    round_trip_ms: float | None = None
+    advice: list[str]
+
+
+class LiveDestination(Said, tag_field="type", tag="live.destination", kw_only=True):
+    """To the creator: how the push to one of their destinations does."""
+
+    room: str
+    id: str
+    name: str
+    url: str
+    state: Literal["connecting", "live", "retrying", "refused", "stopped"]
+    kbit: int
+    dropped: int
+    error: str
+
+
+class LiveWarning(Said, tag_field="type", tag="live.warning", kw_only=True):
+    """To the creator, for people to read."""
+
+    room: str
+    message: str
+
+
 class TokenExpiring(Said, tag_field="type", tag="token.expiring", kw_only=True):
     expires_at: Millis
 
@@ -431,6 +565,10 @@ Ephemeral = (
     | Mention
     | MessagePending
     | PendingResolved
+    | LiveViewers
+    | LiveHealth
+    | LiveDestination
+    | LiveWarning
     | TokenExpiring
     | Reconnect
 )

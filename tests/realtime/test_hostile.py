@@ -97,6 +97,11 @@ def value_of(name: str, room: str) -> Any:
         "text": "t",
         "query": "q",
         "user": "nobody",
+        "recording": "nothing",
+        "destination": "nothing",
+        "name": "N",
+        "url": "rtmp://example.com/live",
+        "stream_key": "k",
         "key": None,
         "cursor": None,
     }

@@ -3,6 +3,8 @@
 import copy
 from typing import Any
 
+from msgspec.structs import replace
+
 from rooms import commands as c
 from rooms import events as e
 from rooms.actors import Actor, Role
@@ -15,13 +17,16 @@ from rooms.effects import (
     Effect,
     Invite,
     Pending,
+    Recording,
     Report,
     RevokeInvite,
+    SaveStream,
     SpaceMessages,
     TakePending,
     UseInvite,
 )
 from rooms.errors import Rejected
+from rooms.live import Stream
 from rooms.mentions import Named
 from rooms.room import Person, Room
 from rooms.settings import SettingsPatch
@@ -54,6 +59,8 @@ class Stage:
         self.invites: dict[str, Invite] = {}
         self.pending: dict[str, Pending] = {}
         self.reports: list[Report] = []
+        self.stream = Stream()
+        self.recordings: dict[str, Recording] = {}
         self.fresh = 0
         create = c.RoomCreate(
             kind=kind,  # type: ignore[arg-type]  # of a table
@@ -136,6 +143,8 @@ class Stage:
             invite=self.invites.get(need.invite) if need.invite else None,
             pending=pending,
             purge=purge,
+            stream=self.stream if need.stream else Stream(),
+            recording=self.recordings.get(need.recording) if need.recording else None,
         )
 
     def _take(self, effect: Effect) -> None:
@@ -150,6 +159,9 @@ class Stage:
                 del self.pending[effect.id]
             case AddReport():
                 self.reports.append(effect.report)
+            case SaveStream():
+                assert effect.stream.version == self.stream.version
+                self.stream = replace(effect.stream, version=effect.stream.version + 1)
             case SpaceMessages():
                 person = self.room.people.get(effect.user) or Person(user=effect.user, name=effect.user)
                 self.room.know_person(effect.user, Person(**{**_fields(person), "last_at": effect.at}))

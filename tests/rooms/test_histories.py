@@ -318,6 +318,11 @@ ANY_FIELD: dict[str, Any] = {
     "emoji": st.text(max_size=3),
     "message": st.none() | BODIES,
     "deleted": st.booleans(),
+    "session": st.text(max_size=3),
+    "title": st.text(max_size=3),
+    "category": st.none() | st.text(max_size=3),
+    "mature": st.booleans(),
+    "media": st.just(e.Media("a", "b", "c")),
     "changes": st.builds(e.RoomChanges, title=st.none() | st.text(max_size=3), settings=st.none() | patches),
     "room_info": st.builds(
         e.RoomInfo, st.just("r1"), st.sampled_from(["group", "live"]), st.text(max_size=3), st.just("public"),

@@ -10,6 +10,7 @@ import pytest
 from rooms import commands as c
 from rooms.actors import Actor
 from rooms.drafts import Verdict
+from rooms.effects import Recording
 from rooms.errors import Rejected
 from rooms.permissions import authorize
 from rooms.settings import SettingsPatch
@@ -61,6 +62,14 @@ update.title         forbidden   forbidden  forbidden  .          .
 update.policy        forbidden   forbidden  forbidden  forbidden  .
 member.role          forbidden   forbidden  forbidden  .          .
 room.close           forbidden   forbidden  forbidden  .          .
+live.start           forbidden   forbidden  forbidden  live       live
+live.stop            forbidden   forbidden  forbidden  .          .
+live.get             forbidden   forbidden  forbidden  .          .
+live.key             forbidden   forbidden  forbidden  .          .
+live.takedown        forbidden   forbidden  forbidden  forbidden  .
+recording.list       .           .          .          .          .
+recording.update     forbidden   forbidden  forbidden  .          .
+recording.delete     forbidden   forbidden  forbidden  .          .
 """
 ROWS = {line.split()[0]: dict(zip(ROLES, line.split()[1:], strict=True)) for line in TABLE.split("\n") if line}
 
@@ -70,11 +79,17 @@ WRITES = {
 }  # fmt: skip
 READS = {
     "room.join", "room.leave", "room.events", "message.list", "message.search", "pending.list", "presence.get",
-    "ticket.create", "read.mark", "member.list", "invite.list",
+    "ticket.create", "read.mark", "member.list", "invite.list", "live.get", "recording.list",
 }  # fmt: skip
 """What still works in a closed room, besides reports, leaving and moderators' deletions."""
 
 ROOM: dict[str, Any] = {"room": "r1"}
+
+
+RECORDING = Recording(
+    id="rec", room="r1", user="olga", session="s", title="T", state="listed", started_at=1, length_ms=1, bytes=1,
+    width=1, height=1, folder="f", node="n", first_pos=1, last_pos=2,
+)  # fmt: skip
 
 
 class Scene(NamedTuple):
@@ -102,6 +117,7 @@ def scene(kind: str, visibility: str, role: str, *, granted: bool = False, **cla
     stage.do(user("olga"), c.InviteCreate(room="r1"))
     stage.do(user("olga"), c.MessagePin(room="r1", target=other))
     stage.do(target, c.MessageSend(room="r1", text="waits"), Verdict("hold", "p"))
+    stage.recordings[RECORDING.id] = RECORDING
     return Scene(stage, acting, own, other)
 
 
@@ -135,6 +151,8 @@ def command(name: str, at: Scene) -> c.Command:
         "message.search": {**ROOM, "query": "hi"},
         "read.mark": {**ROOM, "pos": 1},
         "report.create": {**ROOM, "user": "target", "reason": "spam"},
+        "recording.update": {**ROOM, "recording": RECORDING.id, "listed": False},
+        "recording.delete": {**ROOM, "recording": RECORDING.id},
         "member.role": {**target, "role": "moderator"},
     }
     given: c.Command = KINDS[name](**special.get(name, per_user))
@@ -169,6 +187,8 @@ def base(name: str, role: str, kind: str, visibility: str) -> str:
         if kind == "group":
             return "forbidden/write"
         return "forbidden" if name.endswith(".other") else "."
+    if cell == "live":
+        return "." if kind == "live" else "forbidden"
     if cell == "invite":
         return "." if (kind, visibility) == ("group", "public") else "forbidden"
     return cell
@@ -182,6 +202,7 @@ every_role = pytest.mark.parametrize("role", ROLES)
 def test_the_table_is_about_every_command_that_names_a_room() -> None:
     split = {"message.edit", "message.delete", "room.update"}
     roomless = {"hello", "ping", "refresh", "room.create", "room.list", "read.list", "user.logout"}
+    roomless |= {name for name in KINDS if name.startswith("live.destination.")}
     assert {row for row in ROWS if row.split(".")[0] not in ("edit", "delete", "update")} == set(
         KINDS
     ) - split - roomless
@@ -252,7 +273,8 @@ def test_locked(kind: str, visibility: str, role: str) -> None:
 def test_closed(kind: str, visibility: str, role: str) -> None:
     at = scene(kind, visibility, role)
     at.stage.do(user("olga"), c.RoomClose(room="r1"))
-    open_still = READS | {"report.create", "member.leave", "message.deny"}
+    open_still = READS | {"report.create", "member.leave", "message.deny", "live.stop", "live.takedown"}
+    open_still |= {"recording.update", "recording.delete"}
     expected = {name: base(name, role, kind, visibility) if name in open_still else "forbidden/closed" for name in ROWS}
     if role in ("moderator", "owner", "admin"):
         expected |= {"delete.own": ".", "delete.other": "."}

@@ -1,5 +1,6 @@
 """Who sees what of the log."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -120,6 +121,14 @@ def history() -> list[e.Logged]:
         (olga, c.RoomClose(room="r1")),
     ]:
         stage.do(actor, command)  # type: ignore[arg-type]  # a list joins its items' types
+    next_pos = itertools.count(stage.room.pos + 1).__next__
+    stage.apply(
+        e.LiveStarted(**HEAD, pos=next_pos(), session="s", title="T", media=e.Media("whep", "stream", "hls")),
+        e.LiveUpdated(**HEAD, pos=next_pos(), title="U"),
+        e.LiveInterrupted(**HEAD, pos=next_pos()),
+        e.LiveResumed(**HEAD, pos=next_pos()),
+        e.LiveStopped(**HEAD, pos=next_pos(), reason="gone"),
+    )
     return stage.log
 
 

@@ -7,6 +7,7 @@ from realtime.brokers.memory import MemoryBroker
 from realtime.brokers.memory_tallies import MemoryTallies
 from realtime.hosting.bounds import Bounds
 from realtime.hosting.service import Service
+from realtime.live.rooms import LiveSettings
 from realtime.metrics import Metrics
 from realtime.tracing import Tracer
 from rooms.decide import Limits
@@ -41,6 +42,8 @@ def make_service(
     broker: ports.Broker | None = None,
     tracer: Tracer | None = None,
     tallies: ports.Tallies | None = None,
+    limits: Limits | None = None,
+    live: LiveSettings | None = None,
 ) -> Service:
     policy = policy or AllowAll()
     return Service(
@@ -49,10 +52,11 @@ def make_service(
         tallies or MemoryTallies(),
         policy,
         clock,
-        Limits(),
+        limits or Limits(),
         bounds,
         lambda: None,
         Metrics(),
         answering,
         tracer=tracer,
+        live=live,
     )

@@ -4,6 +4,7 @@ import json
 import mimetypes
 import queue
 import threading
+import time
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -17,8 +18,11 @@ from websockets.typing import Subprotocol
 
 WEB = Path(__file__).parents[2] / "realtime" / "web"
 PATIENCE = 10.0
-POLICY = "default-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:"
-STYLES = ("base", "controls", "dialogs", "pages", "panels", "layout", "timeline", "composer")
+POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; "
+    "media-src 'self' blob:"
+)
+STYLES = ("base", "controls", "dialogs", "pages", "panels", "layout", "timeline", "composer", "watch")
 BLANK = (
     "<!doctype html><html lang=en><title>blank</title><link rel=icon href='data:,'>"
     + "".join(f"<link rel=stylesheet href=/web/css/{name}.css>" for name in STYLES)
@@ -62,7 +66,7 @@ class Peer:
                 "id": hello["id"],
                 "session": "s",
                 "user": {"id": user, "name": user.title(), "roles": []},
-                "server_time": 0,
+                "server_time": round(time.time() * 1_000),
                 "limits": {},
                 "heartbeat_ms": 25_000,
             }
@@ -83,6 +87,14 @@ class Peer:
             events=list(events),  # type: ignore[call-overload]  # any iterable of events
         )
         return join
+
+    @property
+    def path(self) -> str:
+        assert self._connection.request is not None
+        return self._connection.request.path
+
+    def send_bytes(self, data: bytes) -> None:
+        self._connection.send(data)
 
     def close(self, code: int) -> None:
         self._connection.close(code)
@@ -112,6 +124,7 @@ class ScriptedServer:
             0,
             process_request=self._file,
             subprotocols=[Subprotocol("galaxy.v1.json")],
+            select_subprotocol=lambda _, offered: offered[0] if offered else None,  # media sockets offer none
             compression=None,
             close_timeout=1,
         )
@@ -155,13 +168,16 @@ class ScriptedServer:
 
     def _file(self, connection: ServerConnection, request: Request) -> Response | None:
         path = request.path.partition("?")[0]
-        if path == "/v1/socket":
+        if path in {"/v1/socket", "/v1/rooms/r1/stream"}:
             return None
         if path == "/blank":
             response = _response(BLANK.encode(), "text/html; charset=utf-8")
             response.headers["Set-Cookie"] = f"turn={self._turn}; Path=/"
             return response
-        file = WEB / (path.removeprefix("/web/") if path.startswith("/web/") else "index.html")
+        if path.startswith("/v1/"):
+            return _response(b"", "text/plain", HTTPStatus.NOT_FOUND)
+        page = "room.html" if path.startswith("/room/") else "index.html"
+        file = WEB / (path.removeprefix("/web/") if path.startswith("/web/") else page)
         if not file.is_file():
             return _response(b"", "text/plain", HTTPStatus.NOT_FOUND)
         return _response(file.read_bytes(), mimetypes.guess_type(file.name)[0] or "application/octet-stream")

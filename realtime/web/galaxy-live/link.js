@@ -26,7 +26,7 @@ export class Link {
     this.#timer = setTimeout(() => this.end(1006, "no welcome"), options.connectTimeoutMs);
   }
 
-  /** Opens, says hello, and resolves with the `welcome`. Rejects with `disconnected` (and the close `status`). */
+  /** Opens, says hello (without a token: anonymously), and resolves with the `welcome`. Rejects with `disconnected` (and the close `status`). */
   hello(token) {
     this.#socket.onopen = () => this.#write({ type: "hello", id: this.#nextId++, token });
     return new Promise((resolve, reject) => (this.#welcomed = { resolve, reject }));

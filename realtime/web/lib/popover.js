@@ -25,8 +25,8 @@ export function popover(anchor, content, { focusBack = true } = {}) {
     event.stopPropagation();
     close();
   });
-  // Inside an open <dialog> only its own descendants can be reached.
-  (document.querySelector("dialog[open]") ?? document.body).append(box);
+  // Inside an open <dialog>, and in full screen, only its own descendants can be reached.
+  (document.querySelector("dialog[open]") ?? document.fullscreenElement ?? document.body).append(box);
   place(box, anchor);
   document.addEventListener("pointerdown", outside, true);
   window.addEventListener("resize", close);

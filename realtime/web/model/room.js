@@ -1,4 +1,5 @@
 import { Emitter } from "../galaxy-live.js";
+import { LIVE_EVENTS, asLive } from "./live.js";
 import { MessageWindow } from "./window.js";
 
 const TYPING_SHOWN_MS = 5000;
@@ -12,8 +13,9 @@ const FAR = 50 * 365 * 86_400_000;
 export const ends = (until) => (until === undefined || until === null || until > Date.now() + FAR ? null : until);
 
 /**
- * One room as its viewer sees it, kept by its events. Emits `change` (draw anew), `message` (one came in live) and
- * `removed`.
+ * One room as its viewer sees it, kept by its events. Emits `change` (draw anew), `message` (one came in live),
+ * `reactions` (how many more of each emoji), and for the stream's creator
+ * `health`, `destination`, `warning`.
  */
 export class RoomModel extends Emitter {
   info = null;
@@ -63,6 +65,16 @@ export class RoomModel extends Emitter {
   get mutedUntil() {
     const until = this.you.muted_until;
     return until !== undefined && until > Date.now() ? until : null;
+  }
+
+  /** A viewer without a name only listens: nothing can be asked for them. */
+  get anonymous() {
+    return this.me.id === "";
+  }
+
+  /** What is streamed here now, or null. */
+  get live() {
+    return this.info?.live ?? null;
   }
 
   /** When slow mode lets the viewer write again. */
@@ -169,12 +181,13 @@ export class RoomModel extends Emitter {
   }
 
   #take(reply) {
-    this.info = { ...reply.room, settings: reply.room.settings ?? {} };
+    this.info = { ...reply.room, settings: reply.room.settings ?? {}, live: asLive(reply.room.live) };
     this.you = reply.you.muted ? { muted_until: Infinity, ...reply.you } : reply.you;
     this.online = reply.room.counts?.online ?? this.online;
   }
 
   async #page(range) {
+    if (this.anonymous) return { messages: [], more: false };
     const reply = await this.command("message.list", range);
     for (const { by, at } of reply.messages) {
       this.users.set(by.id, { id: by.id, name: by.name });
@@ -184,6 +197,7 @@ export class RoomModel extends Emitter {
   }
 
   async #loadPresence() {
+    if (this.anonymous) return;
     const { online, names } = await this.command("presence.get");
     this.online = online;
     this.onlineIds = names ? new Set(names.map((who) => this.#known(who))) : null;
@@ -214,6 +228,7 @@ export class RoomModel extends Emitter {
   }
 
   async #loadHeld() {
+    if (this.anonymous) return;
     const { pending } = await this.command("pending.list");
     const mine = pending.filter(({ by }) => by.id === this.me.id);
     this.held = new Map(mine.map((item) => [item.pending, heldItem(item)]));
@@ -229,6 +244,12 @@ export class RoomModel extends Emitter {
 const heldItem = ({ pending, message, kind, at, release_at }) => ({ pending, text: message.text, kind: kind ?? (release_at ? "delayed" : "held"), at });
 
 const unpinned = (room, target) => (room.info = { ...room.info, pins: room.pins.filter((pos) => pos !== target) });
+
+/** `{emoji, count}` of those that there are more of than before. */
+const grown = (counts, before) =>
+  Object.entries(counts)
+    .map(([emoji, count]) => ({ emoji, count: count - (before.find((reaction) => reaction.emoji === emoji)?.count ?? 0) }))
+    .filter(({ count }) => count > 0);
 
 const isMine = (room, event) => event.user === room.me.id;
 
@@ -251,6 +272,7 @@ function react(room, event, by) {
 }
 
 const APPLY = {
+  ...LIVE_EVENTS,
   "message.created"(room, event) {
     const own = event.by.id === room.me.id;
     room.acknowledged.delete(event.pos);
@@ -263,6 +285,10 @@ const APPLY = {
     else if (room.unreadFrom === null && !room.attended()) room.unreadFrom = event.pos - 1;
     room.window.add(message, room.following || own);
     room.emit("message", message);
+  },
+  "tip.settled"(room, { pos, at, by, amount, asset, text }) {
+    room.window.add({ pos, at, by, tip: { amount, asset, text } }, room.following);
+    room.emit("tip", { pos, at, by, tip: { amount, asset, text } });
   },
   "message.edited"(room, { target, message, at, deleted }) {
     if (deleted || !message) return;
@@ -277,6 +303,8 @@ const APPLY = {
   "message.reacted": (room, event) => react(room, event, 1),
   "message.unreacted": (room, event) => react(room, event, -1),
   reactions(room, { target, counts }) {
+    const more = grown(counts, room.window.find(target)?.reactions ?? []);
+    if (more.length > 0) room.emit("reactions", more);
     room.window.update(target, (message) => {
       const mine = new Set((message.reactions ?? []).filter((reaction) => reaction.mine).map(({ emoji }) => emoji));
       const reactions = Object.entries(counts).map(([emoji, count]) => ({ emoji, count, mine: mine.has(emoji) }));
@@ -345,7 +373,7 @@ const APPLY = {
     room.notice(event, title ? "notice.renamed" : "notice.settings", { by: event.by, title });
   },
   "room.closed"(room, event) {
-    room.info = { ...room.info, closed: true };
+    room.info = { ...room.info, closed: true, live: null };
     room.notice(event, "notice.closed", { by: event.by });
   },
   typing(room, event) {

@@ -20,7 +20,7 @@ export class Rooms extends Emitter {
     client.on("joined", ({ room, recovered, reply }) => recovered && this.#report(this.#open.get(room)?.rejoined(reply)));
     client.on("reset", ({ room, reply }) => this.#report(this.#reload(room, reply)));
     client.on("room.removed", (event) => this.#removed(event));
-    client.on("welcome", () => this.#report(this.refresh()));
+    client.on("welcome", () => me.id !== "" && this.#report(this.refresh()));
     client.outbox.on("change", ({ room }) => this.#open.get(room)?.emit("change"));
     client.outbox.on("sent", ({ entry, reply }) => this.#open.get(entry.room)?.sent(entry, reply));
   }

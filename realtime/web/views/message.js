@@ -29,6 +29,11 @@ export function noticeRow({ at, notice }) {
   return h("li.notice", null, h("span", null, t(notice.key, values)), h("time", { title: fullTime(at) }, timeOfDay(at)));
 }
 
+export function tipRow({ at, by, tip: { amount, asset, text } }) {
+  return h("li.tip", { testid: "tip" }, icon("gift"),
+    h("div", null, h("b", null, t("tip.row", { name: nameOf(by), amount, asset })), " ", h("time", { title: fullTime(at) }, timeOfDay(at)), text && h("p.text", { dir: "auto" }, text)));
+}
+
 export function author(user, role) {
   const badge = role === "owner" || role === "moderator";
   return [

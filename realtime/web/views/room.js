@@ -10,6 +10,7 @@ import { icon, roomIcon } from "../lib/icons.js";
 import { menu } from "../lib/popover.js";
 import { announce, attempt } from "../lib/toast.js";
 import { nameOf } from "../lib/text.js";
+import { roomPage } from "../lib/addresses.js";
 import { Composer } from "./composer.js";
 import { membersPanel } from "./members.js";
 import { pendingPanel } from "./pending.js";
@@ -28,10 +29,14 @@ export class RoomView {
   #marked = 0;
   #mark = throttle(READ_EVERY_MS, () => this.#markRead());
 
-  /** @param app `{client, rooms, me, home()}` */
-  constructor(app, room) {
+  /**
+   * @param app `{client, rooms, me, home(), signIn?()}`
+   * @param options `beside`: it stands beside the room's stream, narrow, under a heading of its own
+   */
+  constructor(app, room, { beside = false } = {}) {
     this.app = app;
     this.room = room;
+    this.beside = beside;
     this.timeline = new Timeline(room, {
       reply: (message) => this.composer.reply(message),
       edit: (message) => this.composer.edit(message),
@@ -46,12 +51,13 @@ export class RoomView {
       focusTimeline: () => this.timeline.focus(),
       sent: () => this.timeline.toEnd(),
       join: () => attempt(() => room.command("member.join")),
+      signIn: () => app.signIn(),
     });
     this.head = h("header.room-head");
     this.side = h("aside.side", { hidden: true });
-    this.element = h("section.room", { "aria-label": room.info.title }, h("div.room-main", null, this.head, this.timeline.element, this.composer.element), this.side);
+    this.element = h(beside ? "section.room.beside" : "section.room", { "aria-label": beside ? t("watch.comments") : room.info.title }, h("div.room-main", null, this.head, this.timeline.element, this.composer.element), this.side);
     const focused = () => this.#mark();
-    const narrowed = () => !WIDE.matches && this.#panel && this.show(this.#panel.name, false); // it would cover the room
+    const narrowed = () => !this.#roomy && this.#panel && this.show(this.#panel.name, false); // it would cover the room
     WIDE.addEventListener("change", narrowed);
     this.#offs = [
       () => WIDE.removeEventListener("change", narrowed),
@@ -66,13 +72,13 @@ export class RoomView {
     room.following = true;
     if (!room.window.atEnd) this.timeline.toEnd();
     this.#drawHead();
-    if (WIDE.matches && localStorage.getItem("galaxy-live.members") !== "hidden") this.show("members", false);
+    if (this.#roomy && localStorage.getItem("galaxy-live.members") !== "hidden") this.show("members", false);
   }
 
   /** After the element is in the document, where sizes are known. */
   attached() {
     this.timeline.draw();
-    if (matchMedia("(hover: hover)").matches) this.composer.focus();
+    if (!this.beside && matchMedia("(hover: hover)").matches) this.composer.focus();
   }
 
   destroy() {
@@ -91,7 +97,7 @@ export class RoomView {
     this.#panel?.destroy?.();
     this.#panel = null;
     this.side.hidden = true;
-    if (byUser && name === "members" && WIDE.matches) localStorage.setItem("galaxy-live.members", same ? "hidden" : "shown");
+    if (byUser && name === "members" && this.#roomy) localStorage.setItem("galaxy-live.members", same ? "hidden" : "shown");
     if (!same) {
       const close = () => this.show(name);
       const panel = PANELS[name](this.room, { close, jump: (pos) => this.#jumpFromPanel(pos) });
@@ -104,8 +110,13 @@ export class RoomView {
     this.#drawHead();
   }
 
+  /** Whether a panel stands beside the room, and not over it. */
+  get #roomy() {
+    return WIDE.matches && !this.beside;
+  }
+
   #jumpFromPanel(pos) {
-    if (!WIDE.matches) this.show(this.#panel.name);
+    if (!this.#roomy) this.show(this.#panel.name);
     this.timeline.jump(pos);
   }
 
@@ -120,19 +131,35 @@ export class RoomView {
     const focusKey = this.head.contains(document.activeElement) ? document.activeElement.dataset.testid : null;
     fill(
       this.head,
+      this.beside ? h("h2.room-title", null, t("watch.comments")) : this.#heading(info),
+      h("div.room-tools", { role: "toolbar", "aria-label": t("room.tools") },
+        ...(this.beside ? [] : this.#live(info)),
+        !this.room.anonymous && button("search", "search", t("search.title"), () => this.show("search")),
+        !this.beside && button("pins", "pin", t("pins.title"), () => this.show("pins")),
+        !this.beside && button("date", "calendar", t("date.title"), () => dateDialog(this.room, (pos) => this.timeline.jump(pos))),
+        moderates && button("pending", "shield", t("queue.title"), () => this.show("pending"), held),
+        !this.beside && this.#mayInvite() && button("invite", "invite", t("invite.title"), () => inviteDialog(this.room)),
+        !this.room.anonymous && button("members", "users", t("members.title"), () => this.show("members")),
+        !this.room.anonymous && button("menu", "more", t("room.menu"), (event) => this.#menu(event.currentTarget))),
+    );
+    if (focusKey) this.head.querySelector(`[data-testid="${focusKey}"]`)?.focus();
+  }
+
+  #heading(info) {
+    return [
       h("button.icon-button.back", { type: "button", testid: "back", "aria-label": t("room.back"), onclick: () => this.app.home() }, icon("back")),
       h("span.room-mark", null, icon(roomIcon(info))),
       h("div.room-title", null, h("h1", { dir: "auto", testid: "room-title" }, h("bdi", null, info.title)), h("p", { testid: "room-counts" }, this.#counts())),
-      h("div.room-tools", { role: "toolbar", "aria-label": t("room.tools") },
-        button("search", "search", t("search.title"), () => this.show("search")),
-        button("pins", "pin", t("pins.title"), () => this.show("pins")),
-        button("date", "calendar", t("date.title"), () => dateDialog(this.room, (pos) => this.timeline.jump(pos))),
-        moderates && button("pending", "shield", t("queue.title"), () => this.show("pending"), held),
-        this.#mayInvite() && button("invite", "invite", t("invite.title"), () => inviteDialog(this.room)),
-        button("members", "users", t("members.title"), () => this.show("members")),
-        button("menu", "more", t("room.menu"), (event) => this.#menu(event.currentTarget))),
-    );
-    if (focusKey) this.head.querySelector(`[data-testid="${focusKey}"]`)?.focus();
+    ];
+  }
+
+  /** From a live room's comments to its stream. */
+  #live(info) {
+    if (info.kind !== "live") return [];
+    const link = (spec, href, mark, label, testid) => h(spec, { href, testid, title: label }, icon(mark), h("span", null, label));
+    return [
+      link(info.live ? "a.primary.small" : "a.plain.small", roomPage(info.id), "play", t("watch.watch"), "open-player"),
+    ];
   }
 
   #counts() {

@@ -1,12 +1,12 @@
 /** What the timeline shows, as a list of rows: each has a key, what it depends on, and a way to make it. */
-import { acknowledgedRow, beginningRow, dayRow, heldRow, messageRow, noticeRow, outboxRow, unreadRow } from "./message.js";
+import { acknowledgedRow, beginningRow, dayRow, heldRow, messageRow, noticeRow, outboxRow, tipRow, unreadRow } from "./message.js";
 
 const GROUP_MS = 5 * 60_000;
 
 const dayOf = (at) => new Date(at).toDateString();
 
 function continues(before, message) {
-  return before && !before.notice && !message.notice && before.by?.id === message.by?.id && message.at - before.at < GROUP_MS && !message.reply_to && !before.deleted;
+  return before && !before.notice && !message.notice && !before.tip && before.by?.id === message.by?.id && message.at - before.at < GROUP_MS && !message.reply_to && !before.deleted;
 }
 
 /** @param actions `{jump(pos), react(message, emoji)}` */
@@ -27,7 +27,9 @@ export function rowsOf(room, actions) {
       else rows.push({ key: "unread", on: [], make: unreadRow });
       before = null;
     }
-    rows.push(message.notice ? noticeEntry(message) : messageEntry(room, message, Boolean(continues(before, message)), actions));
+    if (message.notice) rows.push(noticeEntry(message));
+    else if (message.tip) rows.push({ key: `tip-${message.pos}`, on: [], make: () => tipRow(message) });
+    else rows.push(messageEntry(room, message, Boolean(continues(before, message)), actions));
     before = message;
   }
   return atEnd ? rows.concat(waiting(room, before)) : rows;

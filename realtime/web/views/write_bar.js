@@ -10,6 +10,7 @@ const joinButton = (host) => h("button.primary", { type: "button", testid: "memb
  */
 export function writeBar(room, host) {
   const { settings, rank } = room;
+  if (room.anonymous) return { icon: "users", text: t("write.signIn"), action: h("button.primary.small", { type: "button", testid: "write-sign-in", onclick: () => host.signIn() }, t("watch.signIn")) };
   if (room.info?.closed) return { icon: "lock", text: t("write.closed") };
   if (room.mutedUntil !== null) {
     const until = ends(room.mutedUntil);

@@ -20,6 +20,10 @@ async def test_every_response_keeps_browsers_strict(house: House) -> None:
     for path in ("/", "/web/app.js", "/docs", "/metrics", "/nothing", "/v1/commands", "/v1/rooms/x/events"):
         answer = await house.client.get(path)
         assert {name: answer.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
+        assert "default-src 'self'; script-src 'self';" in answer.headers["Content-Security-Policy"]
+        assert "http://*:8081 ws://*:8081;" in answer.headers["Content-Security-Policy"]
+    page = await house.client.get("/room/x")
+    assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     refused = await house.client.post("/v1/commands", headers=FOREIGN)
     assert {name: refused.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
 

@@ -68,12 +68,14 @@ class Talk:
             pending=need.pending,
             purge=need.purge,
             purge_limit=500,
+            stream=need.stream,
+            recording=need.recording,
         )
         for user, person in found.people.items():
             self.room.know_person(user, person)
         for pos, message in found.messages.items():
             self.room.know_message(pos, message)
-        return Facts(found.named, found.invite, found.pending, found.purge)
+        return Facts(found.named, found.invite, found.pending, found.purge, found.stream, found.recording)
 
     async def append(self, proposals: Sequence[Proposal]) -> Appended:
         appended = await self.store.append(batch(self.room, proposals, self.now))

@@ -74,6 +74,11 @@ _VALUES: dict[str, Any] = {
     "was_member": False,
     "target": 3,
     "emoji": "👍",
+    "session": "s",
+    "title": "T",
+    "category": "C",
+    "mature": True,
+    "media": e.Media("whep", "stream", "hls"),
 }
 _OTHERS = [kind for kind in get_args(e.Logged) if not issubclass(kind, e.MessageEvent)]
 

@@ -1,0 +1,185 @@
+"""HTTP on the edge port: playlists, segments, parts, posters. What is on disk is in `realtime.edge.replay`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from realtime.edge.access import Access
+from realtime.edge.live import Live, Lives
+from realtime.edge.replay import Replay, TooBusy, ranged
+from relay.hls.multivariant import Variant, multivariant_playlist
+from relay.hls.names import Name
+from relay.hls.reload import BLOCK_SECONDS, BadDirective, judge, read_directives
+from relay.parts_values import LONGEST_SEGMENT
+from relay.ports import Refused
+from relay.units import HZ
+
+HINT_SECONDS = 2 * LONGEST_SEGMENT / HZ
+"""How long a part that a playlist has hinted at is waited for."""
+PLAYLISTS = ("live.m3u8", "audio.m3u8", "dvr.m3u8")
+CORS = {"Access-Control-Allow-Origin": "*", "Timing-Allow-Origin": "*"}
+_OPTIONS = CORS | {"Access-Control-Allow-Methods": "GET, HEAD, OPTIONS", "Access-Control-Allow-Headers": "*",
+                   "Access-Control-Expose-Headers": "*", "Access-Control-Max-Age": "86400"}  # fmt: skip
+SEGMENT_CACHE = "public, max-age=60"
+_STATUS = {"unauthorized": 401, "forbidden": 403, "not_found": 404, "unavailable": 503}
+_M3U8 = "application/vnd.apple.mpegurl"
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def make_app(edge: "EdgeHttp") -> Starlette:
+    room = "/v1/rooms/{room}"
+    routes = (
+        (f"{room}/hls/index.m3u8", edge.index),
+        (f"{room}/hls/{{session}}/{{name}}", edge.file),
+        (f"{room}/live/poster.webp", edge.poster),
+        (f"{room}/recordings/{{id}}/{{name}}", edge.recording),
+        (f"{room}/stream", edge.stream),
+    )
+    return Starlette(routes=[Route(path, _open(handler), methods=["GET", "OPTIONS"]) for path, handler in routes])
+
+
+def _open(handler: Handler) -> Handler:
+    """To pages of every origin, without credentials; refusals become responses."""
+
+    async def answer(request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return Response(None, 204, _OPTIONS)
+        try:
+            response = await handler(request)
+        except Refused as refused:
+            response = _plain(_STATUS.get(refused.code, 403), refused.message)
+        except BadDirective as error:
+            response = _plain(400, str(error))
+        except TooBusy:
+            response = _plain(503, "The disk is busy.")
+        response.headers.update(CORS)
+        return response
+
+    return answer
+
+
+def _plain(status: int, message: str) -> Response:
+    headers = {"Cache-Control": "no-store"}
+    if status == 503:
+        headers["Retry-After"] = "1"
+    return Response(f"{message}\n", status, headers, "text/plain; charset=utf-8")
+
+
+class EdgeHttp:
+    def __init__(self, lives: Lives, access: Access, replay: Replay):
+        self._lives, self._access, self._replay = lives, access, replay
+        self.waiting = 0
+        """Requests that wait for a part or a playlist."""
+
+    async def index(self, request: Request) -> Response:
+        live = await self._watched(request)
+        token, session = request.query_params["pass"], live.began.session
+        most, average = live.bandwidth
+        if not live.inits:
+            raise Refused("not_found", "The stream has not begun.")
+        init = live.inits[max(live.inits)]
+        name = "dvr.m3u8" if request.query_params.get("dvr") == "1" else "live.m3u8"
+        variants = []
+        if init.width or not init.audio:
+            rate = live.frame_rate
+            variants.append(
+                Variant(f"{session}/{name}?pass={token}", most, average, init.codecs, init.width, init.height, rate)
+            )
+        if init.audio:
+            only = "audio.m3u8" if init.width else name
+            variants.append(Variant(f"{session}/{only}?pass={token}", 160_000, 0, "mp4a.40.2"))
+        return Response(multivariant_playlist(variants), 200, {"Cache-Control": "no-store"}, _M3U8)
+
+    async def file(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name in PLAYLISTS:
+            return await self._playlist(request, name)
+        live = self._lives.rooms.get(request.path_params["room"])
+        if live is None or live.began.session != request.path_params["session"]:
+            return _plain(404, "No such stream.")
+        found = live.names.read(name)
+        if live.over is not None and live.over.hidden:
+            return _plain(410, "This stream was taken down.")
+        if found is None:
+            return _plain(404, "No such segment.")
+        data = await self._bytes(live, found)
+        if data is None:
+            return _plain(404, "Not there any more.")
+        return Response(data, 200, {"Cache-Control": SEGMENT_CACHE}, "video/mp4" if not found.audio else "audio/mp4")
+
+    async def poster(self, request: Request) -> Response:
+        live = await self._watched(request)
+        if not live.poster:
+            return _plain(404, "No picture yet.")
+        return Response(live.poster, 200, {"Cache-Control": "private, max-age=10"}, "image/webp")
+
+    async def stream(self, request: Request) -> Response:
+        return Response("This is a WebSocket.\n", 426, {"Upgrade": "websocket"}, "text/plain")
+
+    async def recording(self, request: Request) -> Response:
+        path, query = request.path_params, request.query_params
+        room, recording, name = path["room"], path["id"], path["name"]
+        if name in ("index.m3u8", "audio.m3u8", "recording.mp4", "poster.webp"):
+            user = await self._access.viewer(query.get("pass", ""), room)
+            await self._access.may_replay(room, recording, user)
+        return await ranged(self._replay, room, recording, name, query.get("part", "1"), request.headers.get("range"))
+
+    async def _watched(self, request: Request) -> Live:
+        """The room's stream, for who may watch it. Raises Refused."""
+        room = request.path_params["room"]
+        user = await self._access.viewer(request.query_params.get("pass", ""), room)
+        live = self._lives.rooms.get(room)
+        if live is not None and live.began.test and live.began.user != user:
+            live = None
+        if live is None:
+            raise Refused("not_found", "Nothing is live here.")
+        if live.over is None:
+            live.hls_viewers[user] = asyncio.get_running_loop().time()
+        return live
+
+    async def _playlist(self, request: Request, name: str) -> Response:
+        ask = read_directives(request.query_params)
+        live = await self._watched(request)
+        if live.began.session != request.path_params["session"]:
+            raise Refused("not_found", "This stream is over.")
+        until = asyncio.get_running_loop().time() + BLOCK_SECONDS
+        self.waiting += 1
+        try:
+            while judge(ask, live.window) == "wait":
+                if not await live.changed(until):
+                    return _plain(503, "Nothing new has come.")
+        finally:
+            self.waiting -= 1
+        if live.over is not None and live.over.hidden:
+            return _plain(410, "This stream was taken down.")
+        age = 6 * LONGEST_SEGMENT // HZ if ask.msn is not None else 1
+        return Response(live.playlist(name, skip=ask.skip), 200, {"Cache-Control": f"public, max-age={age}"}, _M3U8)
+
+    async def _bytes(self, live: Live, name: Name) -> bytes | None:
+        if name.kind == "i":
+            init = live.inits.get(name.number)
+            return None if init is None else (init.audio if name.audio else init.data)
+        if name.kind == "p":
+            return await self._part(live, name)
+        data = live.segment(name.number, audio=name.audio)
+        if data is None and live.readable(name.number):
+            data = await self._replay.segment(live.began.folder, live.stored[name.number], audio=name.audio)
+        return data
+
+    async def _part(self, live: Live, name: Name) -> bytes | None:
+        """One that is to come next is waited for: a preload hint has named it (6.2.6)."""
+        until = asyncio.get_running_loop().time() + HINT_SECONDS
+        self.waiting += 1
+        try:
+            while (data := live.part(name.number, name.index, audio=name.audio)) is None:
+                hinted = live.window.position == (name.number, name.index)
+                if not hinted or live.over is not None or not await live.changed(until):
+                    return None
+        finally:
+            self.waiting -= 1
+        return data

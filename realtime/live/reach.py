@@ -1,0 +1,52 @@
+"""The media and edge processes of this machine, as what is here needs them."""
+
+from collections.abc import Collection
+from typing import Protocol
+
+from relay.ports import Destination, Reason
+
+
+class Reach(Protocol):
+    """Names of media processes are never used twice: another start, another name. Every call may raise
+    `relay.ports.Refused`; one to a process that is not here does nothing.
+    """
+
+    @property
+    def node(self) -> str:
+        """How viewers reach this machine (`[relay] edge_url`), or its name: the same after a restart."""
+
+    @property
+    def processes(self) -> Collection[str]:
+        """The media processes that answer."""
+
+    async def stop(self, process: str, room: str, reason: Reason) -> None:
+        """Ends what the media process has of the room's stream, and what edges here show of it."""
+
+    async def push_to(self, process: str, room: str, destinations: tuple[Destination, ...]) -> None:
+        """From now on exactly to these."""
+
+    async def remove_viewer(self, room: str, user: str) -> None:
+        """Ends what the user watches of the room, by whatever way; they are to be asked about anew."""
+
+    async def refresh(self, room: str) -> None:
+        """Edges forget who may watch the room, and ask again."""
+
+    async def delete(self, folder: str) -> None:
+        """Removes a recording's files; nothing where there are none."""
+
+
+class Nowhere:
+    """No media here."""
+
+    node = ""
+    processes: Collection[str] = ()
+
+    async def stop(self, process: str, room: str, reason: Reason) -> None: ...
+
+    async def push_to(self, process: str, room: str, destinations: tuple[Destination, ...]) -> None: ...
+
+    async def remove_viewer(self, room: str, user: str) -> None: ...
+
+    async def refresh(self, room: str) -> None: ...
+
+    async def delete(self, folder: str) -> None: ...

@@ -1,0 +1,116 @@
+/** What WHIP (RFC 9725) and WHEP have in common: one offer by HTTP, and the session that it makes. */
+import { withQuery } from "./player/addresses.js";
+
+const GATHER_WITHIN_MS = 2_000;
+
+/** `<turn:host?transport=udp>; rel="ice-server"; username="u"; credential="c"` (RFC 9725, 4.6). */
+export function iceServers(header) {
+  const servers = [];
+  for (const [, urls, parameters] of (header ?? "").matchAll(/<([^>]+)>((?:\s*;\s*[\w-]+="[^"]*")*)/g)) {
+    const found = Object.fromEntries([...parameters.matchAll(/([\w-]+)="([^"]*)"/g)].map(([, name, value]) => [name, value]));
+    if (found.rel === "ice-server") servers.push({ urls, username: found.username, credential: found.credential });
+  }
+  return servers;
+}
+
+export class RtcError extends Error {
+  /** @param {number} status of the HTTP answer; 0 for none */
+  constructor(status, message, retryAfterMs) {
+    super(message);
+    this.name = "RtcError";
+    this.status = status;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** A session of WHIP or WHEP on the server. */
+export class RtcSession {
+  #peer;
+  #resource;
+  #headers;
+  #tag;
+  #waiting = [];
+  #closed = false;
+
+  constructor(peer, resource, headers, tag) {
+    this.#peer = peer;
+    this.#resource = resource;
+    this.#headers = headers;
+    this.#tag = tag;
+  }
+
+  /**
+   * Offers `peer` as it is. The offer goes at once, with the candidates that there are; later ones follow by PATCH.
+   * @param {{address: string, query?: object, bearer?: string}} to
+   * @throws {RtcError}
+   */
+  static async offer(peer, { address, query = {}, bearer }) {
+    const headers = bearer ? { Authorization: `Bearer ${bearer}` } : {};
+    const early = [];
+    let session = null;
+    peer.addEventListener("icecandidate", ({ candidate }) => candidate?.candidate && (session ? session.#trickle(candidate) : early.push(candidate)));
+    await peer.setLocalDescription(await peer.createOffer());
+    await gathered(peer);
+    const sent = peer.localDescription.sdp;
+    const response = await ask(withQuery(address, query), { method: "POST", headers: { ...headers, "Content-Type": "application/sdp" }, body: sent });
+    const location = response.headers.get("Location");
+    const resource = location && withQuery(new URL(location, response.url), query);
+    session = new RtcSession(peer, resource, headers, response.headers.get("ETag"));
+    const servers = iceServers(response.headers.get("Link"));
+    if (servers.length > 0) peer.setConfiguration({ ...peer.getConfiguration(), iceServers: servers });
+    await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
+    for (const candidate of early) if (!sent.includes(candidate.candidate)) session.#trickle(candidate);
+    return session;
+  }
+
+  /** Hangs up. The page may be on its way out, so nobody waits for the answer. */
+  close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#peer.close();
+    if (this.#resource) fetch(this.#resource, { method: "DELETE", headers: this.#headers, keepalive: true }).catch(() => {}); // who cannot be reached notices by itself
+  }
+
+  /** One PATCH for all candidates of a moment (RFC 9725, 4.3.1). */
+  #trickle(candidate) {
+    if (this.#waiting.push(candidate) === 1) setTimeout(() => this.#patch(), 50);
+  }
+
+  async #patch() {
+    const candidates = this.#waiting.splice(0);
+    if (this.#closed || !this.#resource) return;
+    const sdp = this.#peer.localDescription.sdp;
+    const line = (name) => sdp.match(new RegExp(`^a=${name}:.*$`, "m"))?.[0];
+    const mid = candidates[0].sdpMid ?? "0";
+    const media = [`m=audio 9 UDP/TLS/RTP/SAVPF 0`, `a=mid:${mid}`, ...candidates.map(({ candidate }) => `a=${candidate}`)];
+    const body = `${[line("ice-ufrag"), line("ice-pwd"), ...media].join("\r\n")}\r\n`;
+    const headers = { ...this.#headers, "Content-Type": "application/trickle-ice-sdpfrag", ...(this.#tag ? { "If-Match": this.#tag } : {}) };
+    // A server that takes no PATCH (405) has all that it needs: it answers on the address that our checks come from.
+    await fetch(this.#resource, { method: "PATCH", headers, body }).catch(() => {});
+  }
+}
+
+async function ask(url, options) {
+  let response;
+  try {
+    response = await fetch(url, options);
+  } catch (error) {
+    throw new RtcError(0, error.message);
+  }
+  if (response.status === 201) return response;
+  const { message } = await response.json().catch(() => ({}));
+  throw new RtcError(response.status, message ?? `The server answered ${response.status}`, 1000 * Number(response.headers.get("Retry-After")) || undefined);
+}
+
+/** Until all candidates of this machine are there, which takes a moment only; servers are asked later. */
+function gathered(peer) {
+  if (peer.iceGatheringState === "complete") return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, GATHER_WITHIN_MS);
+    peer.addEventListener("icegatheringstatechange", () => {
+      if (peer.iceGatheringState !== "complete") return;
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,160 @@
+"""The files of a stream in a folder of its own, which serve its DVR window and become its recording.
+
+`manifest.json` is replaced whole at each change (new init segment, end). `segments.jsonl` has a line for each segment,
+written after the segment's bytes. `N.K.mp4` holds the segments of init segment N, that first: a fragmented MP4 as it
+is. What a crash leaves is whole up to the last line; a torn line and the bytes behind it are cut off at the next start.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from relay import cmaf
+from relay.feed_values import Stored
+from relay.parts_values import Init
+from relay.ports import Recorded
+from relay.units import HZ
+
+MANIFEST, SEGMENTS = "manifest.json", "segments.jsonl"
+
+
+class Manifest(Struct, frozen=True):
+    """`process`: the media process whose it is. `record`: it is kept when the stream is over."""
+
+    room: str
+    session: str
+    user: str
+    epoch_ms: int
+    secret: bytes
+    process: int
+    record: bool
+    state: Literal["live", "finished"] = "live"
+    inits: tuple[Init, ...] = ()
+
+
+class Recording(Struct, frozen=True):
+    manifest: Manifest
+    segments: tuple[Stored, ...]
+
+    def recorded(self, folder: str) -> Recorded:
+        manifest, segments = self.manifest, self.segments
+        init = manifest.inits[-1] if manifest.inits else None
+        return Recorded(
+            session=manifest.session,
+            room=manifest.room,
+            user=manifest.user,
+            folder=folder,
+            started_at=manifest.epoch_ms + (segments[0].start * 1_000 // HZ if segments else 0),
+            length_ms=sum(one.duration for one in segments) * 1_000 // HZ,
+            bytes=sum(one.size for one in segments),
+            width=init.width if init else 0,
+            height=init.height if init else 0,
+        )
+
+
+class Movie(Struct, frozen=True):
+    """An MP4 file: `head`, then `size` bytes of the file named, from `offset` on."""
+
+    head: bytes
+    file: str
+    offset: int
+    size: int
+
+
+_manifest = msgspec.json.Decoder(Manifest)
+_line = msgspec.json.Decoder(Stored)
+_encode = msgspec.json.encode
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Whole or not at all. Raises OSError."""
+    beside = folder / f"{MANIFEST}.new"
+    with beside.open("wb") as file:
+        file.write(_encode(manifest))
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(folder / MANIFEST)
+
+
+def line_of(stored: Stored) -> bytes:
+    return _encode(stored) + b"\n"
+
+
+def read_recording(folder: Path) -> Recording | None:
+    """None where there is none, or it cannot be read. A last line that is not whole does not count."""
+    try:
+        manifest = _manifest.decode((folder / MANIFEST).read_bytes())
+        index = folder / SEGMENTS
+        lines = index.read_bytes().split(b"\n")[:-1] if index.exists() else []
+        return Recording(manifest, tuple(_line.decode(line) for line in lines))
+    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
+        return None
+
+
+def movie(found: Recording, part: int) -> Movie | None:
+    """The recording as MP4, from its `part`th init segment on to the next; None where that has no segments.
+
+    Fragments with a `sidx` in front, which browsers play and seek in at once, and of which nothing has to be written
+    again, however long it is: a table of all samples would take a second of a media process for each four hours.
+    """
+    init = found.manifest.inits[part - 1]
+    stored = [one for one in found.segments if one.init == init.number]
+    if not stored:
+        return None
+    stored = [one for one in stored if one.file == stored[0].file]
+    duration = sum(one.duration for one in stored)
+    track = cmaf.VIDEO_TRACK if init.width else cmaf.AUDIO_TRACK
+    references = [cmaf.Reference(one.size, one.duration, True) for one in stored]
+    head = cmaf.with_duration(init.data, duration) + cmaf.segment_index(track, stored[0].start, references)
+    return Movie(head, stored[0].file, stored[0].offset, sum(one.size for one in stored))
+
+
+def finish(folder: Path) -> Recording | None:
+    """Makes of what a running stream, or one that a crash has ended, has left a recording. Raises OSError."""
+    found = read_recording(folder)
+    if found is None:
+        return None
+    index = folder / SEGMENTS
+    if index.exists():
+        whole = index.read_bytes().rpartition(b"\n")
+        os.truncate(index, len(whole[0]) + len(whole[1]))
+    ends: dict[str, int] = {}
+    for one in found.segments:
+        ends[one.file] = one.offset + one.size
+    for path in folder.glob("*.mp4"):
+        if path.name in ends:
+            os.truncate(path, ends[path.name])
+        else:
+            path.unlink()
+    manifest = replace(found.manifest, state="finished")
+    write_manifest(folder, manifest)
+    return Recording(manifest, found.segments)
+
+
+def orphans(media: Path, process: int) -> Iterator[Path]:
+    """Folders of streams that this media process had when it ended without finishing them."""
+    for folder in sorted(media.iterdir()) if media.exists() else ():
+        found = read_recording(folder)
+        if found is not None and found.manifest.process == process and found.manifest.state == "live":
+            yield folder
+
+
+def delete(folder: Path) -> None:
+    """All of it. Nothing where it is gone already."""
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def size_of(path: Path) -> int:
+    """In bytes; 0 where there is none."""
+    return path.stat().st_size if path.exists() else 0
+
+
+def bytes_in(media: Path) -> int:
+    return sum(size_of(path) for path in media.glob("*/*")) if media.exists() else 0

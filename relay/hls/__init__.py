@@ -1,0 +1,1 @@
+"""HTTP Live Streaming (RFC 8216bis): playlists, and what a request for one asks. Pure."""

@@ -1,0 +1,103 @@
+"""A stream's output in parts: to edge processes, and to disk."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Literal, Protocol
+
+import structlog
+
+from relay.cutter import Cutter
+from relay.feed_values import Interrupted, Over, Told
+from relay.parts_values import Cut, Init, Keyframes, Part
+from relay.ports import Reason
+from relay.units import Unit
+
+log = structlog.get_logger("relay.parts")
+
+TICK_SECONDS = 0.1
+
+
+class Sink(Protocol):
+    def tell(self, told: Told) -> None:
+        """In order; returns at once. Nothing comes after `Over`."""
+
+
+class Parts:
+    """A `relay.ports.Output`. Each sink is told all, whatever becomes of the others: one that raises is left out from
+    then on, and `failures` says how many have been. To be made within a loop.
+    """
+
+    audio: Literal["aac"] = "aac"
+
+    def __init__(self, begin: Callable[[], Iterable[Sink]], keyframes: Callable[[Keyframes], None] = lambda _: None):
+        """`begin` makes the sinks when there is something to tell: by then the stream knows its epoch. `keyframes` is
+        told when they come too seldom for low latency, and when they do not any more.
+        """
+        self.failures = 0
+        self.codecs = ""
+        self.size = (0, 0)
+        self._begin = begin
+        self._begun = False
+        self._sinks: list[Sink] = []
+        self._keyframes = keyframes
+        self._cutter = Cutter()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._flowing = False
+        self._ended = False
+
+    @property
+    def wants_keyframe(self) -> bool:
+        return self._cutter.wants_keyframe
+
+    def unit(self, unit: Unit) -> None:
+        if self._ended:
+            return
+        self._tell_all(self._cutter.unit(unit, self._loop.time()))
+        if self._timer is None:
+            self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
+
+    def interrupted(self) -> None:
+        if self._flowing and not self._ended:
+            self._stop()
+            self._flowing = False
+            self._tell(Interrupted())
+
+    def ended(self, reason: Reason) -> None:
+        if not self._ended:
+            self._stop()
+            self._ended = True
+            if self._begun:
+                self._tell(Over(reason))
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._tell_all(self._cutter.flush())
+
+    def _tick(self) -> None:
+        self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
+        self._tell_all(self._cutter.tick(self._loop.time()))
+
+    def _tell_all(self, cuts: list[Cut]) -> None:
+        for cut in cuts:
+            if isinstance(cut, Init):
+                self.codecs, self.size = cut.codecs, (cut.width, cut.height)
+            elif isinstance(cut, Keyframes):
+                self._keyframes(cut)
+            elif isinstance(cut, Part):
+                self._flowing = True
+            self._tell(cut)
+
+    def _tell(self, told: Told) -> None:
+        if not self._begun:
+            self._begun = True
+            self._sinks = list(self._begin())
+        for sink in tuple(self._sinks):
+            try:
+                sink.tell(told)
+            except Exception:
+                log.exception("sink_failed", sink=type(sink).__name__)
+                self.failures += 1
+                self._sinks.remove(sink)

@@ -1,0 +1,1 @@
+"""Streams pushed to other platforms by RTMP and RTMPS."""

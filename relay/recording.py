@@ -1,0 +1,248 @@
+"""Streams to disk: a thread writes each whole segment; what the thread cannot take or the disk does not is left out.
+
+A disk that is slow or stuck costs segments (`Disk.dropped`), never time of the event loop; one that is full, or where a
+limit is reached, ends that stream's recording with a report, while the stream goes on.
+"""
+
+import asyncio
+import os
+import queue
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+from msgspec import Struct
+from msgspec.structs import replace
+
+from relay import files
+from relay.feed_values import Over, Poster, Stored, Told
+from relay.files import Manifest
+from relay.parts_values import Init, Part, SegmentEnded
+from relay.ports import Recorded
+
+log = structlog.get_logger("relay.recording")
+
+MOST_WAITING = 64 * 1024 * 1024
+"""Bytes of segments that wait for the disk, of all streams."""
+DVR_FILE_SEGMENTS = 150
+"""In a file, where the stream is not recorded: so that the oldest can be deleted."""
+MEGABYTE = 1_000_000
+
+
+class DiskLimits(Struct, frozen=True):
+    """In bytes: of one stream, of all in the folder, and what stays free."""
+
+    stream: int
+    media: int
+    free: int
+
+
+class Disk:
+    """One thread for all streams of the process."""
+
+    def __init__(self, media: Path, limits: DiskLimits):
+        self.media, self.limits = media, limits
+        self.waiting = 0
+        self.dropped = 0
+        """Segments that were not written, as too much waited."""
+        self.failed = 0
+        """Recordings ended by the disk or a limit."""
+        self.used = 0
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], None], int] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
+
+    def start(self) -> None:
+        self.media.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._thread.start()
+        self.do(self._measure)
+
+    def close(self, seconds: float = 5.0) -> None:
+        """Waits so long for what waits. What is not written by then is finished at the next start."""
+        self._jobs.put(None)
+        self._thread.join(seconds)
+
+    def do(self, job: Callable[[], None], size: int = 0) -> bool:
+        """False: too much waits already. Jobs without a size are always taken: there are few."""
+        with self._lock:
+            if size and self.waiting + size > MOST_WAITING:
+                self.dropped += 1
+                return False
+            self.waiting += size
+        self._jobs.put((job, size))
+        return True
+
+    def room_for(self, stream: int, size: int) -> str:
+        """Why there is none; empty where there is. In the thread."""
+        limits = self.limits
+        if stream + size > limits.stream:
+            return "this stream's limit is reached ([relay] stream_megabytes)"
+        if self.used + size > limits.media:
+            return "the limit of all recordings is reached ([relay] media_megabytes)"
+        place = os.statvfs(self.media)
+        if place.f_bavail * place.f_frsize - size < limits.free:
+            return "the disk is nearly full ([relay] free_megabytes)"
+        return ""
+
+    def _measure(self) -> None:
+        self.used += files.bytes_in(self.media)
+
+    def _run(self) -> None:
+        while (entry := self._jobs.get()) is not None:
+            job, size = entry
+            try:
+                job()
+            except Exception:
+                log.exception("recording_failed")
+                self.failed += 1
+            with self._lock:
+                self.waiting -= size
+
+
+class Recorder:
+    """A `relay.parts.Sink`. `told` is given what edge processes are to know of the files, `stopped` why the recording
+    has ended before the stream, `recorded` the recording; all in the event loop that it is made in.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        folder: str,
+        manifest: Manifest,
+        dvr_ticks: int,
+        told: Callable[[Told], None],
+        stopped: Callable[[str], None],
+        recorded: Callable[[Recorded], None],
+    ):
+        self._disk, self._folder, self._manifest = disk, disk.media / folder, manifest
+        self._dvr_ticks = dvr_ticks
+        self._told, self._stopped, self._recorded = told, stopped, recorded
+        self._loop = asyncio.get_running_loop()
+        self._parts: list[Part] = []
+        # From here on the thread's alone.
+        self._segments: list[Stored] = []
+        self._written = 0
+        self._in_file = 0
+        self._file = ""
+        self._ended = False
+        disk.do(self._begin)
+
+    def tell(self, told: Told) -> None:
+        if isinstance(told, Init):
+            self._disk.do(lambda: self._add_init(told))
+        elif isinstance(told, Part):
+            self._parts.append(told)
+        elif isinstance(told, SegmentEnded):
+            parts, self._parts = self._parts, []
+            size = sum(len(part.data) for part in parts)
+            if parts and not self._disk.do(lambda: self._write(parts, told), size):
+                self._told(_stored(parts[0], told))
+        elif isinstance(told, Poster):
+            self._disk.do(lambda: self._poster(told.data))
+        elif isinstance(told, Over):
+            self._disk.do(self._finish)
+
+    # In the thread
+
+    def _begin(self) -> None:
+        self._guarded(self._make)
+
+    def _make(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True)
+        files.write_manifest(self._folder, self._manifest)
+
+    def _add_init(self, init: Init) -> None:
+        self._manifest = replace(self._manifest, inits=(*self._manifest.inits, init))
+        self._file = ""
+        self._guarded(lambda: files.write_manifest(self._folder, self._manifest))
+
+    def _poster(self, data: bytes) -> None:
+        beside = self._folder / "poster.new"
+
+        def write() -> None:
+            beside.write_bytes(data)
+            beside.replace(self._folder / "poster.webp")
+
+        self._guarded(write)
+
+    def _write(self, parts: list[Part], ended: SegmentEnded) -> None:
+        data = b"".join(part.data for part in parts)
+        stored = _stored(parts[0], ended)
+        if not self._ended and (why := self._disk.room_for(self._written, len(data))):
+            self._end(why)
+        self._guarded(lambda: self._append(stored, data))
+        kept = self._segments[-1] if self._segments and self._segments[-1].msn == ended.msn else stored
+        self._loop.call_soon_threadsafe(self._told, kept)
+
+    def _append(self, stored: Stored, data: bytes) -> None:
+        """The bytes, then the line that says so."""
+        if not self._file or (not self._manifest.record and self._in_file >= DVR_FILE_SEGMENTS):
+            self._next_file(stored.init)
+        path = self._folder / self._file
+        offset = files.size_of(path)
+        try:
+            with path.open("ab") as file:
+                file.write(data)
+            line = replace(stored, file=self._file, offset=offset, size=len(data))
+            with (self._folder / files.SEGMENTS).open("ab") as index:
+                index.write(files.line_of(line))
+        except OSError:
+            os.truncate(path, offset)
+            raise
+        self._segments.append(line)
+        self._in_file += 1
+        self._written += len(data)
+        self._disk.used += len(data)
+        if not self._manifest.record:
+            self._forget(stored.start + stored.duration - self._dvr_ticks)
+
+    def _next_file(self, number: int) -> None:
+        init = next(one for one in self._manifest.inits if one.number == number)
+        self._file, self._in_file = f"{number}.{len(self._segments)}.mp4", 0
+        (self._folder / self._file).write_bytes(init.data)
+
+    def _forget(self, before: int) -> None:
+        """Files of which all is older: of a stream that is not recorded."""
+        while self._segments:
+            name = self._segments[0].file
+            same = [one for one in self._segments if one.file == name]
+            if name == self._file or same[-1].start + same[-1].duration > before:
+                return
+            (self._folder / name).unlink()
+            size = sum(one.size for one in same)
+            self._disk.used -= size
+            self._written -= size
+            del self._segments[: len(same)]
+
+    def _guarded(self, write: Callable[[], None]) -> None:
+        if self._ended:
+            return
+        try:
+            write()
+        except OSError as error:
+            self._end(f"{error.strerror}")
+
+    def _end(self, why: str) -> None:
+        self._ended = True
+        self._disk.failed += 1
+        log.error("recording_stopped", session=self._manifest.session, reason=why)
+        self._loop.call_soon_threadsafe(self._stopped, why)
+
+    def _finish(self) -> None:
+        if not self._manifest.record or not self._segments:
+            files.delete(self._folder)
+            self._disk.used -= self._written
+            return
+        with suppress(OSError):  # a full disk: the next start finishes it
+            found = files.finish(self._folder)
+            if found is not None:
+                self._loop.call_soon_threadsafe(self._recorded, found.recorded(self._folder.name))
+
+
+def _stored(first: Part, ended: SegmentEnded) -> Stored:
+    """As one that could not be written."""
+    return Stored(
+        ended.msn, ended.start, ended.duration, first.init, first.discontinuity, first.discontinuities, "", 0, 0
+    )

@@ -1,0 +1,105 @@
+"""One session of a client with us: its ICE, its DTLS, and how it ends."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from relay.rtc.dtls import Certificate, Secured, Wire
+from relay.rtc.ice import Agent, Party
+from relay.rtc.port import Port
+from relay.rtc.sdp import Offer
+
+log = structlog.get_logger("relay.rtc")
+
+CONNECT_SECONDS = 10.0
+"""From the offer's answer to the end of the DTLS handshake."""
+
+
+class Session(Protocol):
+    """What a connection carries. Called from the event loop; must not raise."""
+
+    def connected(self) -> None: ...
+
+    def rtp(self, data: bytes) -> None: ...
+
+    def rtcp(self, data: bytes) -> None: ...
+
+    def closed(self, why: str) -> None:
+        """Once, also after `Connection.close`. `why`: "failed" before it was connected, "gone", or what was given."""
+
+
+class Connection:
+    """Made with the answer to an offer; ends by itself where the client does not connect in time."""
+
+    def __init__(
+        self,
+        resource: str,
+        offer: Offer,
+        ufrag: str,
+        password: str,
+        agent: Agent["Connection"],
+        port: Port,
+        certificate: Certificate,
+        session: Session,
+        over: Callable[["Connection"], None],
+    ) -> None:
+        """`over` is called when all is done, the last thing being sent."""
+        self.resource, self.session = resource, session
+        self._agent, self._port = agent, port
+        self.party = Party(self, ufrag, password)
+        self._wire = Wire(self.send)
+        self.secured = Secured(certificate, self._wire, offer.role, session)
+        self.connected = self._closed = False
+        self._over = over
+        agent.add(self.party)
+        self._task = asyncio.get_running_loop().create_task(self._run(offer))
+        self._task.add_done_callback(self._done)
+
+    def datagram(self, data: bytes) -> None:
+        self.secured.datagram(data)
+
+    def send(self, data: bytes) -> bool:
+        address = self.party.address
+        return address is not None and self._port.send(data, address)
+
+    def send_rtcp(self, data: bytes) -> None:
+        """A compound packet, in the clear; nothing before the handshake is done."""
+        if (outbound := self.secured.outbound) is not None:
+            self.send(outbound.protect_rtcp(data))
+
+    def close(self, why: str) -> None:
+        """At once; the client is told by DTLS."""
+        if not self._closed:
+            self._end(why)
+            self._task.cancel()
+
+    async def wait_closed(self) -> None:
+        await asyncio.wait([self._task])
+
+    async def _run(self, offer: Offer) -> None:
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                self.connected = await self.secured.handshake(offer.fingerprints)
+            if self.connected:
+                self.session.connected()
+                await self.secured.over()
+                self._end("gone")
+        except TimeoutError:
+            self._end("failed")
+        finally:
+            await self.secured.stop()
+
+    def _end(self, why: str) -> None:
+        if not self._closed:
+            self._closed = True
+            self.session.closed(why)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._end("failed")
+        self._wire.close()
+        self._agent.remove(self.party)
+        self._over(self)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("session failed", exc_info=error)

@@ -1,0 +1,126 @@
+"""DTLS and SRTP keys: the seam to aiortc (1.16, pinned), held by tests/relay/rtc/test_dtls.py.
+
+`Secured` is aiortc's transport over `Wire`, with packets taken off before they reach its peer connection's parts. Used
+of its inside: `_set_role`, `_rx_srtp`, `_tx_srtp`, `_handle_rtp_data`, `_handle_rtcp_data`, `_task`, `_srtp_profiles`.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Literal, Protocol
+
+import pylibsrtp
+from aiortc.rtcdtlstransport import (
+    SRTP_AEAD_AES_128_GCM,
+    SRTP_PROFILES,
+    RTCCertificate,
+    RTCDtlsFingerprint,
+    RTCDtlsParameters,
+    RTCDtlsTransport,
+)
+
+_MOST_WAITING = 64
+"""Datagrams between two turns of the handshake; more are dropped, and sent again by the peer."""
+
+# The cheapest first: we are the server, whose order counts.
+_PROFILES = sorted(SRTP_PROFILES, key=lambda profile: profile is not SRTP_AEAD_AES_128_GCM)
+
+
+class Listener(Protocol):
+    """What decrypted packets are given to. Called from the event loop; must not raise."""
+
+    def rtp(self, data: bytes) -> None: ...
+
+    def rtcp(self, data: bytes) -> None: ...
+
+
+class Certificate:
+    """A self-signed certificate with its key, of this process alone."""
+
+    def __init__(self) -> None:
+        self.aiortc = RTCCertificate.generateCertificate()
+        self.fingerprint = next(f.value for f in self.aiortc.getFingerprints() if f.algorithm == "sha-256")
+
+
+class Wire:
+    """What aiortc's transport takes for its ICE transport: datagrams come by `feed`, and go to `send`."""
+
+    role = "controlled"
+
+    def __init__(self, send: Callable[[bytes], object]) -> None:
+        self._send_now = send
+        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(_MOST_WAITING)
+        self._closed = False
+        self.dropped = 0
+
+    def feed(self, data: bytes) -> None:
+        if self._waiting.full():
+            self.dropped += 1
+        else:
+            self._waiting.put_nowait(data)
+
+    def close(self) -> None:
+        """Ends whoever reads."""
+        self._closed = True
+        if not self._waiting.full():
+            self._waiting.put_nowait(None)
+
+    async def _recv(self) -> bytes:
+        if self._closed:
+            raise ConnectionError
+        data = await self._waiting.get()
+        if data is None:
+            raise ConnectionError
+        return data
+
+    async def _send(self, data: bytes) -> None:
+        self._send_now(data)
+
+
+class Secured(RTCDtlsTransport):
+    """One session's DTLS, then SRTP in both directions."""
+
+    def __init__(self, certificate: Certificate, wire: Wire, role: Literal["server", "client"], listener: Listener):
+        super().__init__(wire, [certificate.aiortc])  # type: ignore[arg-type]
+        self._srtp_profiles = _PROFILES
+        self._set_role(role)
+        self._wire, self._listener = wire, listener
+        self.refused = 0
+        """Packets that were not authentic, or came twice."""
+
+    async def handshake(self, fingerprints: Iterable[tuple[str, str]]) -> bool:
+        """Returns whether the peer is the one whose certificate has these fingerprints. Waits for ever: who calls has a
+        deadline.
+        """
+        await self.start(RTCDtlsParameters([RTCDtlsFingerprint(*fingerprint) for fingerprint in fingerprints]))
+        return self.state == "connected"
+
+    async def over(self) -> None:
+        """Returns when the peer has closed, or `stop` or the wire's end has."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def datagram(self, data: bytes) -> None:
+        """One of the peer's. Packets are handed on at once, what is DTLS in turn."""
+        if data[0] < 128 or self._rx_srtp is None:
+            self._wire.feed(data)
+            return
+        try:
+            if 192 <= data[1] <= 208:
+                self._listener.rtcp(self._rx_srtp.unprotect_rtcp(data))
+            else:
+                self._listener.rtp(self._rx_srtp.unprotect(data))
+        except (pylibsrtp.Error, ValueError):
+            self.refused += 1
+
+    async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
+        self._listener.rtp(data)
+
+    async def _handle_rtcp_data(self, data: bytes) -> None:
+        self._listener.rtcp(data)
+
+    @property
+    def outbound(self) -> pylibsrtp.Session | None:
+        """Protects what we send; None before the handshake is done. A packet goes through it once: another one under a
+        used sequence number would use a nonce twice.
+        """
+        return self._tx_srtp

@@ -1,0 +1,102 @@
+"""ICE-lite for all sessions of a port (RFC 8445, section 2.5): no I/O, no clock.
+
+A request's USERNAME says whose it is, its integrity that it is theirs. Only addresses from which such a request has
+come are listened to, and only the nominated one is sent to; a client that moves to another network nominates anew.
+"""
+
+from typing import Generic, TypeVar
+
+from relay.rtc import stun
+from relay.rtc.stun import Address
+
+T = TypeVar("T")
+
+_MOST_ADDRESSES = 16
+_REFUSALS_A_SECOND = 100
+_ALIVE = 10.0
+
+
+class Party(Generic[T]):
+    """One session's ICE: `owner` is whose it is, `address` where to send, None before the first request."""
+
+    def __init__(self, owner: T, ufrag: str, password: str) -> None:
+        self.owner, self.ufrag, self.password = owner, ufrag, password.encode()
+        self.address: Address | None = None
+        self.nominated = False
+        self.addresses: dict[Address, None] = {}
+        self.heard = 0.0
+        """When the last authentic request came: consent to be sent to (RFC 7675)."""
+
+
+class Agent(Generic[T]):
+    """Knows sessions by their ufrag and by the addresses that they have shown themselves from. What it does with
+    requests of nobody is bounded: refused, so many a second, and the rest dropped.
+    """
+
+    def __init__(self) -> None:
+        self._parties: dict[str, Party[T]] = {}
+        self._by_address: dict[Address, Party[T]] = {}
+        self._refusals, self._second = 0, 0
+        self.refused = self.dropped = 0
+        """Requests that were not authentic: answered so, and not answered."""
+
+    def __len__(self) -> int:
+        return len(self._parties)
+
+    def add(self, party: Party[T]) -> None:
+        self._parties[party.ufrag] = party
+
+    def remove(self, party: Party[T]) -> None:
+        self._parties.pop(party.ufrag, None)
+        for address in party.addresses:
+            if self._by_address.get(address) is party:
+                del self._by_address[address]
+
+    def at(self, address: Address) -> T | None:
+        """Whose datagrams come from this address."""
+        party = self._by_address.get(address)
+        return party.owner if party else None
+
+    def request(self, data: bytes, address: Address, now: float) -> bytes | None:
+        """A datagram that begins as STUN does. Returns what to answer."""
+        if not stun.is_request(data):
+            return None
+        party = self._parties.get(stun.local_ufrag(data))
+        request = stun.authentic(data, party.password) if party else None
+        if party is None or request is None:
+            return self._refuse(data, now)
+        if not self._note(party, address, now):
+            self.dropped += 1
+            return None
+        party.heard = now
+        if stun.nominates(request) or not party.nominated:
+            party.address = address
+            party.nominated = party.nominated or stun.nominates(request)
+        return stun.success(request, address, party.password)
+
+    def _note(self, party: Party[T], address: Address, now: float) -> bool:
+        """Returns False where the address is another session's that is alive: source addresses can be forged."""
+        before = self._by_address.get(address)
+        if before is party:
+            return True
+        if before is not None:
+            if now - before.heard < _ALIVE:
+                return False
+            before.addresses.pop(address, None)
+            before.address = None if before.address == address else before.address
+        self._by_address[address] = party
+        party.addresses[address] = None
+        if len(party.addresses) > _MOST_ADDRESSES:
+            oldest = next(other for other in party.addresses if other != party.address)
+            del party.addresses[oldest], self._by_address[oldest]
+        return True
+
+    def _refuse(self, data: bytes, now: float) -> bytes | None:
+        if int(now) != self._second:
+            self._second, self._refusals = int(now), 0
+        self._refusals += 1
+        if self._refusals > _REFUSALS_A_SECOND:
+            self.dropped += 1
+            return None
+        self.refused += 1
+        return stun.unauthorised(data)

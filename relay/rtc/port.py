@@ -1,0 +1,69 @@
+"""The one UDP port of a media process."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from aioice.ice import get_host_addresses
+
+from relay.rtc.stun import Address
+
+_DATAGRAMS_A_WAKE = 256
+"""Then the rest of the event loop has its turn."""
+
+_LARGEST = 2_048
+BUFFER = 4 * 1024 * 1024
+"""Asked of the kernel, which may give less (net.core.rmem_max, wmem_max)."""
+
+
+class Port:
+    """Reads datagrams as they come, and sends without waiting: a full socket is a counted drop."""
+
+    def __init__(self, sock: socket.socket, received: Callable[[bytes, Address], None]) -> None:
+        """`sock`: UDP, bound. It is the port's from now on."""
+        sock.setblocking(False)
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            sock.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+        self.socket, self._received = sock, received
+        self.number: int = sock.getsockname()[1]
+        self.sent = self.drops = self.errors = 0
+        """Datagrams sent; dropped as the socket was full; refused by the kernel (no route, a bad address)."""
+        asyncio.get_running_loop().add_reader(sock.fileno(), self._read)
+
+    def send(self, data: bytes, address: Address) -> bool:
+        try:
+            self.socket.sendto(data, address)
+        except BlockingIOError:
+            self.drops += 1
+            return False
+        except OSError:
+            self.errors += 1
+            return False
+        self.sent += 1
+        return True
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self.socket.fileno())
+        self.socket.close()
+
+    def _read(self) -> None:
+        for _ in range(_DATAGRAMS_A_WAKE):
+            try:
+                data, address = self.socket.recvfrom(_LARGEST)
+            except BlockingIOError:
+                return
+            except OSError:
+                # What an earlier datagram met on its way (ICMP) is told here.
+                self.errors += 1
+                continue
+            if data:
+                self._received(data, address)
+
+
+def own_addresses(sock: socket.socket) -> tuple[str, ...]:
+    """Those at which a bound socket can be reached: its own, or where it listens to all, the machine's."""
+    host = sock.getsockname()[0].partition("%")[0]
+    if host not in ("0.0.0.0", "::"):  # noqa: S104
+        return (host.removeprefix("::ffff:"),)
+    found = get_host_addresses(use_ipv4=True, use_ipv6=host == "::")
+    return tuple(found) or (("::1", "127.0.0.1") if host == "::" else ("127.0.0.1",))

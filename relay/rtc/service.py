@@ -1,0 +1,162 @@
+"""WebRTC of one media process: serves the WHIP and WHEP calls of `relay.engine.Engine`."""
+
+import asyncio
+import re
+import socket
+from secrets import token_hex
+
+from msgspec import Struct
+
+from relay.engine import Answer
+from relay.ports import Claim, Reception, Refused
+from relay.rtc import answer, sdp
+from relay.rtc.answer import Chosen, Local
+from relay.rtc.connection import Connection, Session
+from relay.rtc.dtls import Certificate
+from relay.rtc.ice import Agent
+from relay.rtc.port import Port, own_addresses
+from relay.rtc.receive import Track
+from relay.rtc.sdp import MID, Offer
+from relay.rtc.stun import Address
+from relay.rtc.whip import WhipPublisher
+
+_TICK = 0.02
+_CERTIFICATE_SECONDS = 86_400
+_MOST_CONNECTING = 200
+_UFRAG = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
+
+
+class RtcSettings(Struct, frozen=True):
+    """`public_addresses`: where clients reach the port; empty: the socket's own. `max_kbit` of a publisher,
+    `whep_viewers` at most (0: no WHEP).
+    """
+
+    public_addresses: tuple[str, ...] = ()
+    max_kbit: int = 12_000
+    whep_viewers: int = 500
+
+
+class Rtc:
+    """All sessions on one UDP socket. One that does not connect within ten seconds is over; of those that are yet to
+    connect there are so many at most, whoever comes then is told `too_many`.
+    """
+
+    def __init__(self, sock: socket.socket, settings: RtcSettings, reception: Reception):
+        """Made within the event loop. `sock`: UDP, bound; it is closed by `close`."""
+        self._settings, self._reception = settings, reception
+        self._loop = asyncio.get_running_loop()
+        self.agent: Agent[Connection] = Agent()
+        self.port = Port(sock, self._datagram)
+        self._addresses = settings.public_addresses or own_addresses(sock)
+        self._certificate, self._certified = Certificate(), self._loop.time()
+        self._connections: dict[str, Connection] = {}
+        self._etags: dict[str, str] = {}
+        self._publishers: set[WhipPublisher] = set()
+        self._ticks = self._loop.call_later(_TICK, self._tick)
+
+    # Engine
+
+    async def whip(self, room: str, user: str, key: str, address: str, offer: str) -> Answer:
+        """`relay.engine.Engine.whip`."""
+        self._hold_connecting()
+        read = _read(offer)
+        chosen, tracks = _tracks(read)
+        publisher = WhipPublisher(tracks, self._settings.max_kbit, self._publishers.discard)
+        claim = Claim("whip", address, key, room, user)
+        publisher.intake = await self._reception.publish(claim, publisher)
+        connection, local = self._connect(read, publisher)
+        publisher.connection = connection
+        self._publishers.add(publisher)
+        text = answer.write(read, chosen, [None] * len(chosen), "recvonly", local, self._settings.max_kbit)
+        return Answer(text, connection.resource, self._etags[connection.resource])
+
+    async def trickle(self, resource: str, etag: str, fragment: str) -> str:
+        """`relay.engine.Engine.trickle`. Candidates are taken and not needed: clients come to us. An ICE restart is
+        `unsupported` (422): the client begins a new session.
+        """
+        if resource not in self._connections:
+            raise Refused("not_found", "This session is over.")
+        if etag not in (self._etags[resource], "*"):
+            raise Refused("precondition", "The ICE session is another one.")
+        if etag == "*" and _UFRAG.search(fragment):
+            raise Refused("unsupported", "ICE restarts are not supported; begin a new session.")
+        return ""
+
+    async def hang_up(self, resource: str) -> None:
+        """`relay.engine.Engine.hang_up`."""
+        connection = self._connections.get(resource)
+        if connection is None:
+            raise Refused("not_found", "This session is over.")
+        connection.close("gone")
+        await connection.wait_closed()
+
+    async def close(self) -> None:
+        """Ends all sessions (`leaving`) and closes the socket."""
+        self._ticks.cancel()
+        for connection in tuple(self._connections.values()):
+            connection.close("leaving")
+        while self._connections:
+            await next(iter(self._connections.values())).wait_closed()
+        self.port.close()
+
+    # Sessions
+
+    def _hold_connecting(self) -> None:
+        if sum(not connection.connected for connection in self._connections.values()) >= _MOST_CONNECTING:
+            raise Refused("too_many", "Too many sessions are connecting at this moment.", 1_000)
+
+    def _connect(self, offer: Offer, session: Session) -> tuple[Connection, Local]:
+        now = self._loop.time()
+        if now - self._certified > _CERTIFICATE_SECONDS:
+            self._certificate, self._certified = Certificate(), now
+        # 128 bits of chance in the password (RFC 8445, section 5.3), and a resource that nobody guesses.
+        local = Local(token_hex(8), token_hex(16), self._certificate.fingerprint, self._addresses, self.port.number)
+        connection = Connection(
+            token_hex(16), offer, local.ufrag, local.password, self.agent, self.port, self._certificate, session,
+            self._over,
+        )  # fmt: skip
+        self._connections[connection.resource] = connection
+        self._etags[connection.resource] = token_hex(8)
+        return connection, local
+
+    def _over(self, connection: Connection) -> None:
+        del self._connections[connection.resource], self._etags[connection.resource]
+
+    def _datagram(self, data: bytes, address: Address) -> None:
+        if data[0] < 4:
+            reply = self.agent.request(data, address, self._loop.time())
+            if reply is not None:
+                self.port.send(reply, address)
+        elif (connection := self.agent.at(address)) is not None:
+            connection.datagram(data)
+        else:
+            self.agent.dropped += 1
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        for publisher in tuple(self._publishers):
+            publisher.tick(now)
+        self._ticks = self._loop.call_later(_TICK, self._tick)
+
+
+def _read(offer: str) -> Offer:
+    try:
+        return sdp.parse(offer)
+    except ValueError as error:
+        raise Refused("bad_request", str(error)) from error
+
+
+def _tracks(offer: Offer) -> tuple[list[Chosen | None], list[Track]]:
+    """The first video and audio that are sent; of more, and of what we cannot take, none. Raises Refused."""
+    tracks: list[Track] = []
+    chosen: list[Chosen | None] = []
+    for section in offer.sections:
+        taken = None
+        if section.kind and section.sends and all(track.kind != section.kind for track in tracks):
+            taken = answer.choose(section, ("h264", "vp8") if section.kind == "video" else ("opus",), extensions=(MID,))
+            if taken is not None:
+                tracks.append(Track(section.kind, taken))
+        chosen.append(taken)
+    if not tracks:
+        raise Refused("unsupported", "The offer sends neither H.264 (packetization-mode 1) nor VP8 nor Opus.")
+    return chosen, tracks

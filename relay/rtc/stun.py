@@ -1,0 +1,71 @@
+"""Binding requests of ICE (RFC 8445, RFC 8489) and what a lite agent answers them with."""
+
+import struct
+from ipaddress import ip_address
+
+from aioice import stun
+
+Address = tuple[str, int] | tuple[str, int, int, int]
+"""As the socket gives it: IPv4 or IPv6."""
+
+_HEADER = 20
+_COOKIE = 0x2112A442
+_USERNAME = 0x0006
+_LARGEST = 1_280
+
+
+def is_request(data: bytes) -> bool:
+    """Whether this is a Binding request, as far as its header says."""
+    return _HEADER <= len(data) <= _LARGEST and data[:2] == b"\0\1" and struct.unpack_from("!I", data, 4)[0] == _COOKIE
+
+
+def local_ufrag(data: bytes) -> str:
+    """The part of a request's USERNAME that names the session here; empty where there is none. Cheap: nothing else of
+    the message is read.
+    """
+    at, end = _HEADER, len(data)
+    while at + 4 <= end:
+        kind, length = struct.unpack_from("!HH", data, at)
+        if kind == _USERNAME:
+            return data[at + 4 : at + 4 + length].partition(b":")[0].decode("ascii", "replace")
+        at += 4 + (length + 3 & ~3)
+    return ""
+
+
+def authentic(data: bytes, password: bytes) -> stun.Message | None:
+    """The request, where it is sound and its MESSAGE-INTEGRITY is made with `password`."""
+    try:
+        message = stun.parse_message(data)
+    except (ValueError, struct.error):
+        return None
+    return message if message.check_message_integrity(password) else None
+
+
+def nominates(request: stun.Message) -> bool:
+    return "USE-CANDIDATE" in request.attributes
+
+
+def success(request: stun.Message, address: Address, password: bytes) -> bytes:
+    host, port = address[:2]
+    plain = ip_address(host.partition("%")[0])
+    mapped = getattr(plain, "ipv4_mapped", None) or plain
+    answer = stun.Message(
+        stun.Method.BINDING,
+        stun.Class.RESPONSE,
+        request.transaction_id,
+        {"XOR-MAPPED-ADDRESS": (str(mapped), port)},
+    )
+    answer.add_message_integrity(password)
+    return bytes(answer)
+
+
+def unauthorised(data: bytes) -> bytes:
+    """For a request of no session: who is left over from before a restart learns that it is over (RFC 8489, 9.1.3)."""
+    answer = stun.Message(
+        stun.Method.BINDING,
+        stun.Class.ERROR,
+        data[8:_HEADER],
+        {"ERROR-CODE": (401, "Unauthorized")},
+    )
+    answer.add_fingerprint()
+    return bytes(answer)

@@ -1,0 +1,39 @@
+"""Decides what becomes of recordings. Nothing of it is in the log."""
+
+from rooms import commands as c
+from rooms.actors import Actor, Role
+from rooms.decide.decision import Decision, Moment
+from rooms.effects import ChangeRecording, Recording
+from rooms.errors import Rejected, not_found
+from rooms.text import check_text
+
+
+def update(actor: Actor, role: Role, command: c.RecordingUpdate, moment: Moment) -> Decision:
+    recording = _theirs(actor, role, moment)
+    if recording.state == "hidden":
+        raise Rejected("forbidden", "This recording was taken down by the platform.", field="recording")
+    if command.title is not None:
+        check_text(command.title, "title", lines=False)
+    title = command.title if command.title != recording.title else None
+    state = recording.state if command.listed is None else "listed" if command.listed else "unlisted"
+    if title is None and state == recording.state:
+        return Decision(reply={"duplicate": True}, pos=False)
+    change = ChangeRecording(recording.id, title, "listed" if state == "listed" else "unlisted")
+    return Decision(effects=(change,), pos=False)
+
+
+def delete(actor: Actor, role: Role, moment: Moment) -> Decision:
+    recording = _theirs(actor, role, moment)
+    return Decision(effects=(ChangeRecording(recording.id, state="deleted"),), pos=False)
+
+
+def _theirs(actor: Actor, role: Role, moment: Moment) -> Recording:
+    """Raises Rejected for a recording that is not there, or is neither the actor's nor of a room of theirs."""
+    recording = moment.facts.recording
+    if recording is None or recording.state == "deleted":
+        raise not_found("recording")
+    if role < Role.OWNER and recording.user != actor.user:
+        if recording.state != "listed":
+            raise not_found("recording")
+        raise Rejected("forbidden", "Only who recorded this, and owners, may do that.", field="recording")
+    return recording

@@ -1,0 +1,77 @@
+"""Units of a film, cut, fed to an edge process's parts, and watched by HLS and fMP4."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import httpx
+from websockets.asyncio.client import connect
+
+from realtime.auth import ticket_secret
+from realtime.edge.passes import Passes
+from realtime.edge.process import assembled, feed_path
+from realtime.gateway.binding import bind
+from realtime.gateway.server import running
+from relay import unix
+from relay.feed import Feed
+from relay.feed_values import Began
+from relay.parts import Parts
+from tests.support.media import film, units_of
+from tests.support.server import config
+
+
+class Everybody:
+    """A gateway that says yes, but of whom was banned."""
+
+    def __init__(self) -> None:
+        self.banned: set[str] = set()
+
+    async def may_watch(self, room: str, user: str) -> bool:
+        return user not in self.banned
+
+    async def may_replay(self, room: str, recording: str, user: str) -> bool:
+        return user not in self.banned
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def test_a_stream_is_watched_by_hls_and_fmp4(tmp_path: Path) -> None:
+    settings = config(tmp_path / "data")
+    units = units_of(film(tmp_path / "film.mp4", 8))
+    feed, gateway = Feed(), Everybody()
+    await feed.start(unix.listen(feed_path(settings, 0)))
+    began = Began("r1", "s1", "ann", now_ms(), b"k" * 32, False, "s1")
+    parts = Parts(lambda: [feed.open(began)])
+    async with assembled(settings, 0, now_ms, gateway) as edge, running(edge.server, bind("127.0.0.1", 0)) as server:
+        token = Passes(ticket_secret(settings)).issue("r1", "bob", now_ms())
+        base = f"http://127.0.0.1:{server.port}/v1/rooms/r1"
+        for unit in units[: len(units) * 3 // 4]:
+            parts.unit(unit)
+        async with asyncio.timeout(10), httpx.AsyncClient() as http:
+            while "r1" not in edge.lives.rooms or edge.lives.rooms["r1"].window.last_whole < 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            index = await http.get(f"{base}/hls/index.m3u8", params={"pass": token})
+            assert index.status_code == 200
+            assert "RESOLUTION=320x180" in index.text
+            live = next(line for line in index.text.splitlines() if "live.m3u8" in line)
+            playlist = await http.get(f"{base}/hls/{live}")
+            assert "#EXT-X-PART:" in playlist.text
+            names = [line for line in playlist.text.splitlines() if line.startswith("s")]
+            for name in names:
+                assert (await http.get(f"{base}/hls/s1/{name}")).status_code == 200
+            assert (await http.get(f"{base}/hls/index.m3u8")).status_code == 401
+            async with connect(f"{base.replace('http', 'ws')}/stream?pass={token}") as socket:
+                said = json.loads(await socket.recv())
+                assert (said["type"], said["width"]) == ("init", 320)
+                assert (await socket.recv())[4:8] == b"ftyp"
+                assert (await socket.recv())[4:8] == b"moof"
+                parts.ended("taken_down")
+                while not isinstance(message := await socket.recv(), str):
+                    pass
+                assert json.loads(message) == {"type": "ended", "reason": "taken_down"}
+            assert (await http.get(f"{base}/hls/{live}")).status_code == 410
+            assert (await http.get(f"{base}/hls/s1/{names[0]}")).status_code == 410
+    await feed.close()

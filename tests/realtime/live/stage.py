@@ -1,0 +1,101 @@
+"""A service with a live room, media processes as they would be reached, and a clock to turn."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from realtime.hosting.service import Service
+from realtime.live.gate import Gate
+from realtime.live.rooms import LiveSettings
+from realtime.live.secrets import Secrets
+from realtime.stores.sqlite import SQLiteStore
+from relay.ports import Claim, Destination, Reason
+from rooms import commands as c
+from rooms.actors import Actor
+from rooms.decide import Limits
+from rooms.events import Logged
+from tests.support.service import make_service
+
+NOW = 1_795_367_182_123
+ROOM = "r1"
+OWNER = Actor(user="ann", name="Ann", kyc=True)
+BOB = Actor(user="bob", name="Bob")
+ROOT = Actor(user="root", name="Root", admin=True)
+SETTINGS = LiveSettings(Secrets("a secret of forty characters, for tests."))
+
+
+class Media:
+    """What is asked of media and edge processes here."""
+
+    node = "https://edge.example.com"
+
+    def __init__(self, *processes: str):
+        self.processes: Collection[str] = processes
+        self.stopped: list[tuple[str, str, str]] = []
+        self.pushed: list[tuple[str, str, tuple[str, ...]]] = []
+        self.removed: list[tuple[str, str]] = []
+        self.refreshed: list[str] = []
+        self.deleted: list[str] = []
+
+    async def stop(self, process: str, room: str, reason: Reason) -> None:
+        self.stopped.append((process, room, reason))
+
+    async def push_to(self, process: str, room: str, destinations: tuple[Destination, ...]) -> None:
+        self.pushed.append((process, room, tuple(one.url for one in destinations)))
+
+    async def remove_viewer(self, room: str, user: str) -> None:
+        self.removed.append((room, user))
+
+    async def refresh(self, room: str) -> None:
+        self.refreshed.append(room)
+
+    async def delete(self, folder: str) -> None:
+        self.deleted.append(folder)
+
+
+class Stage:
+    """`now` is the time; a step of it comes with no wait."""
+
+    def __init__(self, folder: Path, *, limits: Limits | None = None, **more: Any):
+        self.now = NOW
+        self.store = SQLiteStore(folder / "galaxy.db", lambda: self.now)
+        self.service: Service = make_service(
+            self.store, lambda: self.now, live=SETTINGS, limits=limits or Limits(), **more
+        )
+        self.live = self.service.live
+        self.media = Media("one")
+        self.live.reach = self.media
+
+    async def start(self) -> None:
+        await self.service.start()
+
+    async def room(self) -> None:
+        make = c.RoomCreate(kind="live", title="Room", visibility="public", room=ROOM)
+        await self.service.answer(Actor(user=OWNER.user, name=OWNER.name, admin=True, kyc=True), make)
+
+    async def do(self, actor: Actor, command: c.AnyCommand) -> dict[str, Any]:
+        return await self.service.answer(actor, command, asked_at="chat.example.com:8080")
+
+    def gate(self, process: str = "one") -> Gate:
+        return self.live.gate(process)
+
+    async def claim(self, actor: Actor = OWNER) -> Claim:
+        return Claim("rtmp", "192.0.2.1", key=(await self.do(actor, c.LiveKey(room=ROOM)))["key"])
+
+    async def log(self) -> list[Logged]:
+        host = await self.service.directory.host(ROOM)
+        assert host is not None
+        return await self.store.events(ROOM, after=0, to=host.room.pos, limit=1_000)
+
+    async def lives(self) -> list[str]:
+        """The types of the log's events about lives, with their reasons."""
+        return [
+            " ".join(filter(None, (str(event.__struct_config__.tag), getattr(event, "reason", None))))
+            for event in await self.log()
+            if str(event.__struct_config__.tag).startswith("live.")
+        ]
+
+    async def lapse(self, seconds: float = 0) -> None:
+        """So much later, what is due is done."""
+        self.now += round(seconds * 1_000)
+        await self.live.closing.close_due()
