@@ -57,7 +57,7 @@ class Worker:
                 str(inherited),
                 pass_fds=inherited.descriptors,
                 process_group=0,  # Ctrl-C is for the supervisor, which passes it on
-                env={name: value for name, value in os.environ.items() if name != VARIABLE} | environ,
+                env={**{name: value for name, value in os.environ.items() if name != VARIABLE}, **environ},
             )
         return cls(process, line)
 
@@ -123,9 +123,7 @@ class Slot:
         self._public, self._udp, self._admin = [], [], []
 
     def inherited(self, line: int) -> Inherited:
-        public, admin, udp = (
-            tuple(sock.fileno() for sock in some) for some in (self._public, self._admin, self._udp)
-        )
+        public, admin, udp = (tuple(sock.fileno() for sock in some) for some in (self._public, self._admin, self._udp))
         return Inherited(self.number, line, public, admin, self.kind, udp)
 
 

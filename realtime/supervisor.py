@@ -219,7 +219,9 @@ def _longer(delay: float) -> float:
 
 
 def run(config: Config, command: Sequence[str]) -> int:
-    """Serves with `[server] workers` gateways and `[relay] processes` media processes, each started by `command`. Returns the process's exit code."""
+    """Serves with `[server] workers` gateways and `[relay] processes` media processes, each started by `command`.
+    Returns the process's exit code.
+    """
     logs.setup(config.log)
     try:
         return asyncio.run(_run(config, [sys.executable, *command]))

@@ -55,6 +55,11 @@ class Inherited(Struct, frozen=True):
         """To listen on: for clients, and for who looks after the server. To be called once."""
         return [socket.socket(fileno=fd) for fd in self.public], [socket.socket(fileno=fd) for fd in self.admin]
 
+    def udp_socket(self) -> socket.socket:
+        """Of a media process. To be called once."""
+        (fd,) = self.udp
+        return socket.socket(fileno=fd)
+
     async def attend(self, server: Attended) -> None:
         """Says READY, and has the server drain when another has taken its place (SIGUSR1) or the supervisor has gone.
         Returns in the latter case.

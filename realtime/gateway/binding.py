@@ -6,7 +6,8 @@ import socket
 def bind(
     host: str, port: int, *, shared: bool = False, kind: socket.SocketKind = socket.SOCK_STREAM
 ) -> list[socket.socket]:
-    """Sockets (of TCP unless `kind` says otherwise) bound to every address that `host` names, all on one port; 0 takes a free one.
+    """Sockets (of TCP unless `kind` says otherwise) bound to every address that `host` names, all on one port; 0 takes
+    a free one.
 
     With `shared` others may bind the same address, each to have a part of its connections (SO_REUSEPORT). Raises
     OSError, which names the address, where it is in use, not of this machine, or no name that resolves.
