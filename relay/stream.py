@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import msgspec
 import structlog
 from msgspec import Struct
 
+from relay.audio import AudioLane
 from relay.gop import GopCache
 from relay.health import Meter
 from relay.keyframes import Keyframes
@@ -60,6 +62,9 @@ class Stream:
         self.ended = False
         self.outputs: list[Output] = []
         self.failed_outputs = 0
+        self.undecodable = 0
+        """Audio units left out because they could not be decoded."""
+        self._lanes: dict[Literal["aac", "opus"], AudioLane] = {}
         self.clock = StreamClock()
         self.gop = GopCache()
         self.video: VideoConfig | None = None
@@ -156,12 +161,29 @@ class Stream:
             output.unit(unit)
 
     def _give(self, unit: Unit) -> None:
-        self.gop.add(unit)
         if isinstance(unit.config, VideoConfig):
-            self._each(lambda output: output.unit(unit))
+            self.gop.add(unit)
+            self._each(partial(_hand_over, unit))
+            for codec, lane in self._lanes.items():
+                self._give_audio(codec, lane.advance(unit.dts))
         else:
-            codec = unit.config.codec
-            self._each(lambda output: output.unit(unit), [some for some in self.outputs if some.audio == codec])
+            for codec in {output.audio for output in self.outputs}:
+                self._give_audio(codec, self._lane(codec).unit(unit))
+
+    def _give_audio(self, codec: Literal["aac", "opus"], units: Iterable[Unit]) -> None:
+        for unit in units:
+            self.gop.add(unit)
+            self._each(partial(_hand_over, unit), [some for some in self.outputs if some.audio == codec])
+
+    def _lane(self, codec: Literal["aac", "opus"]) -> AudioLane:
+        if codec not in self._lanes:
+            self._lanes[codec] = AudioLane(codec, self._cannot_decode)
+        return self._lanes[codec]
+
+    def _cannot_decode(self, reason: str) -> None:
+        self.undecodable += 1
+        if self.undecodable == 1:
+            log.warning("audio_undecodable", room=self.room, reason=reason)
 
     def _each(self, act: Callable[[Output], None], outputs: Iterable[Output] | None = None) -> None:
         for output in tuple(self.outputs if outputs is None else outputs):
@@ -186,3 +208,7 @@ class Stream:
             "height": self.video.height if self.video else 0,
             "whep": not self.has_b_frames,
         }
+
+
+def _hand_over(unit: Unit, output: Output) -> None:
+    output.unit(unit)

@@ -151,6 +151,7 @@ def _paths() -> dict[str, Any]:
         "/openapi.json": {"get": _plain("This document")},
         "/docs": {"get": _plain("This document as a page", "text/html")},
         "/": {"get": _plain("The web client", "text/html")},
+        "/room/{room}": {"get": _plain("A live room's page", "text/html") | {"parameters": [_ROOM]}},
     }
 
 

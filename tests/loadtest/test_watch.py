@@ -41,9 +41,8 @@ def test_counters_grow_and_gauges_stand() -> None:
 
 
 def test_a_process_is_counted_with_those_that_it_has_started() -> None:
-    script = (
-        "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'input()']); print(1, flush=True); input()"
-    )
+    child = "print(1, flush=True); input()"
+    script = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}]); input()"
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
