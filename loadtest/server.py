@@ -12,6 +12,7 @@ from loadtest.tokens import token
 
 HOST = "127.0.0.1"
 _SETTINGS = {
+    "GALAXY_RELAY__PROCESSES": "0",
     "GALAXY_LOG__LEVEL": "warning",
     "GALAXY_LIMITS__COMMANDS_PER_SECOND": "0",
     "GALAXY_LIMITS__JOINS_PER_SECOND": "0",

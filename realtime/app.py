@@ -19,6 +19,7 @@ from realtime.brokers.memory import MemoryBroker
 from realtime.brokers.memory_tallies import MemoryTallies
 from realtime.config import Config
 from realtime.demo import make_demo_rooms
+from realtime.edge.passes import Passes
 from realtime.gateway.addresses import parse_networks
 from realtime.gateway.admission import Admission
 from realtime.gateway.binding import bind, bind_admin
@@ -36,7 +37,11 @@ from realtime.gateway.wheel import Wheel
 from realtime.hosting.bounds import Bounds
 from realtime.hosting.service import Service
 from realtime.http.app import make_app
+from realtime.http.credentials import Credentials
+from realtime.http.media import MediaRoutes
+from realtime.http.stream import StreamDoor
 from realtime.live.addresses import Addresses
+from realtime.live.engines import Engines
 from realtime.live.rooms import LiveSettings
 from realtime.live.secrets import configured
 from realtime.metrics import Metrics, Sources
@@ -88,7 +93,7 @@ async def _serve(config: Config, dev: bool, worker: Inherited | None) -> int:
             admin = bind_admin(settings.admin_host, settings.admin_port, 0)
         else:
             public, admin = worker.sockets()
-        async with assembled(config, dev=dev, admin=admin) as server:
+        async with assembled(config, dev=dev, admin=admin, number=worker.slot if worker else 0) as server:
             serving = asyncio.create_task(server.serve(public))
             listening = asyncio.create_task(server.listening.wait())
             await asyncio.wait({serving, listening}, return_when=asyncio.FIRST_COMPLETED)
@@ -111,10 +116,10 @@ async def _serve(config: Config, dev: bool, worker: Inherited | None) -> int:
 
 @asynccontextmanager
 async def assembled(
-    config: Config, *, dev: bool, clock: ports.Clock = wall_clock, admin: Sequence[socket] = ()
+    config: Config, *, dev: bool, clock: ports.Clock = wall_clock, admin: Sequence[socket] = (), number: int = 0
 ) -> AsyncIterator[GalaxyServer]:
     """A server with all its parts, its rooms open, ready to `serve`; everything is let go of at the end. On the sockets
-    `admin` it says how it is.
+    `admin` it says how it is. `number`: which of this machine's gateways it is.
 
     Raises Unavailable where the store cannot be opened, ConfigError for keys that cannot be read.
     """
@@ -162,6 +167,8 @@ async def assembled(
             config.relay.record,
         ),
     )
+    engines = Engines(config, service.live, counts=number == 0)
+    service.live.reach = engines
     admission = Admission(authenticator, tickets, service, clock)
     wheel = Wheel()
     door = Door(service, admission, _welcome(config, dev), wheel, clock, metrics)
@@ -188,8 +195,12 @@ async def assembled(
         ),
         parse_networks(config.server.trusted_proxies),
     )
+    media = MediaRoutes(service, engines, Credentials(admission, service), Passes(ticket_secret(config)), config, clock)
+    if config.relay.processes:
+        requests.edge.door = StreamDoor(media, engines, () if dev else config.server.allowed_origins)
     app = make_app(
         service=service,
+        media=media.routes if config.relay.processes else (),
         admission=admission,
         config=config,
         clock=clock,
@@ -223,6 +234,7 @@ async def assembled(
         )
     )
     await service.start()
+    engines.start()
     background = [asyncio.create_task(wheel.run()), asyncio.create_task(authenticator.keep_keys_fresh())]
     records.start()
     try:
@@ -239,6 +251,7 @@ async def assembled(
         await asyncio.gather(*background, return_exceptions=True)
         await door.abandon()
         await records.close()
+        await engines.close()
         await service.close()
         await authenticator.close()
         if tracer is not None:

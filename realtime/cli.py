@@ -82,15 +82,25 @@ def _serve(args: argparse.Namespace) -> int:
             print(_DEV_WARNING, file=sys.stderr)
     elif not config.auth.has_key:
         raise ConfigError(_NO_KEY)
-    if config.server.workers > 1 and args.inherited is None:
+    if (config.server.workers > 1 or config.relay.processes) and args.inherited is None:
         from realtime import supervisor  # noqa: PLC0415  # `token` and `admin` start faster without the server
 
         # Said again last, or settings that change meanwhile could let several gateways have parts meant for one.
         workers = ["--workers", str(config.server.workers)]
         return supervisor.run(config, ["-m", "realtime.cli", *args.given, *workers])
-    from realtime import app, worker  # noqa: PLC0415
+    from realtime import worker  # noqa: PLC0415
 
     inherited = None if args.inherited is None else worker.Inherited.parse(args.inherited)
+    if inherited is not None and inherited.kind == "media":
+        from realtime import media  # noqa: PLC0415
+
+        return media.run(config, inherited)
+    if inherited is not None and inherited.kind == "edge":
+        from realtime.edge import process  # noqa: PLC0415
+
+        return process.run(config, inherited)
+    from realtime import app  # noqa: PLC0415
+
     return app.run(config, dev=args.dev, worker=inherited)
 
 

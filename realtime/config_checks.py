@@ -155,10 +155,12 @@ def check_together(config: "Config") -> Iterator[tuple[str, str, str]]:
 
 
 def _workers(config: "Config") -> Iterator[tuple[str, str, str]]:
-    workers, last = config.server.workers, config.server.admin_port + config.server.workers - 1
+    workers, media = config.server.workers, config.relay.processes
+    processes = workers + media + bool(media)
+    last = config.server.admin_port + processes - 1
     if workers > 1 and not config.store.on_postgresql:
         yield "server", "workers", f"{workers} gateways need PostgreSQL: set [store] url to postgresql://..."
     if workers > 1 and not config.broker.on_redis:
         yield "server", "workers", f"{workers} gateways need Redis between them: set [broker] url to redis://..."
     if config.server.admin_port and last > MAX_PORT:
-        yield "server", "admin_port", f"with {workers} workers must be at most {MAX_PORT + 1 - workers}"
+        yield "server", "admin_port", f"with {processes} processes must be at most {MAX_PORT + 1 - processes}"

@@ -1,25 +1,20 @@
-"""Several gateway processes on one address: started, started again when they die, replaced one by one (decision 16).
+"""The processes of a server: started, started again when they die, replaced one by one (decisions 16 and 20).
 
 Each has a *slot*: sockets that the supervisor binds and keeps open (SO_REUSEPORT: the kernel shares connections out
 among the slots), so that who connects while a process is being replaced waits in the slot's queue and is not refused.
 """
 
 import asyncio
-import os
 import signal
-import socket
 import sys
-from asyncio.subprocess import Process
 from collections.abc import Sequence
-from typing import Self
 
 import structlog
 
 from realtime import logs
-from realtime.config import Config, Server
-from realtime.gateway.binding import bind, bind_admin, port_of
-from realtime.notify import VARIABLE, announce, notify
-from realtime.worker import Inherited
+from realtime.config import Config
+from realtime.notify import announce, notify
+from realtime.slots import Ports, Slot, Worker, check_free, make_slots
 
 log = structlog.get_logger("realtime.supervisor")
 
@@ -35,94 +30,14 @@ GRACE_SECONDS = 10.0
 """Beyond `[server] drain_seconds`, after which a worker that was told to end is killed."""
 
 
-class Worker:
-    """A gateway process; `line` is our end of the socket between us (`realtime.worker.Inherited`)."""
-
-    def __init__(self, process: Process, line: socket.socket):
-        self.process = process
-        self.since = asyncio.get_running_loop().time()
-        self.leaving = False
-        """It has been told to end, which it takes its time for: told again it would end at once."""
-        self._line = line
-
-    @classmethod
-    async def start(cls, command: Sequence[str], slot: "Slot") -> Self:
-        line, theirs = socket.socketpair()
-        line.setblocking(False)
-        with theirs:
-            inherited = slot.inherited(theirs.fileno())
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                "--inherited",
-                str(inherited),
-                pass_fds=inherited.descriptors,
-                process_group=0,  # Ctrl-C is for the supervisor, which passes it on
-                env={name: value for name, value in os.environ.items() if name != VARIABLE},
-            )
-        return cls(process, line)
-
-    async def ready(self) -> bool:
-        """Waits until it accepts connections. False: it has ended before."""
-        try:
-            return bool(await asyncio.get_running_loop().sock_recv(self._line, 1))
-        except ConnectionError:
-            return False
-
-    async def ended(self) -> int:
-        """Waits for its end. Returns the exit code; that of a signal is negative."""
-        code = await self.process.wait()
-        self._line.close()
-        return code
-
-    def tell(self, number: signal.Signals) -> None:
-        if self.process.returncode is None:
-            self.process.send_signal(number)
-
-
-class Slot:
-    """The place of one worker. `worker` is the one that serves it, or was the last to do so."""
-
-    worker: Worker
-
-    def __init__(self, number: int, settings: Server):
-        self.number = number
-        self.changing = asyncio.Lock()
-        self.changed = asyncio.Event()
-        """There is another worker."""
-        self._settings = settings
-        self._public: list[socket.socket] = []
-        self._admin: list[socket.socket] = []
-
-    def take(self, worker: Worker) -> None:
-        self.worker = worker
-        self.changed.set()
-
-    def open(self, port: int) -> int:
-        """Binds what is not bound yet. Returns the port. Raises OSError."""
-        settings = self._settings
-        self._public = self._public or bind(settings.host, port, shared=True)
-        self._admin = self._admin or bind_admin(settings.admin_host, settings.admin_port, self.number)
-        return port_of(self._public)
-
-    def close(self) -> None:
-        """Lets nobody wait here any longer: connections go to the other slots."""
-        for sock in (*self._public, *self._admin):
-            sock.close()
-        self._public, self._admin = [], []
-
-    def inherited(self, line: int) -> Inherited:
-        public, admin = (tuple(sock.fileno() for sock in some) for some in (self._public, self._admin))
-        return Inherited(self.number, line, public, admin)
-
-
 class Supervisor:
     """`command` starts a worker. Call `run` once."""
 
-    def __init__(self, settings: Server, command: Sequence[str]):
-        self._settings = settings
+    def __init__(self, config: Config, command: Sequence[str]):
+        self._config, self._settings = config, config.server
         self._command = command
-        self._slots = [Slot(number, settings) for number in range(settings.workers)]
-        self._port = settings.port
+        self._slots = make_slots(config)
+        self._ports = Ports(config.server.port, config.relay.rtmp_port, config.relay.edge_port)
         self._alive: set[Worker] = set()
         self._stopping = asyncio.Event()
         self._asked_to_restart = asyncio.Event()
@@ -160,7 +75,7 @@ class Supervisor:
     async def _work(self) -> int:
         if code := await self._start_all():
             return code
-        announce(self._settings.host, self._port)
+        announce(self._settings.host, self._ports.server)
         async with asyncio.TaskGroup() as tasks:
             for slot in self._slots:
                 tasks.create_task(self._keep(slot))
@@ -175,7 +90,9 @@ class Supervisor:
         """The first worker alone, as it may have to change the database; what is wrong it says once. Returns the exit
         code of one that could not start.
         """
-        _free(self._settings.host, self._port)
+        check_free(self._config)
+        for slot in self._slots:
+            slot.open(self._ports)  # before any starts, as each is told the ports of all
         for some in (self._slots[:1], self._slots[1:]):
             for slot in some:
                 slot.take(await self._start(slot))
@@ -185,8 +102,8 @@ class Supervisor:
         return 0
 
     async def _start(self, slot: Slot) -> Worker:
-        self._port = slot.open(self._port)
-        worker = await Worker.start(self._command, slot)
+        slot.open(self._ports)
+        worker = await Worker.start(self._command, slot, self._ports.environ(self._config.relay.processes))
         self._alive.add(worker)
         return worker
 
@@ -220,7 +137,7 @@ class Supervisor:
             steady = asyncio.get_running_loop().time() - worker.since >= STEADY_SECONDS
             delay = 0.0 if steady else _longer(delay)
             await self._let_nobody_wait(slot, worker, delay)
-            log.error("worker_died", slot=slot.number, pid=worker.process.pid, code=code)
+            log.error("worker_died", kind=slot.kind, slot=slot.number, pid=worker.process.pid, code=code)
             while slot.worker is worker:
                 delay = await self._start_again(slot, worker, delay)
 
@@ -254,26 +171,28 @@ class Supervisor:
                 if slot.worker is dead:
                     slot.take(await self._start(slot))
         except OSError as error:
-            log.error("cannot_start", slot=slot.number, reason=str(error))  # noqa: TRY400 - it says it all
+            log.error("cannot_start", kind=slot.kind, slot=slot.number, reason=str(error))  # noqa: TRY400 - it says it all
             delay = _longer(delay)
             await self._let_nobody_wait(slot, dead, delay)
         return delay
 
     async def _restart_all(self) -> None:
-        """One slot after the other. The first new worker that does not become ready is the last: it would be no better
-        in the other slots.
+        """One slot after the other, but for those of media processes, whose end would be that of their streams. The
+        first new worker that does not become ready is the last: it would be no better in the other slots.
         """
         for slot in self._slots:
+            if not slot.replaceable:
+                continue
             async with slot.changing:
                 worker = await self._successor(slot)
                 if worker is None:
-                    log.error("restart_given_up", slot=slot.number)
+                    log.error("restart_given_up", kind=slot.kind, slot=slot.number)
                     return
                 old = slot.worker
                 slot.take(worker)
             await self._end(old, signal.SIGUSR1)
             if worker.process.returncode is not None:
-                log.error("restart_given_up", slot=slot.number)
+                log.error("restart_given_up", kind=slot.kind, slot=slot.number)
                 return
         log.info("restarted")
 
@@ -282,14 +201,14 @@ class Supervisor:
         try:
             worker = await self._start(slot)
         except OSError as error:
-            log.error("cannot_start", slot=slot.number, reason=str(error))  # noqa: TRY400 - it says it all
+            log.error("cannot_start", kind=slot.kind, slot=slot.number, reason=str(error))  # noqa: TRY400 - it says it all
             return None
         try:
             async with asyncio.timeout(READY_SECONDS):
                 if await worker.ready():
                     return worker
         except TimeoutError:
-            log.error("not_ready", slot=slot.number, pid=worker.process.pid)  # noqa: TRY400
+            log.error("not_ready", kind=slot.kind, slot=slot.number, pid=worker.process.pid)  # noqa: TRY400
         worker.tell(signal.SIGKILL)
         await self._ended(worker)
         return None
@@ -299,14 +218,10 @@ def _longer(delay: float) -> float:
     return min(LONGEST_DELAY, max(FIRST_DELAY, 2 * delay))
 
 
-def _free(host: str, port: int) -> None:
-    """Raises OSError where somebody listens there, who may have agreed to share it with whoever asks."""
-    for sock in bind(host, port):
-        sock.close()
-
-
 def run(config: Config, command: Sequence[str]) -> int:
-    """Serves with `[server] workers` processes, each started by `command`. Returns the process's exit code."""
+    """Serves with `[server] workers` gateways and `[relay] processes` media processes, each started by `command`.
+    Returns the process's exit code.
+    """
     logs.setup(config.log)
     try:
         return asyncio.run(_run(config, [sys.executable, *command]))
@@ -316,4 +231,4 @@ def run(config: Config, command: Sequence[str]) -> int:
 
 
 async def _run(config: Config, command: Sequence[str]) -> int:
-    return await Supervisor(config.server, command).run()
+    return await Supervisor(config, command).run()

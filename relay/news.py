@@ -43,6 +43,11 @@ class News:
         if room not in self._tasks:
             self._tasks[room] = asyncio.get_running_loop().create_task(self._say_all(room, waiting))
 
+    async def settle(self, seconds: float = 2.0) -> None:
+        """Returns when all is heard, or that time is over."""
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=seconds)
+
     async def close(self) -> None:
         for task in self._tasks.values():
             task.cancel()

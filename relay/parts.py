@@ -27,7 +27,7 @@ class Parts:
     then on, and `failures` says how many have been. To be made within a loop.
     """
 
-    audio: Literal["aac"] = "aac"
+    audio: Literal["aac", "opus"] = "aac"
 
     def __init__(self, begin: Callable[[], Iterable[Sink]], keyframes: Callable[[Keyframes], None] = lambda _: None):
         """`begin` makes the sinks when there is something to tell: by then the stream knows its epoch. `keyframes` is

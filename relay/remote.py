@@ -50,6 +50,10 @@ class RemoteEngine:
     def __init__(self, peer: Asks):
         self._peer = peer
 
+    async def name(self) -> str:
+        """Of a process of ours: another one with each start."""
+        return await self._peer.call(_text, "name")
+
     async def whip(self, room: str, user: str, key: str, address: str, offer: str) -> Answer:
         return await self._peer.call(_answer, "whip", room, user, key, address, offer)
 

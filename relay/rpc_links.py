@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,13 +19,23 @@ T = TypeVar("T")
 
 
 class Link:
-    """A connection that is made again whenever it breaks; `peer` is the present one. To be started within a loop."""
+    """A connection that is made again whenever it breaks; `peer` is the present one. To be started within a loop.
+
+    `greet` is called with each new connection before it is used; where it raises Refused another one is made.
+    """
 
     FIRST_DELAY, LONGEST_DELAY = 0.05, 1.0
 
-    def __init__(self, path: Path, methods: Methods, *, counters: Counters | None = None):
+    def __init__(
+        self,
+        path: Path,
+        methods: Methods,
+        *,
+        counters: Counters | None = None,
+        greet: Callable[[Peer], Awaitable[None]] | None = None,
+    ):
         self.peer: Peer | None = None
-        self._path, self._methods, self._counters = path, methods, counters
+        self._path, self._methods, self._counters, self._greet = path, methods, counters, greet
         self._made = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -57,7 +68,7 @@ class Link:
         while True:
             try:
                 peer = await self._connect()
-            except OSError:
+            except (OSError, Refused):
                 await asyncio.sleep(delay)
                 delay = min(self.LONGEST_DELAY, 2 * delay)
                 continue
@@ -77,6 +88,12 @@ class Link:
             )
         except BaseException:
             sock.close()
+            raise
+        try:
+            if self._greet is not None:
+                await self._greet(peer)
+        except BaseException:
+            peer.close()
             raise
         return peer
 

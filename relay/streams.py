@@ -118,7 +118,7 @@ class Streams:
         try:
             begins = stream.unit(publishing, unit, time.monotonic())
         except TooMuch as error:
-            self._report(stream, {"type": "live.warning", "room": stream.room, "message": str(error)})
+            self.report(stream, {"type": "live.warning", "room": stream.room, "message": str(error)})
             self._close(stream, publishing, "refused")
             return
         if begins:
@@ -202,10 +202,10 @@ class Streams:
         health = publishing.meter.health(
             publishing.publisher.received(), keyframes.interval, keyframes.advice, time.monotonic()
         )
-        self._report(stream, {"type": "live.health", "room": stream.room, **msgspec.structs.asdict(health)})
+        self.report(stream, {"type": "live.health", "room": stream.room, **msgspec.structs.asdict(health)})
 
-    def _report(self, stream: Stream, event: dict[str, Any]) -> None:
-        """May be lost, so it is said once."""
+    def report(self, stream: Stream, event: dict[str, Any]) -> None:
+        """To the creator. May be lost, so it is said once."""
         task = asyncio.get_running_loop().create_task(self._say_once(stream, event))
         self._reporting.add(task)
         task.add_done_callback(self._reporting.discard)

@@ -57,6 +57,11 @@ class Access:
         if (asking := self._asking.pop((room, user), None)) is not None:
             asking.cancel()
 
+    def refresh(self, room: str) -> None:
+        """What was known of anybody there is no longer so."""
+        for known, user in [key for key in self._known if key[0] == room]:
+            self.revoke(known, user)
+
     async def _ask(self, key: tuple[str, str]) -> bool:
         """Once, however many ask meanwhile. Where it was revoked meanwhile: no."""
         task = self._asking.get(key)

@@ -25,6 +25,9 @@ class Edge(Protocol):
     async def revoke(self, room: str, user: str) -> None:
         """The user may not watch the room any more: what runs is ended, and what comes is asked about again."""
 
+    async def refresh(self, room: str) -> None:
+        """Who may watch the room has changed: all are asked about again."""
+
     async def watching(self) -> tuple[Watching, ...]: ...
 
 

@@ -111,6 +111,9 @@ class EdgeServer:
         if (live := self.lives.rooms.get(room)) is not None:
             live.hls_viewers.pop(user, None)
 
+    async def refresh(self, room: str) -> None:
+        self.access.refresh(room)
+
     async def watching(self) -> tuple[Watching, ...]:
         since = self._loop.time() - HLS_SECONDS
         found = []

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, MutableMapping
+from typing import Any, Protocol
 
 import msgspec
 
@@ -36,6 +36,13 @@ class Peer(msgspec.Struct, frozen=True):
     release: Callable[[], None]
 
 
+class Passes(Protocol):
+    """Takes some upgrades for other processes (`realtime.http.stream`)."""
+
+    def passes(self, scope: MutableMapping[str, Any], peer: Peer) -> asyncio.Protocol | None:
+        """What is to have the connection of a request to upgrade; None: it is for us."""
+
+
 class Checked(Protocol):
     """A connection as the edge's timer sees it."""
 
@@ -51,6 +58,7 @@ class HttpEdge:
     def __init__(self, limits: HttpLimits, trusted: Networks) -> None:
         self.limits = limits
         self.trusted = trusted
+        self.door: Passes | None = None
         self.refused: Counter[str] = Counter()
         self.incomplete: Counter[str] = Counter()
         self.open: Counter[str] = Counter()

@@ -11,6 +11,7 @@ from functools import partial
 from http import HTTPStatus
 from math import inf
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 import httptools
 import structlog
@@ -340,6 +341,11 @@ class GatewayHttpProtocol(HttpToolsProtocol):
             b"connection: close\r\n\r\n%b" % (status, body, headers, len(body), body)
         )
 
+    def _upgrade_scope(self) -> dict[str, Any]:
+        """uvicorn leaves an upgrade's target to the `ws=` protocol."""
+        path, _, query = self.url.partition(b"?")
+        return {**self.scope, "path": unquote(path.decode("ascii")), "query_string": query}
+
     def _hand_over(self, rest: memoryview) -> None:
         """From here on the `ws=` protocol owns the transport: it gets the head again, then what came behind it."""
         address, port = self.scope["client"] or ("", 0)
@@ -348,7 +354,8 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         lines += [b"%b: %b\r\n" % header for header in self.headers]
         lines.append(b"\r\n")
         assert self.ws_protocol_class is not None  # noqa: S101 - _should_upgrade
-        protocol: Any = self.ws_protocol_class(  # type: ignore[call-arg]  # uvicorn's signature for `ws=`
+        protocol: Any = self.edge.door and self.edge.door.passes(self._upgrade_scope(), peer)
+        protocol = protocol or self.ws_protocol_class(  # type: ignore[call-arg]  # uvicorn's signature for `ws=`
             config=self.config, server_state=self.server_state, app_state={**self.app_state, "peer": peer}
         )
         self._leave_edge()

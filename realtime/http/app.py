@@ -54,6 +54,7 @@ def make_app(
     *,
     service: Service,
     admission: Admission,
+    media: Sequence[BaseRoute] = (),
     config: Config,
     clock: ports.Clock,
     metrics: Metrics,
@@ -61,7 +62,9 @@ def make_app(
     unready: Callable[[], str | None] = lambda: None,
     degraded: Callable[[], Sequence[str]] = list,
 ) -> App:
-    """`unready` says why no new clients should come (`/readyz`), or None, `degraded` what is amiss; `dev`: `--dev`."""
+    """`media`: the routes of media, where there is any. `unready` says why no new clients should come (`/readyz`), or
+    None, `degraded` what is amiss; `dev`: `--dev`.
+    """
     limits, server = config.limits, config.server
     credentials = Credentials(admission, service)
     pace = Pace(limits.commands_per_second, limits.commands_burst, service.tallies, "requests")
@@ -76,6 +79,7 @@ def make_app(
     routes: list[BaseRoute] = [
         Route("/v1/commands", commands.post, methods=["POST"]),
         Route("/v1/rooms/{room}/events", events.get),
+        *media,
         *health.routes,
         Route("/openapi.json", docs.json),
         Route("/docs", docs.page),
@@ -92,9 +96,9 @@ def make_app(
         Middleware(
             CORSMiddleware,
             allow_origins=server.allowed_origins,
-            allow_methods=("GET", "POST"),
-            allow_headers=("Authorization", "Content-Type", "Last-Event-ID"),
-            expose_headers=("Retry-After",),
+            allow_methods=("GET", "POST", "PATCH", "DELETE"),
+            allow_headers=("Authorization", "Content-Type", "If-Match", "Last-Event-ID"),
+            expose_headers=("Retry-After", "Location", "ETag", "Link", "Accept-Patch"),
         ),
     ]
     return App(routes, middleware, streams, health)

@@ -93,7 +93,7 @@ def traced(folder: Path) -> Iterator[str]:
     program = [sys.executable, "-m", "realtime.cli", "serve", "--data", str(folder / "data"), "--port", "0"]
     process = subprocess.Popen(
         ["strace", "-f", "-qq", "-o", str(folder / "trace"), sys.executable, "-c", WITHOUT_NEW_CODE, *program],
-        env=os.environ | {"GALAXY_AUTH__SECRET": SECRET},
+        env=os.environ | {"GALAXY_AUTH__SECRET": SECRET, "GALAXY_RELAY__PROCESSES": "0"},
         stdout=subprocess.PIPE,
         text=True,
     )

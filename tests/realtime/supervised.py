@@ -14,7 +14,7 @@ from pathlib import Path
 from starlette.types import Receive, Scope, Send
 
 from realtime import logs, supervisor
-from realtime.config import Config, Log, Server
+from realtime.config import Config, Log, Relay, Server
 from realtime.gateway.http_edge import HttpLimits
 from realtime.gateway.http_protocol import http_class
 from realtime.gateway.server import make_server
@@ -75,7 +75,7 @@ def main() -> int:
         return 0
     supervisor.READY_SECONDS, supervisor.GRACE_SECONDS = args.ready_seconds, args.grace_seconds
     server = Server(port=args.port, workers=args.workers, admin_port=args.admin_port, drain_seconds=0)
-    config = Config(server=server, log=log)
+    config = Config(server=server, relay=Relay(processes=0), log=log)
     return supervisor.run(config, ["-m", "tests.realtime.supervised", str(args.folder)])
 
 

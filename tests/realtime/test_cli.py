@@ -16,6 +16,7 @@ from tests.realtime.auth.material import SECRET, private_key, public_pem
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("GALAXY_AUTH__SECRET", raising=False)
+    monkeypatch.setenv("GALAXY_RELAY__PROCESSES", "0")
     monkeypatch.chdir(tmp_path)
 
 

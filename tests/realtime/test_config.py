@@ -144,7 +144,7 @@ def test_several_gateways_need_engines_between_them(tmp_path: Path) -> None:
     assert problems(path) == (
         f"{path}:2: [server] workers: 2 gateways need PostgreSQL: set [store] url to postgresql://...",
         f"{path}:2: [server] workers: 2 gateways need Redis between them: set [broker] url to redis://...",
-        f"{path}:3: [server] admin_port: with 2 workers must be at most 65534",
+        f"{path}:3: [server] admin_port: with 4 processes must be at most 65532",
     )
     postgresql = {"GALAXY_STORE__URL": "postgresql://me@here/galaxy"}
     with pytest.raises(ConfigError, match=r"^--workers: 3 gateways need Redis[^\n]*\Z"):

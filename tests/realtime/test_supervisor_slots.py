@@ -9,8 +9,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from realtime import supervisor as module
-from realtime.config import Server
-from realtime.supervisor import Slot, Supervisor
+from realtime.config import Config, Relay, Server
+from realtime.slots import Slot
+from realtime.supervisor import Supervisor
+
+CONFIG = Config(server=Server(workers=2), relay=Relay(processes=0))
 
 
 class Process:
@@ -50,8 +53,8 @@ class House:
     """A supervisor with one slot, which is kept. Each start takes the next of `starts`: a failure, or a new puppet."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
-        self.supervisor = Supervisor(Server(workers=2), ())
-        self.slot: Any = Slot(0, Server())
+        self.supervisor = Supervisor(CONFIG, ())
+        self.slot: Any = Slot(0, 0, CONFIG)
         self.starts: list[OSError] = []
         self.started: list[Puppet] = []
         self.more = asyncio.Event()

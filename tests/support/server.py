@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Self
 
 import httpx
 
@@ -47,6 +48,7 @@ def config(data: Path, settings: Mapping[str, str] | None = None) -> Config:
         "GALAXY_SERVER__DRAIN_SECONDS": "2",
         "GALAXY_SERVER__RECONNECT_WITHIN_MS": "0",
         "GALAXY_LOG__LEVEL": "warning",
+        "GALAXY_RELAY__PROCESSES": "0",
     }
     return load(None, environ | dict(settings or {}))
 
@@ -85,7 +87,7 @@ class ServerProcess:
         self.url = ""
         self.port = 0
         secret = {} if dev else {"GALAXY_AUTH__SECRET": SECRET, "GALAXY_LOG__LEVEL": "warning"}
-        self._settings = secret | dict(settings or {})
+        self._settings = {"GALAXY_RELAY__PROCESSES": "0"} | secret | dict(settings or {})
         self._dev = dev
         self._host = host
         self._within = within
@@ -131,7 +133,7 @@ class ServerProcess:
         with self.process:
             return self.process.wait(seconds)
 
-    def __enter__(self) -> "ServerProcess":
+    def __enter__(self) -> Self:
         self.start()
         return self
 

@@ -39,7 +39,7 @@ def now_ms() -> int:
 
 
 async def test_a_stream_is_watched_by_hls_and_fmp4(tmp_path: Path) -> None:
-    settings = config(tmp_path / "data")
+    settings = config(tmp_path / "data", {"GALAXY_RELAY__PROCESSES": "1"})
     units = units_of(film(tmp_path / "film.mp4", 8))
     feed, gateway = Feed(), Everybody()
     await feed.start(unix.listen(feed_path(settings, 0)))

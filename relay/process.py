@@ -1,0 +1,228 @@
+"""A media process put together: encoders in, streams, and what is made of them."""
+
+import asyncio
+import secrets
+import ssl
+import time
+from collections.abc import Coroutine, Iterable, Sequence
+from pathlib import Path
+from socket import socket
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from relay import files, unix
+from relay.engine import Answer, Engine
+from relay.feed import Feed
+from relay.feed_values import Began
+from relay.files import Manifest
+from relay.news import News
+from relay.parts import Parts, Sink
+from relay.parts_values import Keyframes
+from relay.ports import Destination, Output, Reason, Recorded, Refused
+from relay.push.destination import PushSettings
+from relay.push.pushes import Pushes
+from relay.push.status import PushStatus
+from relay.recording import Disk, DiskLimits, Recorder
+from relay.remote import RemoteGate
+from relay.rpc import Counters, Method, methods_of
+from relay.rpc_links import Listener
+from relay.rtc.service import Rtc, RtcSettings
+from relay.rtmp.ingest import RtmpSettings
+from relay.rtmp.server import RtmpServer
+from relay.stream import Stream
+from relay.streams import Streams, StreamsSettings
+from relay.units import HZ
+
+log = structlog.get_logger("relay.process")
+
+
+class MediaSettings(Struct, frozen=True):
+    """`run`: the folder of the Unix sockets `media-N.sock` (gateways) and `feed-N.sock` (edge processes); `media` that
+    of streams' files. `dvr_seconds` 0 and no recording: no files.
+    """
+
+    number: int
+    run: Path
+    media: Path
+    streams: StreamsSettings
+    rtmp: RtmpSettings
+    rtc: RtcSettings
+    push: PushSettings
+    disk: DiskLimits
+    dvr_seconds: int
+
+
+class MediaProcess(Engine, Protocol):
+    """What gateways ask of a media process of ours, beside what they ask of any engine."""
+
+    async def name(self) -> str:
+        """Another one with each start."""
+
+
+def engine_path(run: Path, number: int) -> Path:
+    return run / f"media-{number}.sock"
+
+
+def feed_path(run: Path, number: int) -> Path:
+    return run / f"feed-{number}.sock"
+
+
+class Media:
+    """Is the `MediaProcess`. To be made within a loop; then `start`, and `close` at the end.
+
+    A gateway that is gone refuses publishers and delays nothing else; an edge process that is gone or stalls loses its
+    feed alone; a full or slow disk ends recordings alone.
+    """
+
+    def __init__(self, settings: MediaSettings, tls: ssl.SSLContext | None = None):
+        self._settings = settings
+        self._name = f"{settings.number}-{secrets.token_hex(8)}"
+        self.calls = Counters()
+        self.news = News()
+        self.feed = Feed()
+        self.disk = Disk(settings.media, settings.disk)
+        methods: dict[str, Method] = {}
+        self._gateways = Listener(methods, counters=self.calls)
+        self._gate = RemoteGate(self._gateways)
+        self.streams = Streams(self._gate, self.news, settings.streams, self._outputs, self._stream_ended)
+        self.rtmp = RtmpServer(settings.rtmp, self.streams, tls)
+        self._rtc: Rtc | None = None
+        self._pushes: dict[Stream, Pushes] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        methods.update(methods_of(MediaProcess, self))
+
+    async def start(self, rtmp: Sequence[socket], udp: socket) -> None:
+        """On bound sockets, which are closed at the end. Raises OSError."""
+        settings = self._settings
+        self.disk.start()
+        loop = asyncio.get_running_loop()
+        self.disk.do(lambda: self._finish_orphans(loop))
+        await self.feed.start(unix.listen(feed_path(settings.run, settings.number)))
+        await self._gateways.start(unix.listen(engine_path(settings.run, settings.number)))
+        self._rtc = Rtc(udp, settings.rtc, self.streams)
+        for sock in rtmp:
+            await self.rtmp.listen(sock)
+        self._spawn(self.streams.run())
+
+    async def close(self) -> None:
+        """Publishers are told that we leave, and a gateway what there is to tell, as far as seconds allow."""
+        await self.streams.close()
+        await self.rtmp.close()
+        if self._rtc is not None:
+            await self._rtc.close()
+        await asyncio.gather(*(pushes.close() for pushes in self._pushes.values()))
+        await asyncio.get_running_loop().run_in_executor(None, self.disk.close)
+        await self.news.settle()
+        await self.news.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.feed.close()
+        await self._gateways.close()
+
+    # What gateways ask
+
+    async def name(self) -> str:
+        return self._name
+
+    async def whip(self, room: str, user: str, key: str, address: str, offer: str) -> Answer:
+        return await self._webrtc.whip(room, user, key, address, offer)
+
+    async def whep(self, room: str, viewer: str, address: str, offer: str) -> Answer:
+        raise Refused("unavailable", "This stream is not served by WebRTC: take it by the WebSocket, or HLS.")
+
+    async def trickle(self, resource: str, etag: str, fragment: str) -> str:
+        return await self._webrtc.trickle(resource, etag, fragment)
+
+    async def hang_up(self, resource: str) -> None:
+        await self._webrtc.hang_up(resource)
+
+    async def stop(self, room: str, reason: Reason) -> None:
+        await self.streams.stop(room, reason)
+
+    async def remove_viewer(self, room: str, viewer: str) -> None:
+        """Nobody watches by WHEP."""
+
+    async def push_to(self, room: str, destinations: tuple[Destination, ...]) -> None:
+        stream = self.streams.get(room)
+        if stream is not None and stream in self._pushes:
+            self._pushes[stream].push_to(destinations)
+
+    async def describe(self, room: str) -> dict[str, Any] | None:
+        stream = self.streams.get(room)
+        return None if stream is None else stream.describe()
+
+    @property
+    def _webrtc(self) -> Rtc:
+        if self._rtc is None:
+            raise Refused("unavailable", "The process starts.")
+        return self._rtc
+
+    # What is made of a stream
+
+    def _outputs(self, stream: Stream) -> Iterable[Output]:
+        pushes = self._pushes[stream] = Pushes(
+            stream, self._settings.push, lambda status: self._report_push(stream, status)
+        )
+        yield Parts(lambda: self._sinks(stream), lambda seldom: self._warn_of(stream, seldom))
+        pushes.push_to(stream.admitted.destinations)
+
+    def _sinks(self, stream: Stream) -> list[Sink]:
+        admitted, settings = stream.admitted, self._settings
+        secret, folder = secrets.token_bytes(16), f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(8)}"
+        line = self.feed.open(
+            Began(admitted.room, admitted.session, admitted.user, stream.epoch_ms, secret, admitted.test, folder)
+        )
+        if not admitted.record and not settings.dvr_seconds:
+            return [line]
+        manifest = Manifest(
+            admitted.room, admitted.session, admitted.user, stream.epoch_ms, secret, settings.number, admitted.record
+        )
+        recorder = Recorder(
+            self.disk,
+            folder,
+            manifest,
+            settings.dvr_seconds * HZ,
+            line.tell,
+            lambda why: self._warn(stream, f"The recording has stopped: {why}."),
+            self._recorded,
+        )
+        return [line, recorder]
+
+    def _stream_ended(self, stream: Stream) -> None:
+        if pushes := self._pushes.pop(stream, None):
+            self._spawn(pushes.close())
+
+    def _recorded(self, recorded: Recorded) -> None:
+        self.news.say(recorded.room, lambda: self._gate.recorded(recorded))
+
+    def _finish_orphans(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In the disk's thread: what this process's predecessor did not finish."""
+        for folder in files.orphans(self._settings.media, self._settings.number):
+            found = files.finish(folder)
+            if found is None:
+                continue
+            if found.manifest.record and found.segments:
+                loop.call_soon_threadsafe(self._recorded, found.recorded(folder.name))
+            else:
+                files.delete(folder)
+
+    # What creators are told
+
+    def _warn_of(self, stream: Stream, seldom: Keyframes) -> None:
+        """The advice of `live.health` has it in words."""
+        log.info("keyframes", room=stream.room, often=seldom.often)
+
+    def _warn(self, stream: Stream, message: str) -> None:
+        self.streams.report(stream, {"type": "live.warning", "message": message})
+
+    def _report_push(self, stream: Stream, status: PushStatus) -> None:
+        self.streams.report(stream, {"type": "live.destination", **msgspec.structs.asdict(status)})
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,106 @@
+"""A stream from an encoder to viewers through real processes, and what the death of each of them does to it."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from tests.support.live import PATIENCE, LiveServer, creator, encoder, ended, kill, parts
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - processes tell nobody
+            await asyncio.sleep(0.05)
+
+
+async def test_a_stream_is_shown_and_stopped(tmp_path: Path) -> None:
+    with LiveServer(tmp_path) as server:
+        async with creator(server) as ana:
+            with encoder(await ana.address()) as publishing:
+                await ana.until("live.started")
+                await (await ana.shown()).close()
+                viewer = await ana.watch()
+                init, *rest = await parts(viewer, 4)
+                assert isinstance(init, dict)
+                assert (init["type"], init["width"], init["height"]) == ("init", 320, 180)
+                assert all(isinstance(one, bytes) for one in rest)
+
+                index = await ana.client.get(f"/v1/rooms/{ana.room}/hls/index.m3u8")
+                assert index.status_code == 307
+                playlist = (await ana.client.get(index.headers["location"])).text
+                assert "RESOLUTION=320x180" in playlist
+
+                await ana.command(type="live.stop", room=ana.room)
+                await ended(publishing)
+                with pytest.raises(ConnectionClosed):
+                    await parts(viewer, 1_000)
+                await ana.until("live.started", "live.stopped")
+            with encoder(await ana.address()) as refused:
+                await ended(refused)
+
+
+async def test_a_rotated_key_ends_its_publisher(tmp_path: Path) -> None:
+    with LiveServer(tmp_path) as server:
+        async with creator(server) as ana:
+            with encoder(await ana.address()) as publishing:
+                await ana.until("live.started")
+                new = await ana.address(rotate=True)
+                await ended(publishing)
+            with encoder(new):
+                async with asyncio.timeout(PATIENCE):
+                    while (await ana.events())[-1] not in ("live.resumed", "live.started"):  # noqa: ASYNC110 - asked for
+                        await asyncio.sleep(0.05)
+
+
+async def test_a_media_process_that_is_killed_takes_its_streams_alone_and_they_come_back(tmp_path: Path) -> None:
+    with LiveServer(tmp_path) as server:
+        async with creator(server) as ana:
+            address = await ana.address()
+            with encoder(address) as publishing:
+                await ana.until("live.started")
+                (media,) = server.pids("media")
+                kill(media)
+                await ana.command(type="message.send", room=ana.room, text="still here?", key="m1")
+                await ended(publishing)
+            await ana.until("live.started", "live.interrupted")
+            await until(lambda: server.pids("media") not in ([], [media]))
+            with encoder(address):
+                await ana.until("live.started", "live.interrupted", "live.resumed")
+                await (await ana.shown()).close()
+
+
+async def test_viewers_of_an_edge_process_that_is_killed_are_served_by_the_next(tmp_path: Path) -> None:
+    with LiveServer(tmp_path) as server:
+        async with creator(server) as ana:
+            with encoder(await ana.address()) as publishing:
+                await ana.until("live.started")
+                viewer = await ana.shown()
+                (edge,) = server.pids("edge")
+                kill(edge)
+                with pytest.raises(ConnectionClosed):
+                    await parts(viewer, 1_000)
+                await until(lambda: server.pids("edge") not in ([], [edge]))
+                await (await ana.shown()).close()
+                assert publishing.poll() is None
+                await ana.until("live.started")
+
+
+async def test_streams_go_on_without_a_gateway_which_then_has_its_say(tmp_path: Path) -> None:
+    with LiveServer(tmp_path) as server:
+        async with creator(server) as ana:
+            with encoder(await ana.address()) as publishing:
+                await ana.until("live.started")
+                viewer = await ana.shown()
+                (gateway,) = server.pids("gateway")
+                kill(gateway)
+                await parts(viewer, 10)
+                await until(lambda: server.pids("gateway") not in ([], [gateway]))
+                await parts(viewer, 5)
+                assert publishing.poll() is None
+                await ana.until("live.started")
+                await ana.command(type="live.stop", room=ana.room)
+                await ended(publishing)
+                await ana.until("live.started", "live.stopped")

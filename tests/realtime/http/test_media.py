@@ -1,0 +1,106 @@
+"""WHIP and WHEP over HTTP as far as no media process is needed, and where clients are sent."""
+
+import base64
+import hmac
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from realtime.http.media import FRAGMENT, MOST_SDP, SDP, turn_link
+from tests.support.server import serving, token
+
+ROOM = "/v1/rooms/r1"
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """Of a gateway whose media process is away."""
+    settings = {"GALAXY_RELAY__PROCESSES": "1", "GALAXY_RELAY__EDGE_PORT": "8181"}
+    async with serving(tmp_path, settings) as running, httpx.AsyncClient(base_url=running.url) as client:
+        yield client
+
+
+async def room_of(client: httpx.AsyncClient) -> str:
+    client.headers["Authorization"] = f"Bearer {token('ana')}"
+    command = {"type": "room.create", "kind": "live", "title": "L", "visibility": "public", "key": "k"}
+    created = await client.post("/v1/commands", json=command)
+    return f"/v1/rooms/{created.json()['room']['id']}"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "body", "status"),
+    [
+        ("POST", "/whip", {"content-type": SDP}, b"v=0", 401),
+        ("POST", "/whip", {"content-type": "text/plain", "authorization": "Bearer k"}, b"v=0", 415),
+        ("POST", "/whip", {"content-type": SDP, "authorization": "Bearer k"}, b"\xff", 400),
+        ("POST", "/whip", {"content-type": SDP, "authorization": "Bearer k"}, b"v" * (MOST_SDP + 1), 413),
+        ("POST", "/whip", {"content-type": SDP, "authorization": "Bearer a.b.c"}, b"v=0", 401),
+        ("POST", "/whip", {"content-type": SDP, "authorization": "Bearer k"}, b"v=0", 503),
+        ("POST", "/whep", {"content-type": SDP}, b"v=0", 401),
+        ("PATCH", "/whip/0-abc", {"content-type": FRAGMENT}, b"", 428),
+        ("PATCH", "/whip/0-abc", {"content-type": SDP, "if-match": '"e"'}, b"", 415),
+        ("PATCH", "/whip/7-abc", {"content-type": FRAGMENT, "if-match": '"e"'}, b"", 404),
+        ("DELETE", "/whip/nonsense", {}, b"", 404),
+        ("DELETE", "/whep/7-abc", {}, b"", 404),
+        ("GET", "/whip", {}, b"", 405),
+        ("GET", "/hls/index.m3u8", {}, b"", 401),
+    ],
+)
+async def test_what_is_refused(
+    client: httpx.AsyncClient, method: str, path: str, headers: dict[str, str], body: bytes, status: int
+) -> None:
+    answer = await client.request(method, ROOM + path, headers=headers, content=body)
+    assert answer.status_code == status, answer.text
+    assert status == 413 or answer.json()["type"] == "error"
+
+
+async def test_options_say_what_can_be_sent(client: httpx.AsyncClient) -> None:
+    answer = await client.options(f"{ROOM}/whip")
+    assert (answer.status_code, answer.headers["accept-post"]) == (204, SDP)
+
+
+async def test_hls_is_at_the_edge_port_with_a_pass(client: httpx.AsyncClient) -> None:
+    room = await room_of(client)
+    answer = await client.get(f"{room}/hls/index.m3u8")
+    assert answer.status_code == 307
+    assert answer.headers["location"].startswith(f"http://127.0.0.1:8181{room}/hls/index.m3u8?pass=")
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_token_publishes_only_where_its_user_may(client: httpx.AsyncClient) -> None:
+    room = await room_of(client)
+    client.headers["Authorization"] = f"Bearer {token('bob')}"
+    answer = await client.post(f"{room}/whip", content=b"v=0", headers={"content-type": SDP})
+    assert answer.status_code == 403
+    client.headers["Authorization"] = f"Bearer {token('ana')}"
+    answer = await client.post(f"{room}/whip", content=b"v=0", headers={"content-type": SDP})
+    assert answer.status_code == 503
+
+
+async def test_nothing_is_watched_where_nothing_is_streamed(client: httpx.AsyncClient) -> None:
+    room = await room_of(client)
+    answer = await client.post(f"{room}/whep", content=b"v=0", headers={"content-type": SDP})
+    assert answer.status_code == 404
+
+
+async def test_a_viewer_by_websocket_whom_no_edge_takes_comes_again(client: httpx.AsyncClient) -> None:
+    room = await room_of(client)
+    upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
+    upgrade["sec-websocket-key"] = "AAAAAAAAAAAAAAAAAAAAAA=="
+    answer = await client.get(f"{room}/stream", headers=upgrade)
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    del client.headers["Authorization"]
+    assert (await client.get(f"{room}/stream", headers=upgrade)).status_code == 401
+    other = upgrade | {"origin": "https://elsewhere.example"}
+    assert (await client.get(f"{room}/stream", headers=other)).status_code == 403
+
+
+def test_turn_credentials_are_what_coturn_computes() -> None:
+    link = turn_link("turn:turn.example.com:3478", "s3cret", 'ana"', 1_700_000_000)
+    expected = base64.b64encode(hmac.digest(b"s3cret", b"1700000000:ana_", "sha1")).decode()
+    assert link == (
+        '<turn:turn.example.com:3478>; rel="ice-server"; username="1700000000:ana_"; '
+        f'credential="{expected}"; credential-type="password"'
+    )
