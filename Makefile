@@ -59,6 +59,9 @@ fuzz: $(VENV)/installed-dev  ## every parser for a minute
 	$(BIN)/python -m tests.fuzz.rtmp --seconds 60
 	$(BIN)/python -m tests.fuzz.amf --seconds 60
 	$(BIN)/python -m tests.fuzz.flv --seconds 60
+	$(BIN)/python -m tests.fuzz.rtp --seconds 60
+	$(BIN)/python -m tests.fuzz.stun --seconds 60
+	$(BIN)/python -m tests.fuzz.sdp --seconds 60
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis artefacts
