@@ -134,5 +134,14 @@ def _figures(media: Media) -> tuple[tuple[str, str, Callable[[], float]], ...]:
         ("recordings_failed", "Recordings ended by the disk or a limit.", lambda: media.disk.failed),
         ("gop_overflows", "Groups of pictures too long to keep.", lambda: sum(s.gop.overflows for s in media.streams)),
         ("clock_jumps", "Jumps of publishers' clocks.", lambda: sum(s.clock.mended for s in media.streams)),
+        ("whep_viewers", "Viewers by WHEP.", lambda: media.rtc.viewers.count if media.rtc else 0),
+        (
+            "whep_dropped_frames",
+            "Frames that not all viewers by WHEP got in time.",
+            lambda: media.rtc.viewers.dropped_frames if media.rtc else 0,
+        ),
+        ("udp_sent", "Datagrams sent.", lambda: media.rtc.port.sent if media.rtc else 0),
+        ("udp_dropped", "Datagrams dropped as the socket was full.", lambda: media.rtc.port.drops if media.rtc else 0),
+        ("udp_errors", "Datagrams that the kernel refused.", lambda: media.rtc.port.errors if media.rtc else 0),
         ("outputs_failed", "Outputs that failed.", lambda: sum(s.failed_outputs for s in media.streams)),
     )

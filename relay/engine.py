@@ -15,14 +15,6 @@ class Answer(Struct, frozen=True):
     etag: str
 
 
-class Viewers(Struct, frozen=True):
-    """Who watches one stream here, by way of watching: user ids (anonymous viewers by the address of their session)."""
-
-    whep: int
-    stream: int
-    hls: int
-
-
 class Engine(Protocol):
     """One media process. Calls raise `relay.ports.Refused`; `unavailable` where it does not answer in time or is gone,
     in which case its streams are gone too, and publishers come back by themselves.
@@ -45,6 +37,9 @@ class Engine(Protocol):
 
     async def remove_viewer(self, room: str, viewer: str) -> None:
         """Ends what this viewer watches of the room by WHEP."""
+
+    async def watching(self) -> dict[str, list[str]]:
+        """Who watches by WHEP: user ids by room, each as often as they do."""
 
     async def push_to(self, room: str, destinations: tuple[Destination, ...]) -> None:
         """From now on exactly to these."""

@@ -102,7 +102,7 @@ class Media:
         self.disk.do(lambda: self._finish_orphans(loop))
         await self.feed.start(unix.listen(feed_path(settings.run, settings.number)))
         await self._gateways.start(unix.listen(engine_path(settings.run, settings.number)))
-        self._rtc = Rtc(udp, settings.rtc, self.streams)
+        self._rtc = Rtc(udp, settings.rtc, self.streams, self.streams.get)
         for sock in rtmp:
             await self.rtmp.listen(sock)
         self._spawn(self.streams.run())
@@ -132,7 +132,7 @@ class Media:
         return await self._webrtc.whip(room, user, key, address, offer)
 
     async def whep(self, room: str, viewer: str, address: str, offer: str) -> Answer:
-        raise Refused("unavailable", "This stream is not served by WebRTC: take it by the WebSocket, or HLS.")
+        return await self._webrtc.whep(room, viewer, address, offer)
 
     async def trickle(self, resource: str, etag: str, fragment: str) -> str:
         return await self._webrtc.trickle(resource, etag, fragment)
@@ -144,7 +144,10 @@ class Media:
         await self.streams.stop(room, reason)
 
     async def remove_viewer(self, room: str, viewer: str) -> None:
-        """Nobody watches by WHEP."""
+        await self._webrtc.remove_viewer(room, viewer)
+
+    async def watching(self) -> dict[str, list[str]]:
+        return self._webrtc.viewers.watching()
 
     async def push_to(self, room: str, destinations: tuple[Destination, ...]) -> None:
         stream = self.streams.get(room)
@@ -154,6 +157,11 @@ class Media:
     async def describe(self, room: str) -> dict[str, Any] | None:
         stream = self.streams.get(room)
         return None if stream is None else stream.describe()
+
+    @property
+    def rtc(self) -> Rtc | None:
+        """None before `start`."""
+        return self._rtc
 
     @property
     def _webrtc(self) -> Rtc:

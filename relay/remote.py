@@ -13,6 +13,7 @@ T = TypeVar("T")
 _nothing = Decoder(None)
 _admitted = Decoder(Admitted)
 _answer = Decoder(Answer)
+_watching = Decoder(dict[str, list[str]])
 _text = Decoder(str)
 _description: Decoder[dict[str, Any] | None] = Decoder(dict[str, Any] | None)
 
@@ -71,6 +72,9 @@ class RemoteEngine:
 
     async def remove_viewer(self, room: str, viewer: str) -> None:
         await self._peer.call(_nothing, "remove_viewer", room, viewer)
+
+    async def watching(self) -> dict[str, list[str]]:
+        return await self._peer.call(_watching, "watching")
 
     async def push_to(self, room: str, destinations: tuple[Destination, ...]) -> None:
         await self._peer.call(_nothing, "push_to", room, destinations)

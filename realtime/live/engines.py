@@ -218,9 +218,17 @@ class Engines:
                 raise error
 
     async def _count(self) -> None:
-        """Tells who watches, again and again; of an edge that does not answer, nobody."""
+        """Tells who watches, again and again; of a process that does not answer, nobody."""
         while True:
             await asyncio.sleep(WATCHING_SECONDS)
+            for media in self.media:
+                if not media.name:
+                    continue
+                try:
+                    rooms = await media.engine.watching()
+                except Refused:
+                    rooms = {}
+                self._viewers.report(media.name, {room: set(users) for room, users in rooms.items()})
             for number, edge in enumerate(self._edges):
                 try:
                     found = await edge.call(_watching, "watching")

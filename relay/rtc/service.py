@@ -53,7 +53,7 @@ class Rtc:
     ):
         """Made within the event loop. `sock`: UDP, bound; closed by `close`. `stream_of` a room: None for none."""
         self._settings, self._reception = settings, reception
-        self.whep_sessions = Whep(stream_of, settings.whep_viewers)
+        self.viewers = Whep(stream_of, settings.whep_viewers)
         self._loop = asyncio.get_running_loop()
         self.agent: Agent[Connection] = Agent()
         self.port = Port(sock, self._datagram)
@@ -84,7 +84,7 @@ class Rtc:
         """`relay.engine.Engine.whep`."""
         self._hold_connecting()
         read = _read(offer)
-        session, chosen, sources = self.whep_sessions.admit(room, viewer, read)
+        session, chosen, sources = self.viewers.admit(room, viewer, read)
         connection, local = self._connect(read, session)
         session.connection = connection
         text = answer.write(read, chosen, sources, "sendonly", local)
@@ -92,7 +92,7 @@ class Rtc:
 
     async def remove_viewer(self, room: str, viewer: str) -> None:
         """`relay.engine.Engine.remove_viewer`."""
-        self.whep_sessions.remove(room, viewer)
+        self.viewers.remove(room, viewer)
 
     async def trickle(self, resource: str, etag: str, fragment: str) -> str:
         """`relay.engine.Engine.trickle`. Candidates are taken and not needed: clients come to us. An ICE restart is
@@ -160,7 +160,7 @@ class Rtc:
         now = self._loop.time()
         for publisher in tuple(self._publishers):
             publisher.tick(now)
-        self.whep_sessions.tick(now)
+        self.viewers.tick(now)
         self._ticks = self._loop.call_later(_TICK, self._tick)
 
 

@@ -23,7 +23,9 @@ class Whep:
     def __init__(self, stream_of: Callable[[str], Stream | None], most: int):
         self._stream_of, self._most = stream_of, most
         self.egresses: dict[Stream, Egress] = {}
-        self._count = 0
+        self.count = 0
+        """Viewers, those who are yet to connect included."""
+        self._dropped = 0
         self._ticks = 0
 
     def admit(self, room: str, user: str, offer: Offer) -> tuple[Viewer, list[Chosen | None], list[Source | None]]:
@@ -33,7 +35,7 @@ class Whep:
         stream = self._stream_of(room)
         if stream is None or (stream.video is None and stream.audio is None):
             raise Refused("not_found", "There is no stream in this room.")
-        if self._count >= self._most:
+        if self.count >= self._most:
             raise Refused("unavailable", "No more viewers are served by WebRTC: take the stream by the WebSocket.")
         if stream.has_b_frames:
             raise Refused(
@@ -47,11 +49,11 @@ class Whep:
         served = egress
 
         def over(viewer: Viewer) -> None:
-            self._count -= 1
+            self.count -= 1
             served.leave(viewer)
 
         viewer = Viewer(user, tracks, served.join, served.lost_picture, over)
-        self._count += 1
+        self.count += 1
         served.expect(viewer)
         return viewer, chosen, sources
 
@@ -68,6 +70,11 @@ class Whep:
             found.setdefault(stream.room, []).extend(viewer.user for viewer in egress.viewers)
         return found
 
+    @property
+    def dropped_frames(self) -> int:
+        """Frames that were dropped up to the next keyframe, as the process could not send them in time."""
+        return self._dropped + sum(egress.dropped_frames for egress in self.egresses.values())
+
     def tick(self, now: float) -> None:
         """Every 20 ms, by the event loop's clock."""
         self._ticks += 1
@@ -78,6 +85,7 @@ class Whep:
     def _empty(self, stream: Stream) -> None:
         egress = self.egresses.pop(stream, None)
         if egress is not None:
+            self._dropped += egress.dropped_frames
             stream.remove(egress)
 
 

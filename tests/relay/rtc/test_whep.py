@@ -13,9 +13,9 @@ async def test_pictures_and_sound_are_decoded() -> None:
         await until(lambda: door.intakes[0].of("video"))
         async with watching(rtc) as (watcher, _):
             await until(lambda: watcher.frames["video"] > 60 and watcher.frames["audio"] > 60)
-            assert rtc.whep_sessions.watching() == {"room": ["bob"]}
+            assert rtc.viewers.watching() == {"room": ["bob"]}
             assert watcher.pts == sorted(set(watcher.pts))
-        await until(lambda: not rtc.whep_sessions.egresses)
+        await until(lambda: not rtc.viewers.egresses)
         assert not door.intakes[0].stream.outputs
 
 
@@ -34,13 +34,13 @@ async def test_each_viewer_has_numbers_of_its_own() -> None:
             for index, watcher in enumerate(watchers):
                 await watcher.watch(rtc, f"user{index}")
             await until(lambda: all(watcher.frames["video"] > 20 for watcher in watchers))
-            (egress,) = rtc.whep_sessions.egresses.values()
+            (egress,) = rtc.viewers.egresses.values()
             assert len({viewer.tracks["video"].source.ssrc for viewer in egress.viewers}) == len(watchers)
             assert len({viewer.tracks["video"].offset for viewer in egress.viewers}) == len(watchers)
         finally:
             for watcher in watchers:
                 await watcher.close()
-        await until(lambda: not rtc.whep_sessions.egresses)
+        await until(lambda: not rtc.viewers.egresses)
 
 
 async def test_a_viewer_that_is_removed_is_told_so_and_others_watch_on() -> None:
@@ -61,7 +61,7 @@ async def test_a_stream_that_ends_ends_its_viewers() -> None:
             await until(lambda: watcher.frames["video"])
             door.intakes[0].stream.end("stopped")
             await until(lambda: watcher.peer.connectionState in ("closed", "failed"))
-        assert rtc.whep_sessions.watching() == {}
+        assert rtc.viewers.watching() == {}
 
 
 async def test_what_a_viewer_lost_is_sent_again() -> None:
@@ -70,7 +70,7 @@ async def test_what_a_viewer_lost_is_sent_again() -> None:
         await until(lambda: door.intakes[0].of("video"))
         async with watching(rtc) as (watcher, _):
             await until(lambda: watcher.frames["video"])
-            (egress,) = rtc.whep_sessions.egresses.values()
+            (egress,) = rtc.viewers.egresses.values()
             (viewer,) = egress.viewers
             connection = viewer.connection
             assert connection is not None
