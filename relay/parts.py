@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 import structlog
 
 from relay.cutter import Cutter
-from relay.feed_values import Interrupted, Over, Told
+from relay.feed_values import Interrupted, Over, Poster, Told
 from relay.parts_values import Cut, Init, Keyframes, Part
 from relay.ports import Reason
 from relay.units import Unit
@@ -56,6 +56,11 @@ class Parts:
         self._tell_all(self._cutter.unit(unit, self._loop.time()))
         if self._timer is None:
             self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
+
+    def poster(self, picture: bytes) -> None:
+        """A WebP picture of what is shown."""
+        if self._begun and not self._ended:
+            self._tell(Poster(picture))
 
     def interrupted(self) -> None:
         if self._flowing and not self._ended:

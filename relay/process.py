@@ -5,6 +5,7 @@ import secrets
 import ssl
 import time
 from collections.abc import Coroutine, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from socket import socket
 from typing import Any, Protocol
@@ -34,6 +35,7 @@ from relay.rtmp.ingest import RtmpSettings
 from relay.rtmp.server import RtmpServer
 from relay.stream import Stream
 from relay.streams import Streams, StreamsSettings
+from relay.thumbnails import Thumbnails
 from relay.units import HZ
 
 log = structlog.get_logger("relay.process")
@@ -91,6 +93,7 @@ class Media:
         self.rtmp = RtmpServer(settings.rtmp, self.streams, tls)
         self._rtc: Rtc | None = None
         self._pushes: dict[Stream, Pushes] = {}
+        self._pictures = ThreadPoolExecutor(1, "pictures")
         self._tasks: set[asyncio.Task[None]] = set()
         methods.update(methods_of(MediaProcess, self))
 
@@ -122,6 +125,7 @@ class Media:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.feed.close()
         await self._gateways.close()
+        self._pictures.shutdown(wait=False, cancel_futures=True)
 
     # What gateways ask
 
@@ -175,7 +179,9 @@ class Media:
         pushes = self._pushes[stream] = Pushes(
             stream, self._settings.push, lambda status: self._report_push(stream, status)
         )
-        yield Parts(lambda: self._sinks(stream), lambda seldom: self._warn_of(stream, seldom))
+        parts = Parts(lambda: self._sinks(stream), lambda seldom: self._warn_of(stream, seldom))
+        yield parts
+        yield Thumbnails(self._pictures, parts.poster)
         pushes.push_to(stream.admitted.destinations)
 
     def _sinks(self, stream: Stream) -> list[Sink]:

@@ -32,6 +32,8 @@ async def test_a_stream_is_shown_and_stopped(tmp_path: Path) -> None:
                 assert index.status_code == 307
                 playlist = (await ana.client.get(index.headers["location"])).text
                 assert "RESOLUTION=320x180" in playlist
+                picture = await ana.poster()
+                assert picture[8:12] == b"WEBP"
 
                 await ana.command(type="live.stop", room=ana.room)
                 await ended(publishing)

@@ -76,6 +76,15 @@ class Creator:
                 else:
                     return viewer
 
+    async def poster(self) -> bytes:
+        """The stream's picture, as soon as there is one."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                answer = await self.client.get(f"/v1/rooms/{self.room}/live/poster.webp", follow_redirects=True)
+                if answer.status_code == 200:
+                    return answer.content
+                await asyncio.sleep(0.1)
+
     async def watch(self) -> ClientConnection:
         url = str(self.client.base_url).replace("http", "ws", 1)
         headers = {"Authorization": self.client.headers["Authorization"]}
