@@ -23,8 +23,8 @@ _QUALITY = "70"
 
 
 class Thumbnails:
-    """An `Output` that looks at keyframes alone. Pictures are made in `executor`, and none while one is being made. What
-    cannot be decoded is counted in `failures`, and the next keyframe is tried.
+    """An `Output` that looks at keyframes alone. Pictures are made in `executor`, and none while one is being made.
+    What cannot be decoded is counted in `failures`, and the next keyframe is tried.
     """
 
     audio: Literal["aac", "opus"] = "aac"
