@@ -45,6 +45,8 @@ class Parts:
         self._timer: asyncio.TimerHandle | None = None
         self._flowing = False
         self._ended = False
+        self._poster = b""
+        """One that was there before anything was told."""
 
     @property
     def wants_keyframe(self) -> bool:
@@ -58,9 +60,10 @@ class Parts:
             self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
 
     def poster(self, picture: bytes) -> None:
-        """A WebP picture of what is shown."""
+        """A WebP picture of what is shown, or is about to be."""
         if self._begun and not self._ended:
             self._tell(Poster(picture))
+        self._poster = picture
 
     def interrupted(self) -> None:
         if self._flowing and not self._ended:
@@ -99,6 +102,8 @@ class Parts:
         if not self._begun:
             self._begun = True
             self._sinks = list(self._begin())
+            if self._poster:
+                self._tell(Poster(self._poster))
         for sink in tuple(self._sinks):
             try:
                 sink.tell(told)

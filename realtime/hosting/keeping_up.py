@@ -14,6 +14,8 @@ from rooms.room import Room
 
 HOLE_SECONDS = 0.05
 """So long is waited for events between what is here and what has come; then the log is read."""
+READS = 2
+"""So often who waits for a position has the log read: one read may end short of it, where the room is loaded anew."""
 AGAIN_SECONDS = 1.0
 """After the store could not say what is in the log, it is asked again so much later."""
 MOST_READ = 4_096
@@ -101,13 +103,14 @@ class KeepingUp:
         """Returns when the room has come to where its log is known to be. Raises Unavailable."""
         self.told(epoch, pos)
         host = self._host
-        if epoch == host.epoch and pos <= host.room.pos:
-            return
-        self._behind = True
-        host.ask()
-        if self._read is None:
-            self._read = asyncio.get_running_loop().create_future()
-        await asyncio.shield(self._read)
+        for _ in range(READS):
+            if epoch == host.epoch and pos <= host.room.pos:
+                return
+            self._behind = True
+            host.ask()
+            if self._read is None:
+                self._read = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._read)
         if epoch != host.epoch or pos > host.room.pos:
             raise ports.Unavailable("the log could not be read", int(AGAIN_SECONDS * 1_000))
 

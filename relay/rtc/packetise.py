@@ -28,13 +28,15 @@ class Frame(Struct, frozen=True, gc=False):
 
 
 def frame(unit: Unit) -> Frame:
-    """Raises ValueError for H.264 that is malformed."""
+    """Raises ValueError for H.264 that is malformed, or has no slice."""
     if unit.kind == "audio":
         payloads: tuple[bytes, ...] = (unit.data,)
     elif isinstance(unit.config, VideoConfig) and unit.config.codec == "vp8":
         payloads = tuple(_vp8(unit.data))
     else:
         payloads = tuple(_h264(unit))
+    if not payloads:
+        raise ValueError("a unit without anything to show")
     return Frame(unit.kind, unit.key, unit.pts, payloads, sum(map(len, payloads)))
 
 

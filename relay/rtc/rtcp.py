@@ -60,7 +60,8 @@ def sender_report(ssrc: int, unix: float, timestamp: int, packets: int, octets: 
 
 
 def nack(ssrc: int, media: int, sequences: list[int]) -> bytes:
-    return bytes(RtcpRtpfbPacket(RTCP_RTPFB_NACK, ssrc, media, sequences))
+    # aiortc packs them in the order given, and fails where one is lower than the one before, as after a wrap.
+    return bytes(RtcpRtpfbPacket(RTCP_RTPFB_NACK, ssrc, media, sorted(sequences)))
 
 
 def pli(ssrc: int, media: int) -> bytes:

@@ -1,6 +1,7 @@
 """One viewer by WHEP: its packets, what it asks for again, and how it fares."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from secrets import randbits
 
@@ -27,13 +28,14 @@ _REPORT_SECONDS = 1.0
 
 
 class Sent(Struct, gc=False):
-    """What a packet was made of; `protected` where it can only be sent again as it was."""
+    """A frame as it was sent, its first packet under `sequence`; `protected` where packets can only be sent again as
+    they were.
+    """
 
     sequence: int
     timestamp: int
-    marker: bool
-    payload: bytes
-    protected: bytes | None
+    frame: Frame
+    protected: list[bytes] | None
 
 
 class Outgoing:
@@ -47,41 +49,50 @@ class Outgoing:
         self.rtx_sequence = randbits(15)
         self.offset = randbits(32)
         self.packets = self.octets = 0
-        self.kept: dict[int, Sent] = {}
+        self._kept: deque[Sent] = deque()
+        self._kept_packets = 0
 
     def timestamp(self, pts: int) -> int:
         return (pts * self.hz // HZ + self.offset) & 0xFFFFFFFF
 
     def packets_of(self, frame: Frame, timestamp: int, protect: Callable[[bytes], bytes]) -> list[bytes]:
+        payloads = frame.payloads
+        first, last = self.sequence, len(payloads) - 1
         video = frame.kind == "video"
-        last = len(frame.payloads) - 1
-        made = []
-        for index, payload in enumerate(frame.payloads):
-            sequence = self.sequence
-            marker = video and index == last
-            header = HEADER.pack(0x80, self.type | marker << 7, sequence, timestamp, self.source.ssrc)
-            packet = protect(header + payload)
-            made.append(packet)
-            if video:
-                slot = sequence % _KEPT
-                self.kept[slot] = Sent(sequence, timestamp, marker, payload, None if self.rtx is not None else packet)
-            self.sequence = (sequence + 1) & 0xFFFF
+        kind, ssrc, pack = self.type, self.source.ssrc, HEADER.pack
+        made = [
+            protect(pack(0x80, kind, first + index & 0xFFFF, timestamp, ssrc) + payloads[index])
+            for index in range(last)
+        ]
+        made.append(protect(pack(0x80, kind | video << 7, first + last & 0xFFFF, timestamp, ssrc) + payloads[last]))
+        self.sequence = first + last + 1 & 0xFFFF
         self.packets += len(made)
         self.octets += frame.bytes
+        if video:
+            self._keep(Sent(first, timestamp, frame, made if self.rtx is None else None))
         return made
+
+    def _keep(self, sent: Sent) -> None:
+        self._kept.append(sent)
+        self._kept_packets += len(sent.frame.payloads)
+        while self._kept_packets > _KEPT and len(self._kept) > 1:
+            self._kept_packets -= len(self._kept.popleft().frame.payloads)
 
     def again(self, sequence: int, protect: Callable[[bytes], bytes]) -> bytes | None:
         """A packet that was sent, to be sent again: in a stream of its own where the viewer takes one, else the very
         same bytes, as another packet under its number would use a nonce twice. None where it is not kept any more.
         """
-        sent = self.kept.get(sequence % _KEPT)
-        if sent is None or sent.sequence != sequence:
-            return None
-        if self.rtx is None:
-            return sent.protected
-        header = HEADER.pack(0x80, self.rtx | sent.marker << 7, self.rtx_sequence, sent.timestamp, self.source.rtx_ssrc)
-        self.rtx_sequence = (self.rtx_sequence + 1) & 0xFFFF
-        return protect(header + rtx.wrap(sequence, sent.payload))
+        for sent in reversed(self._kept):
+            index = sequence - sent.sequence & 0xFFFF
+            if index >= len(sent.frame.payloads):
+                continue
+            if self.rtx is None:
+                return sent.protected[index] if sent.protected is not None else None
+            marker = index == len(sent.frame.payloads) - 1
+            header = HEADER.pack(0x80, self.rtx | marker << 7, self.rtx_sequence, sent.timestamp, self.source.rtx_ssrc)
+            self.rtx_sequence = (self.rtx_sequence + 1) & 0xFFFF
+            return protect(header + rtx.wrap(sequence, sent.frame.payloads[index]))
+        return None
 
 
 class Viewer:

@@ -1,13 +1,16 @@
 """A stream from an encoder to viewers through real processes, and what the death of each of them does to it."""
 
 import asyncio
+import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.live import PATIENCE, LiveServer, creator, encoder, ended, kill, parts
+from tests.support.live import PATIENCE, Creator, LiveServer, creator, encoder, ended, kill, parts
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -106,3 +109,46 @@ async def test_streams_go_on_without_a_gateway_which_then_has_its_say(tmp_path: 
                 await ana.command(type="live.stop", room=ana.room)
                 await ended(publishing)
                 await ana.until("live.started", "live.stopped")
+
+
+async def recordings(ana: Creator) -> list[dict[str, Any]]:
+    """As soon as there are any."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            listed: list[dict[str, Any]] = (await ana.command(type="recording.list", room=ana.room))["recordings"]
+            if listed:
+                return listed
+            await asyncio.sleep(0.1)
+
+
+def probed(source: str) -> dict[str, Any]:
+    command = ["ffprobe", "-v", "error", "-show_entries", "stream=codec_name:format=duration", "-of", "json", source]
+    found: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return found
+
+
+async def test_what_was_streamed_can_be_seen_again(tmp_path: Path) -> None:
+    with LiveServer(tmp_path) as server:
+        async with creator(server) as ana:
+            with encoder(await ana.address()) as publishing:
+                await ana.until("live.started")
+                viewer = await ana.shown()
+                await parts(viewer, 10)
+                await viewer.close()
+                await ana.poster()
+                await ana.command(type="live.stop", room=ana.room)
+                await ended(publishing)
+            (recording,) = await recordings(ana)
+            assert recording["length_ms"] > 2_000
+            for path in (recording["hls"], recording["mp4"]):
+                there = await ana.client.get(path)
+                assert there.status_code == 307
+                found = await asyncio.to_thread(probed, there.headers["location"])
+                assert sorted({one["codec_name"] for one in found["streams"]}) == ["aac", "h264"]
+                assert abs(float(found["format"]["duration"]) * 1_000 - recording["length_ms"]) < 200
+            picture = await ana.client.get(recording["poster"], follow_redirects=True)
+            assert picture.content[8:12] == b"WEBP"
+
+            await ana.command(type="recording.delete", room=ana.room, recording=recording["id"])
+            assert (await ana.client.get(recording["mp4"], follow_redirects=True)).status_code == 404
+            await until(lambda: not any((tmp_path / "media").iterdir()))
