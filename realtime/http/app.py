@@ -20,7 +20,7 @@ from realtime.http.credentials import Credentials
 from realtime.http.dev import DevTokens
 from realtime.http.events import Events
 from realtime.http.health import Health
-from realtime.http.middleware import Failures, Guard, SecureHeaders, edge_source
+from realtime.http.middleware import STUDIO, Failures, Guard, SecureHeaders, edge_source
 from realtime.http.openapi import Docs
 from realtime.http.pace import Pace
 from realtime.http.pages import Pages
@@ -85,6 +85,7 @@ def make_app(
         Route("/docs", docs.page),
         Route("/", pages.index),
         Route("/room/{room}", pages.room),
+        Route(f"{STUDIO}{{room}}", pages.studio),
         Mount("/web", pages.files),
     ]
     if dev:

@@ -22,6 +22,11 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+STUDIO = "/studio/"
+STUDIO_HEADERS = {
+    "Permissions-Policy": "camera=(self), display-capture=(self), geolocation=(), microphone=(self), payment=(), usb=()"
+}
+"""Of the one page that is to use cameras."""
 
 
 def content_security_policy(edge: str) -> str:
@@ -54,16 +59,18 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 class SecureHeaders:
-    """Adds SECURITY_HEADERS and the policy of content to every response."""
+    """Adds SECURITY_HEADERS and the policy of content to every response, STUDIO_HEADERS to those under STUDIO."""
 
     def __init__(self, app: ASGIApp, edge: str):
         self._app = app
         self._headers = SECURITY_HEADERS | {"Content-Security-Policy": content_security_policy(edge)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = self._headers | (STUDIO_HEADERS if scope.get("path", "").startswith(STUDIO) else {})
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(self._headers)
+                MutableHeaders(scope=message).update(headers)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -152,6 +152,7 @@ def _paths() -> dict[str, Any]:
         "/docs": {"get": _plain("This document as a page", "text/html")},
         "/": {"get": _plain("The web client", "text/html")},
         "/room/{room}": {"get": _plain("A live room's page", "text/html") | {"parameters": [_ROOM]}},
+        "/studio/{room}": {"get": _plain("The page its owner streams from", "text/html") | {"parameters": [_ROOM]}},
     }
 
 

@@ -1,4 +1,4 @@
-"""The web client: `/`, `/room/ID`, and the files under `/web/`."""
+"""The web client: `/`, `/room/ID`, `/studio/ID`, and the files under `/web/`."""
 
 import mimetypes
 from pathlib import Path
@@ -39,3 +39,7 @@ class Pages:
     async def room(self, request: Request) -> Response:
         """A live room's stream. The page itself asks whether there is such a room."""
         return await self.files.get_response("room.html", request.scope)
+
+    async def studio(self, request: Request) -> Response:
+        """From where a live room's owner streams; whether somebody is, the page itself asks."""
+        return await self.files.get_response("studio.html", request.scope)

@@ -27,7 +27,8 @@ export class Shell {
   #anonymous;
 
   /**
-   * @param options `show(shell, room)` makes the page's view `{element, attached?, destroy}`; `anonymous`: whether the
+   * @param options `show(shell, room)` makes the page's view `{element, attached?, destroy}`, or shows a
+   *   notice and returns null; `anonymous`: whether the
    *   page is of use to somebody without a name, where the server lets such people in
    */
   constructor({ show, anonymous = false }) {
@@ -80,7 +81,8 @@ export class Shell {
       const room = await this.rooms.open(id);
       if (client !== this.client) return;
       document.title = `${room.info.title} · Galaxy`;
-      this.#put(this.#show(this, room));
+      const view = this.#show(this, room);
+      if (view) this.#put(view);
     } catch (error) {
       if (client !== this.client || error.code === "stopped") return;
       if (error.code === "disconnected") await client.connected().then(() => this.#open(), () => {}); // stopped: nothing to open

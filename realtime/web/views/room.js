@@ -10,7 +10,7 @@ import { icon, roomIcon } from "../lib/icons.js";
 import { menu } from "../lib/popover.js";
 import { announce, attempt } from "../lib/toast.js";
 import { nameOf } from "../lib/text.js";
-import { roomPage } from "../lib/addresses.js";
+import { roomPage, studioPage } from "../lib/addresses.js";
 import { Composer } from "./composer.js";
 import { membersPanel } from "./members.js";
 import { pendingPanel } from "./pending.js";
@@ -159,6 +159,7 @@ export class RoomView {
     const link = (spec, href, mark, label, testid) => h(spec, { href, testid, title: label }, icon(mark), h("span", null, label));
     return [
       link(info.live ? "a.primary.small" : "a.plain.small", roomPage(info.id), "play", t("watch.watch"), "open-player"),
+      this.room.role === "owner" && link("a.plain.small", studioPage(info.id), "camera", t("studio.open"), "open-studio"),
     ];
   }
 

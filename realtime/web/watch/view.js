@@ -1,4 +1,7 @@
 import { h } from "../lib/dom.js";
+import { studioPage } from "../lib/addresses.js";
+import { t } from "../lib/i18n.js";
+import { icon } from "../lib/icons.js";
 import { RoomView } from "../views/room.js";
 import { Facts } from "./facts.js";
 import { LiveStage } from "./live_stage.js";
@@ -13,7 +16,8 @@ export class WatchView {
     this.facts = new Facts(room);
     this.comments = new RoomView(app, room, { beside: true });
     this.#parts = [this.stage, this.facts, this.comments];
-    this.element = h("div.watch", { testid: "watch" }, shell.topBar(), h("div.watch-body", null, h("main.watch-main", { id: "main", tabindex: "-1" }, this.stage.element, this.facts.element), h("aside.watch-side", null, this.comments.element)));
+    const studio = room.role === "owner" && h("a.plain.small", { href: studioPage(room.id), testid: "open-studio" }, icon("camera"), h("span", null, t("studio.open")));
+    this.element = h("div.watch", { testid: "watch" }, shell.topBar(studio), h("div.watch-body", null, h("main.watch-main", { id: "main", tabindex: "-1" }, this.stage.element, this.facts.element), h("aside.watch-side", null, this.comments.element)));
   }
 
   attached() {

@@ -24,6 +24,10 @@ async def test_every_response_keeps_browsers_strict(house: House) -> None:
         assert "http://*:8081 ws://*:8081;" in answer.headers["Content-Security-Policy"]
     page = await house.client.get("/room/x")
     assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    studio = await house.client.get("/studio/x")
+    assert (studio.status_code, studio.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert "camera=(self)" in studio.headers["Permissions-Policy"]
+    assert "microphone=(self)" in studio.headers["Permissions-Policy"]
     refused = await house.client.post("/v1/commands", headers=FOREIGN)
     assert {name: refused.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
 

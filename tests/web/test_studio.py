@@ -1,0 +1,198 @@
+"""The studio against a whole server: published by WHIP with Chromium's fake devices."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.support.live import LiveServer, encoder, kill
+from tests.support.server import NO_LIMITS
+from tests.web.conftest import ARGUMENTS
+from tests.web.live import Person, frames, looking
+from tests.web.test_page import REPEATED_IDS, UNLABELLED
+
+DEVICES = [
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--auto-select-desktop-capture-source=Entire screen",
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    with LiveServer(tmp_path_factory.mktemp("live"), NO_LIMITS) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def devices() -> Iterator[Browser]:
+    """With a camera that shows a clock and a microphone that beeps."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=[*ARGUMENTS, *DEVICES])
+        yield browser
+        browser.close()
+
+
+def state(page: Page, name: str) -> None:
+    page.locator(f"[data-testid=stream-state][data-state={name}]").wait_for()
+
+
+def test_goes_live_from_the_page_and_stops(server: LiveServer, devices: Browser) -> None:
+    ana, ben = Person(server, "ana", "Ana"), Person(server, "ben", "Ben")
+    room = ana.room("Harbour")
+    with looking(devices, ana) as (_, studio), looking(devices, ben) as (_, watcher):
+        studio.goto(f"{server.url}/studio/{room}")
+        frames(studio)
+        studio.wait_for_function("() => document.querySelector('[data-testid=level]').ariaValueNow > 0")
+        assert studio.evaluate(UNLABELLED) == []
+        assert studio.evaluate(REPEATED_IDS) == []
+        studio.get_by_test_id("detail-title").fill("<b>Night</b> sail")
+        studio.get_by_test_id("detail-category").fill("Sailing")
+        studio.get_by_test_id("go-live").focus()
+        studio.keyboard.press("Enter")
+        state(studio, "flowing")
+        ana.until(room, "live.started")
+        watcher.goto(f"{server.url}/room/{room}")
+        watcher.locator("[data-testid=stage][data-state=playing]").wait_for()
+        frames(watcher)
+        assert watcher.get_by_test_id("live-title").inner_text() == "<b>Night</b> sail"
+        studio.get_by_test_id("health-kbit").wait_for()
+        assert "H264" in studio.get_by_test_id("health-codecs").inner_text().upper()
+        studio.get_by_test_id("studio-viewers").wait_for()
+        studio.get_by_test_id("end-stream").click()
+        studio.get_by_test_id("confirm-end-submit").click()
+        state(studio, "stopped")
+        watcher.get_by_test_id("offline").wait_for()
+        assert studio.get_by_test_id("let-in").is_visible()
+    ana.until(room, "live.started", "live.stopped")
+
+
+def test_a_test_is_seen_by_its_creator_alone_until_it_is_made_public(server: LiveServer, devices: Browser) -> None:
+    ana = Person(server, "ana", "Ana")
+    room = ana.room("Rehearsal")
+    with looking(devices, ana) as (_, page):
+        page.goto(f"{server.url}/studio/{room}")
+        frames(page)
+        page.get_by_test_id("detail-test").check()
+        page.get_by_test_id("go-live").click()
+        state(page, "flowing")
+        assert page.get_by_test_id("stream-state").inner_text() == "TEST"
+        assert ana.log(room) == []
+        page.get_by_test_id("detail-test").uncheck()
+        page.get_by_test_id("details-submit").click()
+        ana.until(room, "live.started")
+        page.get_by_text("LIVE", exact=True).first.wait_for()
+        assert page.get_by_test_id("detail-test").is_disabled()
+
+
+def test_a_connection_that_is_lost_is_made_anew(tmp_path: Path, devices: Browser) -> None:
+    with LiveServer(tmp_path, NO_LIMITS) as server:
+        ana = Person(server, "ana", "Ana")
+        room = ana.room("Storm")
+        with looking(devices, ana) as (_, page):
+            page.goto(f"{server.url}/studio/{room}")
+            frames(page)
+            page.get_by_test_id("go-live").click()
+            ana.until(room, "live.started")
+            (media,) = server.pids("media")
+            kill(media)
+            ana.until(room, "live.started", "live.interrupted", "live.resumed")
+            page.locator("[data-testid=publisher-state][data-state=live]").wait_for(state="attached")
+
+
+def test_devices_are_muted_and_changed_while_live(server: LiveServer, devices: Browser) -> None:
+    ana = Person(server, "ana", "Ana")
+    room = ana.room("Deck")
+    with looking(devices, ana) as (_, page):
+        page.goto(f"{server.url}/studio/{room}")
+        frames(page)
+        assert page.get_by_test_id("microphone").locator("option").count() > 1
+        page.get_by_test_id("go-live").click()
+        state(page, "flowing")
+        page.get_by_test_id("health-kbit").wait_for()
+        page.get_by_test_id("microphone").select_option(index=1)
+        page.get_by_test_id("mute-microphone").click()
+        page.wait_for_function("() => document.querySelector('[data-testid=level]').ariaValueNow === '0'")
+        assert page.get_by_test_id("mute-microphone").get_attribute("aria-pressed") == "true"
+        page.get_by_test_id("hide-camera").click()
+        assert page.get_by_test_id("hide-camera").get_attribute("aria-label") == "Show the picture"
+        state(page, "flowing")
+        assert ana.log(room) == ["live.started"]
+
+
+def test_an_encoder_streams_by_the_key_that_is_shown_and_a_new_one_ends_it(
+    server: LiveServer, devices: Browser
+) -> None:
+    ana = Person(server, "ana", "Ana")
+    room = ana.room("Encoder")
+    with looking(devices, ana, permissions=["clipboard-read", "clipboard-write"]) as (_, page):
+        page.goto(f"{server.url}/studio/{room}")
+        page.wait_for_function("() => document.querySelector('[data-testid=stream-key]')?.value")
+        key = page.get_by_test_id("stream-key")
+        assert key.get_attribute("type") == "password"
+        page.get_by_test_id("copy-key").click()
+        page.get_by_test_id("toast").wait_for()
+        copied = page.evaluate("() => navigator.clipboard.readText()")
+        assert copied == key.input_value()
+        with encoder(f"{page.get_by_test_id('rtmp-address').input_value()}/{copied}") as publishing:
+            state(page, "flowing")
+            page.get_by_test_id("health-kbit").wait_for()
+            assert page.get_by_test_id("go-live").inner_text() == "Stream from here"
+            page.get_by_test_id("rotate-key").click()
+            page.get_by_test_id("confirm-rotate-submit").click()
+            publishing.wait(30)
+            page.wait_for_function(
+                "(old) => document.querySelector('[data-testid=stream-key]').value !== old", arg=copied
+            )
+
+
+def test_destinations_are_added_changed_and_removed(server: LiveServer, devices: Browser) -> None:
+    ana = Person(server, "ana", "Ana")
+    room = ana.room("Elsewhere")
+    with looking(devices, ana) as (_, page):
+        page.goto(f"{server.url}/studio/{room}")
+        page.get_by_test_id("destination-add").click()
+        page.get_by_test_id("destination-name").fill("<i>Other</i> place")
+        page.get_by_test_id("destination-url").fill("rtmp://live.example/app")
+        page.get_by_test_id("destination-key").fill("secret")
+        page.get_by_test_id("destination-submit").click()
+        row = page.get_by_test_id("destination-item")
+        row.wait_for()
+        assert "<i>Other</i> place" in row.inner_text()
+        assert page.evaluate(UNLABELLED) == []
+        row.get_by_test_id("destination-toggle").uncheck()
+        page.locator("[data-testid=destination-item][data-state=off]").wait_for()
+        row.get_by_test_id("destination-edit").click()
+        page.get_by_test_id("destination-name").fill("Place")
+        page.get_by_test_id("destination-submit").click()
+        page.get_by_text("Place", exact=True).wait_for()
+        assert [one["enabled"] for one in ana.did("live.destination.list")["destinations"]] == [False]
+        row.get_by_test_id("destination-remove").click()
+        page.get_by_test_id("confirm-destination-submit").click()
+        row.wait_for(state="detached")
+        assert ana.did("live.destination.list")["destinations"] == []
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
+def test_fits_the_window_in_both_languages(server: LiveServer, devices: Browser, size: tuple[int, int]) -> None:
+    ana = Person(server, "ana", "Ana")
+    room = ana.room("Width")
+    for locale, word in (("en-GB", "Go live"), ("zh-CN", "开始直播")):
+        with looking(devices, ana, viewport={"width": size[0], "height": size[1]}, locale=locale) as (_, page):
+            page.goto(f"{server.url}/studio/{room}")
+            frames(page, 5)
+            assert page.get_by_test_id("go-live").inner_text() == word
+            assert page.evaluate("() => document.documentElement.scrollWidth") == size[0]
+            assert page.get_by_test_id("go-live").is_visible()
+
+
+def test_is_for_owners(server: LiveServer, devices: Browser) -> None:
+    ana, ben = Person(server, "ana", "Ana"), Person(server, "ben", "Ben")
+    room = ana.room("Mine")
+    with looking(devices, ben) as (_, page):
+        page.goto(f"{server.url}/studio/{room}")
+        page.get_by_text("Only owners").wait_for()
+    with looking(devices) as (_, page):
+        page.goto(f"{server.url}/studio/{room}")
+        page.get_by_test_id("signin-token").wait_for(state="attached")
