@@ -116,3 +116,18 @@ async def test_who_is_not_served_is_told_why() -> None:
             with pytest.raises(Refused, match="B-frames"):
                 async with watching(rtc):
                     pass
+
+
+async def test_sequence_numbers_wrap_on_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is sent past 65,535 is under SRTP's next rollover counter (RFC 3711, section 3.3.1)."""
+    monkeypatch.setattr("aiortc.rtcrtpsender.random_sequence_number", lambda: 65_500)
+    monkeypatch.setattr("relay.rtc.viewer.randbits", lambda bits: 65_500)
+    async with running() as (rtc, door), publishing(rtc):
+        await until(lambda: door.intakes[0].of("video"))
+        async with watching(rtc) as (watcher, _):
+            await until(lambda: watcher.frames["video"] > 80 and watcher.frames["audio"] > 80)
+            (egress,) = rtc.viewers.egresses.values()
+            assert all(track.sequence < 60_000 for track in egress.viewers[0].tracks.values())
+            assert watcher.pts == sorted(set(watcher.pts))
+        times = [unit.dts for unit in door.intakes[0].of("audio")]
+        assert times == sorted(set(times))
