@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
-from aiortc.mediastreams import AudioStreamTrack
+from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack
 from aiortc.rtcrtpsender import RTCRtpSender
 
 from tests.relay.rtc.support import Pictures, Watcher, until
@@ -40,13 +40,15 @@ async def offered(peer: RTCPeerConnection, client: httpx.AsyncClient, path: str,
 
 
 @asynccontextmanager
-async def publishing(ana: Creator) -> AsyncIterator[httpx.Response]:
+async def publishing(
+    ana: Creator, video: MediaStreamTrack | None = None, audio: MediaStreamTrack | None = None
+) -> AsyncIterator[httpx.Response]:
     """By WHIP, with the stream key."""
     key = (await ana.command(type="live.key", room=ana.room))["key"]
     peer = RTCPeerConnection()
     try:
-        peer.addTrack(Pictures())
-        peer.addTrack(AudioStreamTrack())
+        peer.addTrack(video or Pictures())
+        peer.addTrack(audio or AudioStreamTrack())
         for transceiver in peer.getTransceivers():
             transceiver.direction = "sendonly"
         h264(peer)
