@@ -193,3 +193,16 @@ async def test_keyframes_too_far_apart_end_low_latency_at_once(tmp_path: Path) -
         plain = await stream.get("live.m3u8")
         assert "keyframes are 12 s apart" in plain.text
         assert "#EXT-X-PART" not in plain.text
+
+
+async def test_a_publisher_that_comes_back_goes_on_after_a_discontinuity(tmp_path: Path) -> None:
+    async with watched(tmp_path, 12) as stream:
+        stream.give(5)
+        await stream.told(2)
+        before = await stream.playlist()
+        stream.parts.interrupted()
+        stream.give(11.9)
+        await stream.told(5)
+        after = await stream.playlist()
+        assert alone(after) == between(before, after) == []
+        assert [segment.discontinuity for segment in after.segments].count(True) == 1
