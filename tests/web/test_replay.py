@@ -12,7 +12,8 @@ from tests.web.test_page import UNLABELLED
 
 LOG = """async (last) => {
   const { ReplayLog } = await import("/web/watch/replay_log.js");
-  const made = (pos) => ({ type: "message.created", pos, at: pos * 1000, by: { id: "b" }, message: { text: `m${pos}` } });
+  const message = (pos) => ({ by: { id: "b" }, message: { text: `m${pos}` } });
+  const made = (pos) => ({ type: "message.created", pos, at: pos * 1000, ...message(pos) });
   const all = Array.from({ length: last }, (_, index) => made(index + 1));
   all[9] = { type: "message.deleted", pos: 10, at: 10_000, target: 7 };
   window.asked = 0;
