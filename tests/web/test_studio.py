@@ -139,6 +139,7 @@ def test_an_encoder_streams_by_the_key_that_is_shown_and_a_new_one_ends_it(
             state(page, "flowing")
             page.get_by_test_id("health-kbit").wait_for()
             assert page.get_by_test_id("go-live").inner_text() == "Stream from here"
+            assert "null" not in page.get_by_test_id("health").inner_text()
             page.get_by_test_id("rotate-key").click()
             page.get_by_test_id("confirm-rotate-submit").click()
             publishing.wait(30)
