@@ -17,7 +17,8 @@ import structlog
 
 from relay import unix
 from relay.feed_values import Began, Frame, Index, Interrupted, Over, Poster, Stored, Told, decode, encode
-from relay.parts_values import Init, Keyframes, Part, SegmentEnded
+from relay.parts_values import LONGEST_SEGMENT, Init, Keyframes, Part, SegmentEnded
+from relay.units import HZ
 
 log = structlog.get_logger("relay.feed")
 
@@ -35,10 +36,12 @@ def _framed(stream: int, told: Told) -> bytes:
 
 
 class Line:
-    """One stream's way to the edge processes."""
+    """One stream's way to the edge processes. `keep`: of what is on disk so much is told to who comes, in ticks."""
 
-    def __init__(self, number: int, began: Began, write: Callable[[bytes], None], close: Callable[[int], None]):
-        self._number, self._write, self._close = number, write, close
+    def __init__(
+        self, number: int, began: Began, keep: int, write: Callable[[bytes], None], close: Callable[[int], None]
+    ):
+        self._number, self._keep, self._write, self._close = number, keep, write, close
         self._began = _framed(number, began)
         self._inits: deque[bytes] = deque(maxlen=MOST_INITS)
         self._recent: deque[tuple[int, bytes]] = deque()
@@ -59,16 +62,13 @@ class Line:
                 self._recent.popleft()
         elif isinstance(told, Stored):
             self._stored.append(told)
+            while self._stored[0].start < told.start - self._keep:
+                self._stored.popleft()
         elif isinstance(told, Keyframes | Interrupted | Poster):
             self._states[type(told)] = frame
         self._write(frame)
         if isinstance(told, Over):
             self._close(self._number)
-
-    def forget_before(self, msn: int) -> None:
-        """What is stored of segments before this one is gone."""
-        while self._stored and self._stored[0].msn < msn:
-            self._stored.popleft()
 
     def so_far(self) -> list[bytes]:
         """For who comes now."""
@@ -77,13 +77,15 @@ class Line:
 
 
 class Feed:
-    """The media process's end."""
+    """The media process's end. `dvr_seconds`: how far back edge processes serve what is on disk."""
 
-    def __init__(self) -> None:
+    def __init__(self, dvr_seconds: int = 0) -> None:
         self.cut_off = 0
         """Connections that did not read."""
+        self._keep = max(dvr_seconds * HZ, KEPT_SEGMENTS * LONGEST_SEGMENT)
         self._lines: dict[int, Line] = {}
-        self._readers: set[asyncio.Transport] = set()
+        self._readers: dict[asyncio.Transport, int] = {}
+        # How much more than MOST_UNSENT may wait: what was given to who came, until most of it has been read.
         self._last = 0
         self._server: asyncio.Server | None = None
 
@@ -99,15 +101,16 @@ class Feed:
 
     def open(self, began: Began) -> Line:
         self._last += 1
-        line = self._lines[self._last] = Line(self._last, began, self._write, self._close_line)
+        line = self._lines[self._last] = Line(self._last, began, self._keep, self._write, self._close_line)
         return line
 
     def join(self, reader: asyncio.Transport) -> None:
-        self._readers.add(reader)
-        reader.writelines(frame for line in self._lines.values() for frame in line.so_far())
+        frames = [frame for line in self._lines.values() for frame in line.so_far()]
+        self._readers[reader] = sum(map(len, frames))
+        reader.writelines(frames)
 
     def leave(self, reader: asyncio.Transport) -> None:
-        self._readers.discard(reader)
+        self._readers.pop(reader, None)
 
     def _close_line(self, number: int) -> None:
         del self._lines[number]
@@ -115,10 +118,13 @@ class Feed:
     def _write(self, frame: bytes) -> None:
         for reader in tuple(self._readers):
             reader.write(frame)
-            if reader.get_write_buffer_size() > MOST_UNSENT:
+            unsent = reader.get_write_buffer_size()
+            if unsent <= MOST_UNSENT:
+                self._readers[reader] = 0
+            elif unsent > MOST_UNSENT + self._readers[reader]:
                 self.cut_off += 1
-                log.error("edge_cut_off", unsent=reader.get_write_buffer_size())
-                self._readers.discard(reader)
+                log.error("edge_cut_off", unsent=unsent)
+                del self._readers[reader]
                 reader.abort()
 
 

@@ -84,7 +84,7 @@ class Media:
         self._name = f"{settings.number}-{secrets.token_hex(8)}"
         self.calls = Counters()
         self.news = News()
-        self.feed = Feed()
+        self.feed = Feed(settings.dvr_seconds)
         self.disk = Disk(settings.media, settings.disk)
         methods: dict[str, Method] = {}
         self._gateways = Listener(methods, counters=self.calls)

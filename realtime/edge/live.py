@@ -83,6 +83,7 @@ class Live:
             self.plain = "" if told.often else (
                 f"no low latency: keyframes are {told.seconds:.0f} s apart; with at most 10 s there is"
             )  # fmt: skip
+            self.window.version += 1
         elif isinstance(told, Index):
             for stored in told.segments:
                 self.stored[stored.msn] = stored
