@@ -197,3 +197,16 @@ def test_is_for_owners(server: LiveServer, devices: Browser) -> None:
     with looking(devices) as (_, page):
         page.goto(f"{server.url}/studio/{room}")
         page.get_by_test_id("signin-token").wait_for(state="attached")
+
+
+def test_is_reached_from_the_rooms_list(server: LiveServer, devices: Browser) -> None:
+    ana = Person(server, "ana", "Ana")
+    room = ana.room("Listed")
+    with looking(devices, ana) as (_, page):
+        page.goto(f"{server.url}/#/room/{room}")
+        page.get_by_test_id("open-studio").click()
+        page.get_by_test_id("studio").wait_for()
+        page.goto(f"{server.url}/#/room/{room}")
+        page.get_by_role("link", name="Watch: Listed").click()
+        page.get_by_test_id("watch").wait_for()
+        assert page.get_by_test_id("open-studio").is_visible()
