@@ -6,8 +6,8 @@ from msgspec import Struct
 
 from relay.units import HZ
 
-SHORTEST_PART, LONGEST_PART = HZ * 17 // 60, HZ // 3
-"""283 to 333 ms: of a Part Target Duration of 334 ms no part but a segment's last may be shorter than 85%
+SHORTEST_PART, LONGEST_PART = HZ * 71 // 250, HZ // 3
+"""284 to 333 ms: of a Part Target Duration of 334 ms no part but a segment's last may be shorter than 85%
 (RFC 8216bis, 4.4.4.9).
 """
 SHORTEST_SEGMENT, LONGEST_SEGMENT = 2 * HZ, 4 * HZ
