@@ -30,6 +30,9 @@ class Viewer(Protocol):
     def part(self, number: int, frame: bytes, independent: bool) -> None:
         """The part, by way of the connection, or to be skipped."""
 
+    def said(self, frame: bytes) -> None:
+        """A text of the stream's, by way of the connection: it is not skipped."""
+
     def rest(self, frame: bytes | memoryview) -> None:
         """What the descriptor did not take."""
 
@@ -47,6 +50,7 @@ class _Writing(Struct):
     number: int
     frame: bytes
     independent: bool
+    text: bool
     clear: dict[int, Viewer]
     others: dict[Viewer, None]
 
@@ -99,16 +103,19 @@ class Audience:
             writing.others.pop(viewer, None)
 
     def settle_one(self, viewer: Viewer) -> None:
-        """It is given on its own what is on its way to it."""
+        """It is given on its own the parts that are on their way to it; texts are said now."""
         for writing in self._tick:
-            writing.clear.pop(viewer.fd, None)
+            there = writing.clear.pop(viewer.fd, None) is not None
+            there = viewer in writing.others or there
             writing.others.pop(viewer, None)
+            if there and writing.text:
+                viewer.said(writing.frame)
 
-    def publish(self, number: int, frame: bytes, independent: bool) -> None:
-        """To all, in the order of the calls."""
+    def publish(self, number: int, frame: bytes, independent: bool, *, text: bool = False) -> None:
+        """To all, in the order of the calls. `text`: no part, so it is not skipped."""
         if not len(self):
             return
-        self._tick.append(_Writing(number, frame, independent, dict(self._clear), dict(self._others)))
+        self._tick.append(_Writing(number, frame, independent, text, dict(self._clear), dict(self._others)))
         if not self._turning:
             self._turning = True
             self._turn()
@@ -135,7 +142,10 @@ class Audience:
                     for _ in range(min(SLICE, len(writing.others))):
                         viewer = next(iter(writing.others))
                         del writing.others[viewer]
-                        viewer.part(writing.number, writing.frame, writing.independent)
+                        if writing.text:
+                            viewer.said(writing.frame)
+                        else:
+                            viewer.part(writing.number, writing.frame, writing.independent)
                 if perf_counter() > until:
                     return
             self._tick.popleft()

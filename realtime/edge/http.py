@@ -158,7 +158,7 @@ class EdgeHttp:
         if live.over is not None and live.over.hidden:
             return _plain(410, "This stream was taken down.")
         age = 6 * LONGEST_SEGMENT // HZ if ask.msn is not None else 1
-        return Response(live.playlist(name, skip=ask.skip), 200, {"Cache-Control": f"public, max-age={age}"}, _M3U8)
+        return Response(live.playlist(name, skip=ask.skip), 200, {"Cache-Control": f"private, max-age={age}"}, _M3U8)
 
     async def _bytes(self, live: Live, name: Name) -> bytes | None:
         if name.kind == "i":

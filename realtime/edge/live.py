@@ -127,7 +127,7 @@ class Live:
 
     def _say(self, frame: bytes) -> None:
         self.number += 1
-        self.audience.publish(self.number, frame, independent=False)
+        self.audience.publish(self.number, frame, independent=False, text=True)
 
     def _part(self, part: Part) -> None:
         if not self.window.part(part):
@@ -136,6 +136,9 @@ class Live:
         self._memory += len(part.data)
         if part.empty:
             return
+        if self.interrupted:
+            self.interrupted = False
+            self._say(text(type="resumed"))
         self.number += 1
         frame = binary_frame(part.data)
         if part.independent:
@@ -148,12 +151,9 @@ class Live:
             self.backlog.clear()
             self._backlog_bytes = 0
         first = b""
-        if self.interrupted:
-            self.interrupted = False
-            first += text(type="resumed")
         if part.init != self._init:
             self._init = part.init
-            first += self.init_frames()
+            first = self.init_frames()
         self.audience.publish(self.number, first + frame if first else frame, part.independent)
 
     def init_frames(self) -> bytes:

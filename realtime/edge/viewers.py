@@ -68,6 +68,12 @@ class Viewer:
             live.audience.counters.skipped += 1
         live.audience.drained(self)
 
+    def said(self, frame: bytes) -> None:
+        """Even while parts are skipped: it is small, and rare."""
+        self.connection.write(frame)
+        if self.live is not None:
+            self.live.audience.drained(self)
+
     def rest(self, frame: bytes | memoryview) -> None:
         self.connection.write_now(frame)
 
