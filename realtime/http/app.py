@@ -86,6 +86,7 @@ def make_app(
         Route("/", pages.index),
         Route("/room/{room}", pages.room),
         Route(f"{STUDIO}{{room}}", pages.studio),
+        Route("/overlay/{room}", pages.overlay),
         Mount("/web", pages.files),
     ]
     if dev:

@@ -153,6 +153,7 @@ def _paths() -> dict[str, Any]:
         "/": {"get": _plain("The web client", "text/html")},
         "/room/{room}": {"get": _plain("A live room's page", "text/html") | {"parameters": [_ROOM]}},
         "/studio/{room}": {"get": _plain("The page its owner streams from", "text/html") | {"parameters": [_ROOM]}},
+        "/overlay/{room}": {"get": _plain("Its comments, for OBS", "text/html") | {"parameters": [_ROOM]}},
     }
 
 

@@ -1,4 +1,4 @@
-"""The web client: `/`, `/room/ID`, `/studio/ID`, and the files under `/web/`."""
+"""The web client: `/`, `/room/ID`, `/studio/ID`, `/overlay/ID`, and the files under `/web/`."""
 
 import mimetypes
 from pathlib import Path
@@ -43,3 +43,7 @@ class Pages:
     async def studio(self, request: Request) -> Response:
         """From where a live room's owner streams; whether somebody is, the page itself asks."""
         return await self.files.get_response("studio.html", request.scope)
+
+    async def overlay(self, request: Request) -> Response:
+        """A live room's comments on transparent ground, for OBS."""
+        return await self.files.get_response("overlay.html", request.scope)

@@ -55,7 +55,40 @@ export interface Room {
   visibility?: "public" | "private";
   settings?: RoomSettings;
   counts?: { members: number; online: number };
-  live?: { title: string; since: number; media: { whep: string; stream: string; hls: string } };
+  live?: { session: string; title: string; category?: string; mature?: boolean; since: number; interrupted?: number; media: MediaPaths };
+}
+
+/** Paths on the server. */
+export interface MediaPaths {
+  whep: string;
+  stream: string;
+  hls: string;
+}
+
+export interface Destination {
+  id: string;
+  name: string;
+  /** Without the key, which is never shown again. */
+  url: string;
+  enabled: boolean;
+}
+
+export interface Recording {
+  id: string;
+  session: string;
+  user: string;
+  title: string;
+  state: "listed" | "unlisted" | "hidden";
+  started_at: number;
+  length_ms: number;
+  bytes: number;
+  width: number;
+  height: number;
+  first_pos: number;
+  last_pos?: number;
+  hls: string;
+  mp4: string;
+  poster: string;
 }
 
 /** An event of a room's log: `pos` is gapless within an `epoch`. See the table of commands for the fields of each. */
@@ -110,6 +143,12 @@ export interface Replies {
   "message.list": OkReply & { messages: ListedMessage[]; more: boolean };
   "message.search": OkReply & { messages: ListedMessage[]; cursor?: string };
   "read.list": OkReply & { rooms: UnreadCounts[] };
+  "live.get": OkReply & { stream: { state: "idle" | "stopped" | "admitted" | "flowing" | "interrupted"; title: string; category?: string; mature: boolean; test: boolean; user?: string; session?: string; started_at?: number } };
+  "live.key": OkReply & { key: string; whip: string; rtmp: string };
+  "live.destination.list": OkReply & { destinations: Destination[] };
+  "live.destination.add": OkReply & { destination: Destination };
+  "live.destination.update": OkReply & { destination: Destination };
+  "recording.list": OkReply & { recordings: Recording[]; cursor?: string };
 }
 
 export interface SendReply {

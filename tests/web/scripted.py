@@ -22,7 +22,19 @@ POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; "
     "media-src 'self' blob:"
 )
-STYLES = ("base", "controls", "dialogs", "pages", "panels", "layout", "timeline", "composer", "watch")
+STYLES = (
+    "base",
+    "controls",
+    "dialogs",
+    "pages",
+    "panels",
+    "layout",
+    "timeline",
+    "composer",
+    "player",
+    "watch",
+    "replay",
+)
 BLANK = (
     "<!doctype html><html lang=en><title>blank</title><link rel=icon href='data:,'>"
     + "".join(f"<link rel=stylesheet href=/web/css/{name}.css>" for name in STYLES)

@@ -43,6 +43,7 @@ REPLIES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "presence.get": lambda _: {"online": 1, "names": [{"id": "ann", "name": "Ann"}]},
     "pending.list": lambda _: {"pending": []},
     "member.list": lambda _: {"members": [ANN | {"online": True}, BEN | {"online": False}]},
+    "recording.list": lambda _: {"recordings": []},
     "invite.list": lambda _: {"invites": [{"code": "c0de", "uses": 3, "until": None, "by": ANN}]},
     "room.events": lambda _: {"events": [], "more": False, "first_pos": 1, "pos": 4, "epoch": "e1"},
     "message.send": lambda _: {"pos": 5, "at": 1_700_000_300_000},

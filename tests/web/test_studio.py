@@ -139,6 +139,7 @@ def test_an_encoder_streams_by_the_key_that_is_shown_and_a_new_one_ends_it(
             state(page, "flowing")
             page.get_by_test_id("health-kbit").wait_for()
             assert page.get_by_test_id("go-live").inner_text() == "Stream from here"
+            assert "null" not in page.get_by_test_id("health").inner_text()
             page.get_by_test_id("rotate-key").click()
             page.get_by_test_id("confirm-rotate-submit").click()
             publishing.wait(30)
@@ -196,3 +197,16 @@ def test_is_for_owners(server: LiveServer, devices: Browser) -> None:
     with looking(devices) as (_, page):
         page.goto(f"{server.url}/studio/{room}")
         page.get_by_test_id("signin-token").wait_for(state="attached")
+
+
+def test_is_reached_from_the_rooms_list(server: LiveServer, devices: Browser) -> None:
+    ana = Person(server, "ana", "Ana")
+    room = ana.room("Listed")
+    with looking(devices, ana) as (_, page):
+        page.goto(f"{server.url}/#/room/{room}")
+        page.get_by_test_id("open-studio").click()
+        page.get_by_test_id("studio").wait_for()
+        page.goto(f"{server.url}/#/room/{room}")
+        page.get_by_role("link", name="Watch: Listed").click()
+        page.get_by_test_id("watch").wait_for()
+        assert page.get_by_test_id("open-studio").is_visible()

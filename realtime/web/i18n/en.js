@@ -480,4 +480,13 @@ export default {
   "health.loss": "Loss",
   "health.roundTrip": "Round trip",
   "health.ms": "{value} ms",
+
+  // Recordings
+  "replay.recordings": "Recordings",
+  "replay.label": "Recording",
+  "replay.seek": "Where in the recording",
+  "replay.chat": "What was said",
+  "replay.note": "Comments come at the moment they were written.",
+  "replay.failed": "This recording cannot be played.",
+  "replay.back": "Back to the room",
 };

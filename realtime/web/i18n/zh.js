@@ -480,4 +480,13 @@ export default {
   "health.loss": "丢包",
   "health.roundTrip": "往返时延",
   "health.ms": "{value} 毫秒",
+
+  // Recordings
+  "replay.recordings": "录像",
+  "replay.label": "录像",
+  "replay.seek": "录像进度",
+  "replay.chat": "当时的评论",
+  "replay.note": "评论会在当时发出的时刻出现。",
+  "replay.failed": "无法播放此录像。",
+  "replay.back": "返回直播间",
 };

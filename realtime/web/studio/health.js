@@ -5,6 +5,9 @@ import { icon } from "../lib/icons.js";
 /** How long figures stand: they come every two seconds. */
 const STALE_MS = 8_000;
 
+/** What cannot be measured is null, or not there: RTMP tells of no loss. */
+const known = (value) => value !== undefined && value !== null;
+
 /** What the server receives, in figures, and what would make it better. */
 export function healthCard(room, state) {
   const list = h("dl.figures", { testid: "health" });
@@ -18,8 +21,8 @@ export function healthCard(room, state) {
     ["fps", t("health.fpsValue", { value: Math.round(fps) })],
     ["codecs", [video, audio].filter(Boolean).join(" · ") || "–"],
     ["keyframe", keyframe_ms ? t("player.seconds", { seconds: Math.round(keyframe_ms / 100) / 10 }) : "–"],
-    loss_percent !== undefined && ["loss", `${loss_percent} %`],
-    round_trip_ms !== undefined && ["roundTrip", t("health.ms", { value: Math.round(round_trip_ms) })],
+    known(loss_percent) && ["loss", `${loss_percent} %`],
+    known(round_trip_ms) && ["roundTrip", t("health.ms", { value: Math.round(round_trip_ms) })],
   ];
   const clear = () => {
     room.health = null;

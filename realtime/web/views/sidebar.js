@@ -2,6 +2,7 @@ import { avatar } from "../lib/avatar.js";
 import { fill, h, perFrame, roving } from "../lib/dom.js";
 import { number, t } from "../lib/i18n.js";
 import { icon, roomIcon } from "../lib/icons.js";
+import { roomPage } from "../lib/addresses.js";
 import { menu } from "../lib/popover.js";
 import { nameOf } from "../lib/text.js";
 import { languageItems, themeItems } from "./preferences.js";
@@ -58,7 +59,8 @@ export class Sidebar {
       mentions > 0 ? h("span.count-badge.mention", { "aria-hidden": "true" }, `@${number(mentions)}`) : unread > 0 && h("span.count-badge", { "aria-hidden": "true" }, unread > 99 ? "99+" : number(unread)));
     item.classList.toggle("has-unread", unread > 0);
     item.classList.toggle("visiting", !mine);
-    return h("li", null, item);
+    const watch = kind === "live" && h("a.icon-button.room-watch", { href: roomPage(id), testid: "room-watch", title: t("watch.watch"), "aria-label": `${t("watch.watch")}: ${title}` }, icon("play"));
+    return h("li", null, item, watch);
   }
 
   #menu(anchor) {

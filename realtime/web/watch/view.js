@@ -1,30 +1,67 @@
-import { h } from "../lib/dom.js";
 import { studioPage } from "../lib/addresses.js";
+import { fill, h } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { icon } from "../lib/icons.js";
+import { attempt } from "../lib/toast.js";
 import { RoomView } from "../views/room.js";
 import { Facts } from "./facts.js";
 import { LiveStage } from "./live_stage.js";
+import { RecordingList } from "./recordings.js";
+import { Replay } from "./replay.js";
 
-/** A live room: the stream, what is known of it, and the comments beside. */
+/** A live room: the stream, or with `#recording/ID` a recording; what is known of it, and the comments beside. */
 export class WatchView {
-  #parts;
+  #room;
+  #app;
+  #shown = [];
+  #route = () => this.#show();
 
   constructor(shell, room) {
-    const app = { client: shell.client, rooms: shell.rooms, me: shell.me, home: () => shell.home(), signIn: () => shell.signIn() };
-    this.stage = new LiveStage(room);
-    this.facts = new Facts(room);
-    this.comments = new RoomView(app, room, { beside: true });
-    this.#parts = [this.stage, this.facts, this.comments];
+    this.#room = room;
+    this.#app = { client: shell.client, rooms: shell.rooms, me: shell.me, home: () => shell.home(), signIn: () => shell.signIn() };
+    this.recordings = new RecordingList(room);
     const studio = room.role === "owner" && h("a.plain.small", { href: studioPage(room.id), testid: "open-studio" }, icon("camera"), h("span", null, t("studio.open")));
-    this.element = h("div.watch", { testid: "watch" }, shell.topBar(studio), h("div.watch-body", null, h("main.watch-main", { id: "main", tabindex: "-1" }, this.stage.element, this.facts.element), h("aside.watch-side", null, this.comments.element)));
+    this.main = h("main.watch-main", { id: "main", tabindex: "-1" });
+    this.side = h("aside.watch-side");
+    this.element = h("div.watch", { testid: "watch" }, shell.topBar(studio), h("div.watch-body", null, this.main, this.side));
+    window.addEventListener("hashchange", this.#route);
+    this.#stream();
   }
 
-  attached() {
-    this.comments.attached();
+  async attached() {
+    this.#shown.forEach((part) => part.attached?.());
+    await attempt(() => this.recordings.load());
+    if (location.hash) this.#show();
   }
 
   destroy() {
-    this.#parts.forEach((part) => part.destroy());
+    window.removeEventListener("hashchange", this.#route);
+    this.recordings.destroy();
+    this.#shown.forEach((part) => part.destroy());
+  }
+
+  #show() {
+    const id = decodeURIComponent(location.hash.match(/^#recording\/(.+)$/)?.[1] ?? "");
+    const recording = this.recordings.rows.find((row) => row.id === id);
+    this.#shown.forEach((part) => part.destroy());
+    if (recording) this.#replay(recording);
+    else this.#stream();
+    this.#shown.forEach((part) => part.attached?.());
+  }
+
+  #stream() {
+    const [stage, facts, comments] = (this.#shown = [new LiveStage(this.#room), new Facts(this.#room), new RoomView(this.#app, this.#room, { beside: true })]);
+    fill(this.main, stage.element, facts.element, this.recordings.element);
+    fill(this.side, comments.element);
+  }
+
+  #replay(recording) {
+    const replay = new Replay(this.#room, recording);
+    this.#shown = [replay];
+    const back = h("a.plain.small", { href: "#", testid: "replay-back" }, icon("back"), h("span", null, t("replay.back")));
+    const title = h("section.facts", { "aria-label": t("watch.facts") }, h("div.facts-text", null, h("h1", { dir: "auto", testid: "replay-title" }, h("bdi", null, recording.title))), back);
+    fill(this.main, replay.element, title, this.recordings.element);
+    fill(this.side, replay.chat);
+    replay.element.focus();
   }
 }
