@@ -48,10 +48,13 @@ class Line:
         self._stored: deque[Stored] = deque()
         # Of these the last alone counts.
         self._states: dict[type[Told], bytes] = {}
+        self._over = False
         write(self._began)
 
     def tell(self, told: Told) -> None:
-        """To all edge processes, in order. After `Over` nothing more is told."""
+        """To all edge processes, in order. After `Over` nothing is told: the disk may still have something to say."""
+        if self._over:
+            return
         frame = _framed(self._number, told)
         if isinstance(told, Init):
             self._inits.append(frame)
@@ -68,6 +71,7 @@ class Line:
             self._states[type(told)] = frame
         self._write(frame)
         if isinstance(told, Over):
+            self._over = True
             self._close(self._number)
 
     def so_far(self) -> list[bytes]:

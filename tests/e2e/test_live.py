@@ -45,6 +45,10 @@ async def test_a_stream_is_shown_and_stopped(tmp_path: Path) -> None:
                 await ana.until("live.started", "live.stopped")
             with encoder(await ana.address()) as refused:
                 await ended(refused)
+            await ana.command(type="live.start", room=ana.room, title="Again")
+            with encoder(await ana.address()):
+                await ana.until("live.started", "live.stopped", "live.started")
+                await (await ana.shown()).close()
 
 
 async def test_a_rotated_key_ends_its_publisher(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from relay import feed as feeds
 from relay import unix
 from relay.feed import Feed, FeedReader
-from relay.feed_values import Began, Index, Stored, Told
+from relay.feed_values import Began, Index, Over, Stored, Told
 from relay.parts_values import Part
 from relay.units import HZ
 
@@ -94,6 +94,31 @@ async def test_of_what_is_on_disk_so_much_is_told_as_can_be_gone_back_to(tmp_pat
         await heard.until(2)
         (index,) = (told for _, told in heard.told if isinstance(told, Index))
         assert [stored.msn for stored in index.segments] == list(range(69, 100))
+    finally:
+        reading.cancel()
+        await asyncio.wait([reading])
+        await feed.close()
+
+
+async def test_what_the_disk_says_after_the_end_is_told_nobody(tmp_path: Path) -> None:
+    """An edge process that heard of a stream it had forgotten stopped listening, and showed no later stream."""
+    feed, heard = Feed(), Heard()
+    path = tmp_path / "feed.sock"
+    await feed.start(unix.listen(path))
+    reading = asyncio.create_task(FeedReader(path, heard).run())
+    try:
+        line = feed.open(began("room"))
+        async with asyncio.timeout(PATIENCE):
+            while not heard.told:
+                line.tell(part(0, 10))
+                await asyncio.sleep(0.01)
+        line.tell(Over("stopped"))
+        line.tell(Stored(0, 0, HZ, 1, False, 0, "file", 0, 10))
+        feed.open(began("other"))
+        async with asyncio.timeout(PATIENCE):
+            while heard.told[-1] != (2, began("other")):  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.01)
+        assert not any(isinstance(told, Stored) for _, told in heard.told)
     finally:
         reading.cancel()
         await asyncio.wait([reading])
