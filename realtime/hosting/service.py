@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
-from weakref import WeakSet
+from weakref import WeakSet, WeakValueDictionary
 
 import structlog
 
@@ -127,6 +127,7 @@ class Service:
         self._reactions = Throttle(bounds.reactions_per_second, 1_000, tallies, "reactions")
         self._making: WeakSet[Host] = WeakSet()
         self._profiles = Gathering(store.profiles)
+        self._renaming: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._rechecks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -354,10 +355,12 @@ class Service:
         if profile is not None and (issued or 0) < profile.valid_after:
             raise Rejected("unauthorized", "This token is no longer valid: the user has logged out everywhere.")
         if profile is None or (profile.name, profile.avatar) != (actor.name, actor.avatar):
-            await self.store.save_profile(actor.user, actor.name, actor.avatar)
-            self.rings.renamed(actor.user, actor.name, actor.avatar)
-            if profile is not None:
-                await self._renamed(actor)
+            # One after the other: who is renamed twice at once is told last what was saved last.
+            async with self._renaming.setdefault(actor.user, asyncio.Lock()):
+                await self.store.save_profile(actor.user, actor.name, actor.avatar)
+                self.rings.renamed(actor.user, actor.name, actor.avatar)
+                if profile is not None:
+                    await self._renamed(actor)
 
     async def _renamed(self, actor: Actor) -> None:
         user = By(actor.user, actor.name, "", actor.avatar)

@@ -111,6 +111,8 @@ class Answering:
         self.server = server
         self.peer: Peer | None = None
         self.silent: set[str] = set()
+        self.counted = threading.Event()
+        """The page has been given all counts: what it is told now comes after them."""
 
     def accept(self) -> Peer:
         peer = self.peer = self.server.accept()
@@ -124,6 +126,8 @@ class Answering:
                 command = peer.receive()
                 if "id" in command and command["type"] not in self.silent:
                     peer.ok(command, **REPLIES.get(command["type"], _nothing)(command))
+                    if command["type"] == "read.list":
+                        self.counted.set()
         except (ConnectionClosed, TimeoutError):
             return
 
@@ -199,6 +203,7 @@ def test_the_title_counts_mentions_then_messages(page: Page, answering: Answerin
     page.goto(f"{answering.server.address}/#/")
     peer = answering.peer
     assert peer is not None
+    assert answering.counted.wait(10)
     peer.send({"type": "user.changed", "rooms": [{"room": "r1", "unread": 3, "mentions": 1, "read_pos": 4}]})
     page.wait_for_function("() => document.title === '(@1) Galaxy'")
     peer.send({"type": "user.changed", "rooms": [{"room": "r1", "unread": 3, "mentions": 0, "read_pos": 4}]})
