@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import ssl
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,22 @@ def _origins(value: tuple[str, ...]) -> None:
 def _networks(value: tuple[str, ...]) -> None:
     for network in value:
         ipaddress.ip_network(network)
+
+
+def _addresses(value: tuple[str, ...]) -> None:
+    for address in value:
+        ipaddress.ip_address(address)
+
+
+def _base_url(value: str) -> None:
+    parts = urlsplit(value)
+    if value and not (parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment):
+        raise ValueError("must be https://HOST, http:// or with a path, or empty for the host that was asked for")
+
+
+def _turn_url(value: str) -> None:
+    if value and not re.fullmatch(r"turns?:[^\s/?]+(\?transport=(udp|tcp))?", value):
+        raise ValueError("must be turn:HOST:PORT or turns:HOST:PORT, or empty for none")
 
 
 def _words(value: tuple[str, ...]) -> None:
@@ -129,6 +146,11 @@ CHECKS: dict[tuple[str, str], Callable[[Any], None]] = {
     ("auth", "secret"): _secret,
     ("auth", "jwks_url"): _jwks_url,
     ("secrets", "key"): _secret,
+    ("relay", "public_addresses"): _addresses,
+    ("relay", "public_url"): _base_url,
+    ("relay", "edge_url"): _base_url,
+    ("relay", "push_networks"): _networks,
+    ("relay", "turn_url"): _turn_url,
     ("store", "url"): _store_url,
     ("broker", "url"): _broker_url,
     ("broker", "prefix"): _prefix,
@@ -144,6 +166,7 @@ def check_together(config: "Config") -> Iterator[tuple[str, str, str]]:
     if config.auth.jwks_file and config.auth.jwks_url:
         yield "auth", "jwks_url", "jwks_file is set too; one of them"
     yield from _workers(config)
+    yield from _relay(config)
     if config.broker.on_redis and not config.store.on_postgresql:
         yield "broker", "url", "is for several gateways, which need [store] url = postgresql://... as well"
     if config.limits.body_bytes < config.limits.message_bytes:
@@ -152,6 +175,19 @@ def check_together(config: "Config") -> Iterator[tuple[str, str, str]]:
         yield "limits", "commands_burst", "must be at least commands_per_second"
     if config.limits.joins_burst < config.limits.joins_per_second:
         yield "limits", "joins_burst", "must be at least joins_per_second"
+
+
+def _relay(config: "Config") -> Iterator[tuple[str, str, str]]:
+    relay = config.relay
+    if relay.turn_url and not relay.turn_secret:
+        yield "relay", "turn_secret", "is empty: coturn's static-auth-secret, with which clients are let in at turn_url"
+    if relay.rtmp_certificate:
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+                relay.rtmp_certificate, relay.rtmp_key or None
+            )
+        except OSError as error:
+            yield "relay", "rtmp_certificate", f"cannot be used with rtmp_key: {error}"
 
 
 def _workers(config: "Config") -> Iterator[tuple[str, str, str]]:

@@ -1,7 +1,7 @@
 """One session of a client with us: its ICE, its DTLS, and how it ends."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
@@ -9,6 +9,7 @@ import structlog
 from relay.rtc.dtls import Certificate, Secured, Wire
 from relay.rtc.ice import Agent, Party
 from relay.rtc.port import Port
+from relay.rtc.protect import Protector
 from relay.rtc.sdp import Offer
 
 log = structlog.get_logger("relay.rtc")
@@ -64,11 +65,15 @@ class Connection:
         address = self.party.address
         return address is not None and self._port.send(data, address)
 
-    def send_run(self, packets: Sequence[bytes]) -> None:
-        """Protected packets, in order; before there is an address, to nobody."""
+    @property
+    def protector(self) -> Protector:
+        return self._port.protector
+
+    def send_run(self, run: memoryview, size: int, count: int) -> None:
+        """Protected packets, as `Port.send_run`; before there is an address, to nobody."""
         address = self.party.address
-        if address is not None and packets:
-            self._port.send_run(packets, address)
+        if address is not None:
+            self._port.send_run(run, size, count, address)
 
     def send_rtcp(self, data: bytes) -> None:
         """A compound packet, in the clear; nothing before the handshake is done."""

@@ -1,7 +1,8 @@
 """DTLS and SRTP keys: the seam to aiortc (1.16, pinned), held by tests/relay/rtc/test_dtls.py.
 
 `Secured` is aiortc's transport over `Wire`, with packets taken off before they reach its peer connection's parts. Used
-of its inside: `_set_role`, `_rx_srtp`, `_tx_srtp`, `_handle_rtp_data`, `_handle_rtcp_data`, `_task`, `_srtp_profiles`.
+of its inside: `_set_role`, `_rx_srtp`, `_tx_srtp`, `_ssl`, `_handle_rtp_data`, `_handle_rtcp_data`, `_task`,
+`_srtp_profiles`.
 """
 
 import asyncio
@@ -17,6 +18,8 @@ from aiortc.rtcdtlstransport import (
     RTCDtlsParameters,
     RTCDtlsTransport,
 )
+
+from relay.rtc.protect import Outbound
 
 _MOST_WAITING = 64
 """Datagrams between two turns of the handshake; more are dropped, and sent again by the peer."""
@@ -84,6 +87,8 @@ class Secured(RTCDtlsTransport):
         self._srtp_profiles = _PROFILES
         self._set_role(role)
         self._wire, self._listener = wire, listener
+        self.outbound: Outbound | None = None
+        """None before the handshake is done."""
         self.refused = 0
         """Packets that were not authentic, or came twice."""
 
@@ -92,7 +97,10 @@ class Secured(RTCDtlsTransport):
         deadline.
         """
         await self.start(RTCDtlsParameters([RTCDtlsFingerprint(*fingerprint) for fingerprint in fingerprints]))
-        return self.state == "connected"
+        if self.state != "connected" or self._tx_srtp is None or self._ssl is None:
+            return False
+        self.outbound = Outbound(self._tx_srtp, self._ssl.get_selected_srtp_profile())
+        return True
 
     async def over(self) -> None:
         """Returns when the peer has closed, or `stop` or the wire's end has."""
@@ -117,10 +125,3 @@ class Secured(RTCDtlsTransport):
 
     async def _handle_rtcp_data(self, data: bytes) -> None:
         self._listener.rtcp(data)
-
-    @property
-    def outbound(self) -> pylibsrtp.Session | None:
-        """Protects what we send; None before the handshake is done. A packet goes through it once: another one under a
-        used sequence number would use a nonce twice.
-        """
-        return self._tx_srtp

@@ -98,7 +98,8 @@ class Egress:
         """With the group of pictures as the others have it: nothing waits to be sent to them."""
         if self._gop:
             first = self._gop[-1].pts - (len(self._gop) - 1) * _TICK
-            viewer.send(self._gop, [first + index * _TICK for index in range(len(self._gop))])
+            for index, made in enumerate(self._gop):
+                viewer.send(made, first + index * _TICK)
             viewer.started = True
 
     def lost_picture(self) -> None:
@@ -153,7 +154,7 @@ class Egress:
                 self._at += 1
                 if viewer.started or made.kind == "audio" or made.key:
                     viewer.started = viewer.started or made.kind == "video"
-                    viewer.send((made,))
+                    viewer.send(made, made.pts)
                 if time.monotonic() > until:
                     self._running = True
                     self._loop.call_soon(self._run)

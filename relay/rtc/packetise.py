@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from relay import h264
+from relay.rtc.protect import Run
 from relay.units import Kind, Unit, VideoConfig
 
 MOST_PAYLOAD = 1_188
@@ -25,6 +26,8 @@ class Frame(Struct, frozen=True, gc=False):
     pts: int
     payloads: tuple[bytes, ...]
     bytes: int
+    runs: dict[int, tuple[Run, ...]] = field(default_factory=dict)
+    """As they are protected and sent, by the length of the tag: made with the first viewer who needs them so."""
 
 
 def frame(unit: Unit) -> Frame:

@@ -4,10 +4,12 @@ import asyncio
 import errno
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import cache
 
 from aioice.ice import get_host_addresses
 
+from relay.rtc.protect import Protector
 from relay.rtc.stun import Address
 
 _DATAGRAMS_A_WAKE = 256
@@ -15,8 +17,6 @@ _DATAGRAMS_A_WAKE = 256
 
 _LARGEST = 2_048
 _UDP_SEGMENT = 103
-_SEGMENTS, _SEGMENTED_BYTES = 64, 65_000
-"""Of one call: what the kernel takes (UDP_MAX_SEGMENTS, and a datagram's 64 KiB)."""
 _NO_OFFLOAD = frozenset({errno.EIO, errno.EINVAL, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
 """How a kernel or a device says that it cannot cut (udp(7))."""
 BUFFER = 4 * 1024 * 1024
@@ -32,6 +32,7 @@ class Port:
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, BUFFER)
         self.socket, self._received = sock, received
+        self.protector = Protector()
         self.number: int = sock.getsockname()[1]
         self.sent = self.drops = self.errors = 0
         """Datagrams sent; dropped as the socket was full; refused by the kernel (no route, a bad address)."""
@@ -39,7 +40,7 @@ class Port:
         """Whether the kernel cuts runs; False after it has refused to."""
         asyncio.get_running_loop().add_reader(sock.fileno(), self._read)
 
-    def send(self, data: bytes, address: Address) -> bool:
+    def send(self, data: bytes | memoryview, address: Address) -> bool:
         try:
             self.socket.sendto(data, address)
         except BlockingIOError:
@@ -51,40 +52,29 @@ class Port:
         self.sent += 1
         return True
 
-    def send_run(self, packets: Sequence[bytes], address: Address) -> None:
-        """Packets in order, as few calls as can be: runs of one size go as one datagram that the kernel cuts
-        (UDP_SEGMENT); the last of a run may be shorter, or it would be cut at the wrong places.
+    def send_run(self, run: memoryview, size: int, count: int, address: Address) -> None:
+        """So many packets of `size` bytes each, one after the other, of which the last may be shorter: as one datagram
+        that the kernel cuts (UDP_SEGMENT), else one by one.
         """
-        at, count = 0, len(packets)
-        while at < count:
-            size = len(packets[at])
-            end = at + 1
-            if self.offload:
-                most = min(count, at + min(_SEGMENTS, _SEGMENTED_BYTES // size))
-                while end < most and len(packets[end]) == size:
-                    end += 1
-                if end < most and len(packets[end]) < size:
-                    end += 1
-            if end - at == 1:
-                self.send(packets[at], address)
-            else:
-                self._send_segmented(packets[at:end], size, address)
-            at = end
-
-    def _send_segmented(self, packets: Sequence[bytes], size: int, address: Address) -> None:
-        try:
-            self.socket.sendmsg(packets, [(socket.SOL_UDP, _UDP_SEGMENT, size.to_bytes(2, sys.byteorder))], 0, address)
-        except BlockingIOError:
-            self.drops += len(packets)
-        except OSError as error:
-            if error.errno in _NO_OFFLOAD:
+        if count == 1:
+            self.send(run, address)
+            return
+        if self.offload:
+            try:
+                self.socket.sendmsg((run,), _cut_at(size), 0, address)
+            except BlockingIOError:
+                self.drops += count
+                return
+            except OSError as error:
+                if error.errno not in _NO_OFFLOAD:
+                    self.errors += count
+                    return
                 self.offload = False
-                for packet in packets:
-                    self.send(packet, address)
             else:
-                self.errors += len(packets)
-        else:
-            self.sent += len(packets)
+                self.sent += count
+                return
+        for at in range(0, len(run), size):
+            self.send(run[at : at + size], address)
 
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self.socket.fileno())
@@ -102,6 +92,11 @@ class Port:
                 continue
             if data:
                 self._received(data, address)
+
+
+@cache
+def _cut_at(size: int) -> list[tuple[int, int, bytes]]:
+    return [(socket.SOL_UDP, _UDP_SEGMENT, size.to_bytes(2, sys.byteorder))]
 
 
 def own_addresses(sock: socket.socket) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from secrets import randbits
 
 from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket
@@ -12,6 +12,7 @@ from relay.rtc import rtcp, rtx
 from relay.rtc.answer import Chosen, Source
 from relay.rtc.connection import Connection
 from relay.rtc.packetise import Frame
+from relay.rtc.protect import Outbound
 from relay.rtc.rtp import HEADER
 from relay.units import HZ, Kind
 
@@ -55,22 +56,25 @@ class Outgoing:
     def timestamp(self, pts: int) -> int:
         return (pts * self.hz // HZ + self.offset) & 0xFFFFFFFF
 
-    def packets_of(self, frame: Frame, timestamp: int, protect: Callable[[bytes], bytes]) -> list[bytes]:
-        payloads = frame.payloads
-        first, last = self.sequence, len(payloads) - 1
+    def send(self, frame: Frame, timestamp: int, outbound: Outbound, connection: Connection) -> None:
+        protector, tag, first = connection.protector, outbound.tag, self.sequence
         video = frame.kind == "video"
-        kind, ssrc, pack = self.type, self.source.ssrc, HEADER.pack
-        made = [
-            protect(pack(0x80, kind, first + index & 0xFFFF, timestamp, ssrc) + payloads[index])
-            for index in range(last)
-        ]
-        made.append(protect(pack(0x80, kind | video << 7, first + last & 0xFFFF, timestamp, ssrc) + payloads[last]))
-        self.sequence = first + last + 1 & 0xFFFF
-        self.packets += len(made)
+        runs = frame.runs.get(tag)
+        if runs is None:
+            runs = frame.runs[tag] = protector.runs(frame.payloads, tag, marker=video)
+        kept: list[bytes] | None = [] if video and self.rtx is None else None
+        sequence, kind, ssrc = first, self.type, self.source.ssrc
+        for run in runs:
+            protected = protector.protect(outbound, run, kind, sequence, timestamp, ssrc)
+            connection.send_run(protected, run.size, len(run.packets))
+            sequence += len(run.packets)
+            if kept is not None:
+                kept += run.cut(protected)
+        self.sequence = sequence & 0xFFFF
+        self.packets += sequence - first
         self.octets += frame.bytes
         if video:
-            self._keep(Sent(first, timestamp, frame, made if self.rtx is None else None))
-        return made
+            self._keep(Sent(first, timestamp, frame, kept))
 
     def _keep(self, sent: Sent) -> None:
         self._kept.append(sent)
@@ -149,19 +153,13 @@ class Viewer:
 
     # Sending
 
-    def send(self, frames: Sequence[Frame], timestamps: Sequence[int] | None = None) -> None:
-        """`timestamps`: `pts` to say instead of the frames' own."""
-        connection = self.connection
-        if connection is None or (outbound := connection.secured.outbound) is None:
+    def send(self, frame: Frame, pts: int) -> None:
+        """`pts`: what to say of it instead of the frame's own."""
+        track, connection = self.tracks.get(frame.kind), self.connection
+        if track is None or connection is None or (outbound := connection.secured.outbound) is None:
             return
-        packets: list[bytes] = []
-        for index, frame in enumerate(frames):
-            track = self.tracks.get(frame.kind)
-            if track is not None:
-                pts = frame.pts if timestamps is None else timestamps[index]
-                packets += track.packets_of(frame, track.timestamp(pts), outbound.protect)
-        self._budget = min(_MOST_BUDGET, self._budget + _BUDGET_SHARE * len(packets))
-        connection.send_run(packets)
+        track.send(frame, track.timestamp(pts), outbound, connection)
+        self._budget = min(_MOST_BUDGET, self._budget + _BUDGET_SHARE * len(frame.payloads))
 
     def report(self, now: float, pts: int, unix: float) -> None:
         """Each second, where the stream's clock stands now: sender reports, by which both tracks are played in time."""
@@ -177,7 +175,6 @@ class Viewer:
         connection = self.connection
         if track is None or connection is None or (outbound := connection.secured.outbound) is None:
             return
-        packets = []
         for sequence in sequences:
             packet = track.again(sequence, outbound.protect) if self._budget >= 1 else None
             if packet is None:
@@ -185,8 +182,7 @@ class Viewer:
             else:
                 self._budget -= 1
                 self.retransmitted += 1
-                packets.append(packet)
-        connection.send_run(packets)
+                connection.send(packet)
 
     # How it fares
 

@@ -25,6 +25,7 @@ from relay.rtc.answer import Chosen, Source
 from relay.rtc.connection import Connection
 from relay.rtc.egress import Egress
 from relay.rtc.port import Port
+from relay.rtc.protect import Outbound
 from relay.rtc.sdp import Format
 from relay.rtc.viewer import Outgoing, Viewer
 from relay.units import HZ, AudioConfig, Unit, VideoConfig
@@ -53,13 +54,13 @@ class Cost:
         )
 
 
-def session() -> pylibsrtp.Session:
+def session() -> Outbound:
     policy = pylibsrtp.Policy(
         key=random.randbytes(28),
         ssrc_type=pylibsrtp.Policy.SSRC_ANY_OUTBOUND,
         srtp_profile=pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
     )
-    return pylibsrtp.Session(policy)
+    return Outbound(pylibsrtp.Session(policy), b"SRTP_AEAD_AES_128_GCM")
 
 
 def sinks() -> list[socket.socket]:
@@ -75,9 +76,12 @@ def sinks() -> list[socket.socket]:
 def connection(port: Port, address: tuple[str, int]) -> Connection:
     """As much of one as a viewer uses."""
     made = SimpleNamespace(
-        secured=SimpleNamespace(outbound=session()), party=SimpleNamespace(heard=float("inf"), address=address)
+        secured=SimpleNamespace(outbound=session()),
+        party=SimpleNamespace(heard=float("inf"), address=address),
+        protector=port.protector,
     )
-    made.send_run = lambda packets: port.send_run(packets, address) if packets else None
+    made.send = lambda data: port.send(data, address)
+    made.send_run = lambda run, size, count: port.send_run(run, size, count, address)
     made.send_rtcp = lambda data: port.send(made.secured.outbound.protect_rtcp(data), address)
     return cast(Connection, made)
 

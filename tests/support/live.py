@@ -21,10 +21,12 @@ PATIENCE = 30.0
 class LiveServer(ServerProcess):
     """With one media process unless `settings` say otherwise, all ports free ones."""
 
-    def __init__(self, data: Path, settings: Mapping[str, str] | None = None):
+    def __init__(self, data: Path, settings: Mapping[str, str] | None = None, *, host: str = "127.0.0.1"):
         ports = {f"GALAXY_RELAY__{name}_PORT": "0" for name in ("RTMP", "UDP", "EDGE")}
         super().__init__(
-            data, {"GALAXY_RELAY__PROCESSES": "1", "GALAXY_RELAY__FREE_MEGABYTES": "1"} | ports | dict(settings or {})
+            data,
+            {"GALAXY_RELAY__PROCESSES": "1", "GALAXY_RELAY__FREE_MEGABYTES": "1"} | ports | dict(settings or {}),
+            host=host,
         )
 
     def pids(self, kind: str) -> list[int]:

@@ -18,7 +18,7 @@ class Host:
     def __init__(self) -> None:
         number = (os.getpid() * 8 + next(_NUMBERS)) % 16_384
         self.name = f"galaxy-{number}"
-        self._link = f"gx{number}"
+        self.link = f"gx{number}"
         network = f"10.231.{number // 64}.{number % 64 * 4}"
         start, _, last = network.rpartition(".")
         self.gateway, self.address = f"{start}.{int(last) + 1}", f"{start}.{int(last) + 2}"
@@ -30,9 +30,9 @@ class Host:
 
     def __enter__(self) -> Self:
         _run("ip", "netns", "add", self.name)
-        _run("ip", "link", "add", self._link, "type", "veth", "peer", "name", "outside", "netns", self.name)
-        _run("ip", "address", "add", f"{self.gateway}/30", "dev", self._link)
-        _run("ip", "link", "set", self._link, "up")
+        _run("ip", "link", "add", self.link, "type", "veth", "peer", "name", "outside", "netns", self.name)
+        _run("ip", "address", "add", f"{self.gateway}/30", "dev", self.link)
+        _run("ip", "link", "set", self.link, "up")
         _run(*self.within, "ip", "address", "add", f"{self.address}/30", "dev", "outside")
         for link in ("lo", "outside"):
             _run(*self.within, "ip", "link", "set", link, "up")
@@ -41,7 +41,7 @@ class Host:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _run("ip", "link", "delete", self._link)
+        _run("ip", "link", "delete", self.link)
         _run("ip", "netns", "delete", self.name)
 
     def lose(self, port: int, share: float) -> None:

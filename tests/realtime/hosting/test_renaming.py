@@ -48,6 +48,7 @@ async def test_the_later_of_two_names_is_told_last(tmp_path: Path) -> None:
         await asyncio.gather(first, second)
         assert (await gated.profiles(["ann"]))["ann"].name == "Three"
         person = service.directory.hosts["r"].room.people["ann"]
-        assert person is not None and person.name == "Three"
+        assert person is not None
+        assert person.name == "Three"
     finally:
         await service.close()

@@ -1,6 +1,7 @@
 """Runs of packets arrive as they were, cut by the kernel or sent one by one."""
 
 import asyncio
+import random
 
 import pytest
 
@@ -8,7 +9,8 @@ from relay.rtc.port import Port
 from relay.rtc.stun import Address
 from tests.relay.rtc.support import udp, until
 
-SIZES = [60, *[1_200] * 130, 700, 1_200, 1_200, 1_200, 80, 90, 1_200, 40, 40]
+RUNS = [(60, 60), (1_200, 64 * 1_200 - 17_000), (1_200, 3 * 1_200 + 80), (40, 80), (1_200, 1_200)]
+"""The size of a packet, and of the run."""
 
 
 @pytest.mark.parametrize("offload", [True, False])
@@ -22,8 +24,12 @@ async def test_packets_arrive_whole_and_in_order(offload: bool) -> None:
     sender = Port(udp(), nobody)
     sender.offload = offload
     try:
-        packets = [index.to_bytes(2) + bytes(size - 2) for index, size in enumerate(SIZES)]
-        sender.send_run(packets, receiver.socket.getsockname())
+        packets: list[bytes] = []
+        for size, length in RUNS:
+            run = random.randbytes(length)
+            cut = [run[at : at + size] for at in range(0, length, size)]
+            sender.send_run(memoryview(run), size, len(cut), receiver.socket.getsockname())
+            packets += cut
         await until(lambda: len(came) == len(packets))
         assert came == packets
         assert (sender.sent, sender.drops, sender.errors) == (len(packets), 0, 0)
@@ -41,7 +47,7 @@ async def test_a_kernel_that_cannot_cut_is_sent_packets(monkeypatch: pytest.Monk
         # The option's number is another one: EINVAL, as of a kernel without it.
         monkeypatch.setattr("relay.rtc.port._UDP_SEGMENT", 9_999)
         packets = [bytes([index]) * 100 for index in range(5)]
-        sender.send_run(packets, receiver.socket.getsockname())
+        sender.send_run(memoryview(b"".join(packets)), 100, 5, receiver.socket.getsockname())
         await until(lambda: len(came) == len(packets))
         assert came == packets
         assert not sender.offload
