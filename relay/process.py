@@ -15,7 +15,7 @@ import structlog
 from msgspec import Struct
 
 from relay import files, unix
-from relay.engine import Answer, Engine
+from relay.engine import Answer, Engine, Running
 from relay.feed import Feed
 from relay.feed_values import Began
 from relay.files import Manifest
@@ -144,8 +144,11 @@ class Media:
     async def hang_up(self, resource: str) -> None:
         await self._webrtc.hang_up(resource)
 
-    async def stop(self, room: str, reason: Reason) -> None:
-        await self.streams.stop(room, reason)
+    async def stop(self, room: str, fence: int, reason: Reason) -> None:
+        await self.streams.stop(room, fence, reason)
+
+    async def publishers(self) -> tuple[Running, ...]:
+        return self.streams.running()
 
     async def remove_viewer(self, room: str, viewer: str) -> None:
         await self._webrtc.remove_viewer(room, viewer)

@@ -9,6 +9,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from relay.engine import Running
 from relay.news import UNHEARD, News
 from relay.ports import Admitted, Claim, Gate, Intake, Output, Publisher, Reason, Refused
 from relay.stream import Caps, Publishing, Stream, TooMuch
@@ -134,14 +135,23 @@ class Streams:
         )
         self._news.say(stream.room, lambda: self._gate.left(stream.room, admitted.session, admitted.fence, reason))
 
-    async def stop(self, room: str, reason: Reason) -> None:
-        """`relay.engine.Engine.stop`."""
+    def running(self) -> tuple[Running, ...]:
+        """`relay.engine.Engine.publishers`."""
+        found = [stream.publishing.admitted for stream in self if stream.publishing is not None]
+        return tuple(Running(admitted.room, admitted.session, admitted.fence) for admitted in found)
+
+    async def stop(self, room: str, fence: int, reason: Reason) -> None:
+        """`relay.engine.Engine.stop`. That a publisher is gone is told also to who had it stopped: whatever the store
+        says of it by then, it does not wait for it.
+        """
         stream = self._streams.get(room)
-        if stream is not None:
-            publishing = stream.publishing
-            self._end(stream, reason)
-            if publishing is not None:
-                publishing.publisher.close(reason)
+        if stream is None or stream.admitted.fence > fence:
+            return
+        admitted, publishing = stream.admitted, stream.publishing
+        self._end(stream, reason)
+        if publishing is not None:
+            publishing.publisher.close(reason)
+            self._news.say(room, lambda: self._gate.left(room, admitted.session, admitted.fence, reason))
 
     async def run(self) -> None:
         """Reports health, until it is cancelled."""

@@ -20,6 +20,7 @@ from realtime.edge.process import asking_path, passing_path
 from realtime.live.viewers import Viewers
 from realtime.slots import EDGES
 from relay import files
+from relay.engine import Running
 from relay.ports import Admitted, Claim, Destination, Gate, Reason, Recorded, Refused
 from relay.process import engine_path
 from relay.remote import RemoteEngine
@@ -186,8 +187,14 @@ class Engines:
     def processes(self) -> Collection[str]:
         return [media.name for media in self.media if media.answers]
 
-    async def stop(self, process: str, room: str, reason: Reason) -> None:
-        await self._with(process, lambda media: media.engine.stop(room, reason))
+    async def stop(self, process: str, room: str, fence: int, reason: Reason) -> None:
+        await self._with(process, lambda media: media.engine.stop(room, fence, reason))
+
+    async def publishers(self, process: str) -> tuple[Running, ...]:
+        for media in self.media:
+            if media.name == process:
+                return await media.engine.publishers()
+        return ()
 
     async def push_to(self, process: str, room: str, destinations: tuple[Destination, ...]) -> None:
         await self._with(process, lambda media: media.engine.push_to(room, destinations))

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import Protocol
 
+from relay.engine import Running
 from relay.ports import Destination, Reason
 
 
@@ -19,8 +20,11 @@ class Reach(Protocol):
     def processes(self) -> Collection[str]:
         """The media processes that answer."""
 
-    async def stop(self, process: str, room: str, reason: Reason) -> None:
-        """Ends what the media process has of the room's stream, and what edges here show of it."""
+    async def stop(self, process: str, room: str, fence: int, reason: Reason) -> None:
+        """Ends the media process's publisher `fence` of the room, and older ones, with all that is made of them."""
+
+    async def publishers(self, process: str) -> tuple[Running, ...]:
+        """Who publishes in the media process."""
 
     async def push_to(self, process: str, room: str, destinations: tuple[Destination, ...]) -> None:
         """From now on exactly to these."""
@@ -41,7 +45,10 @@ class Nowhere:
     node = ""
     processes: Collection[str] = ()
 
-    async def stop(self, process: str, room: str, reason: Reason) -> None: ...
+    async def stop(self, process: str, room: str, fence: int, reason: Reason) -> None: ...
+
+    async def publishers(self, process: str) -> tuple[Running, ...]:
+        return ()
 
     async def push_to(self, process: str, room: str, destinations: tuple[Destination, ...]) -> None: ...
 

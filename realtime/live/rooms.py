@@ -29,7 +29,7 @@ from rooms import events as e
 from rooms.actors import Actor, Role
 from rooms.decide.decision import Limits, Moment
 from rooms.decide.live import check_kyc, check_live_room
-from rooms.effects import ChangeRecording, Effect, SaveStream
+from rooms.effects import ChangeRecording, Effect, Ending, SaveStream
 from rooms.errors import Rejected, not_found
 from rooms.live import Left
 from rooms.permissions import authorize
@@ -46,6 +46,7 @@ REASONS: dict[str, Reason] = {
     "taken_down": "taken_down",
     "key_rotated": "key_rotated",
     "replaced": "replaced",
+    "moved": "replaced",
 }
 """What a media process is told, by why the stream has ended here."""
 
@@ -102,6 +103,7 @@ class LiveRooms:
     def start(self) -> None:
         self._spawn(self.closing.run())
         self._spawn(self.closing.watch())
+        self._spawn(self.closing.beats())
         self._spawn(self._announce())
 
     async def stop(self) -> None:
@@ -241,9 +243,9 @@ class LiveRooms:
             self._follow(room, event)
         for effect in effects:
             match effect:
-                case SaveStream(ended=(process, reason)):
-                    self.end(process, room.id, reason)
-                    self._across.stream_ended(room.id, process, reason)
+                case SaveStream(ended=Ending() as ending):
+                    self.end(room.id, ending)
+                    self._across.stream_ended(room.id, ending)
                 case ChangeRecording(state="deleted"):
                     self.closing.wake()
                 case _:
@@ -281,11 +283,11 @@ class LiveRooms:
 
     # What is done on each node
 
-    def end(self, process: str, room: str, reason: str) -> None:
-        if reason != "replaced":
+    def end(self, room: str, ending: Ending) -> None:
+        if ending.reason != "moved":
             self.viewers.ended(room)
-        if process in self.reach.processes:
-            self._spawn(self.reach.stop(process, room, REASONS[reason]))
+        if ending.process in self.reach.processes:
+            self._spawn(self.reach.stop(ending.process, room, ending.fence, REASONS[ending.reason]))
 
     def remove_viewer(self, room: str, user: str) -> None:
         self._spawn(self.reach.remove_viewer(room, user))

@@ -116,7 +116,10 @@ async def test_what_is_due_and_what_goes_on(store: Store, room: Talk) -> None:
     await save(room, FLOWING)
     assert await store.due_streams(NOW + 4, 9) == []
     assert [found for found, _ in await store.due_streams(NOW + 5, 9)] == ["r1"]
-    await store.beat(["p", "q"], NOW + 9)
+    for process, fences in (("q", {"r1": 1}), ("p", {"r1": 2}), ("p", {}), ("p", {"r2": 1})):
+        await store.beat(process, fences, NOW + 9)
+    assert [found for found, _ in await store.due_streams(NOW + 8, 9)] == ["r1"], "another publisher, or nobody"
+    await store.beat("p", {"r1": 1, "r2": 1}, NOW + 9)
     assert await store.due_streams(NOW + 8, 9) == []
     assert (await store.stream("r1")).version == 1, "a beat is no change"
     assert [found for found, _ in await store.streams_of(processes=["p"])] == ["r1"]

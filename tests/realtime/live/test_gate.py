@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from realtime.stores.verify import Problem, verify
+from relay.engine import Running
 from relay.ports import Claim, Recorded, Refused
 from rooms import commands as c
 from rooms.decide import Limits
@@ -88,11 +89,76 @@ async def test_after_the_grace_the_live_ends_and_another_may_begin(stage: Stage)
 
 async def test_whose_process_says_no_more_that_it_goes_on_is_gone(stage: Stage) -> None:
     await flow(stage)
-    await stage.store.beat(["one"], stage.now + 60_000)
-    await stage.lapse(59)
-    assert await stage.lives() == ["live.started"]
+    await stage.lapse(19)
+    await stage.live.closing.beat(["one"])
     await stage.lapse(2)
     assert await stage.lives() == ["live.started", "live.interrupted"]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_publisher_that_its_process_has_goes_on(stage: Stage, answers: bool) -> None:
+    admitted = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
+    running = (Running(ROOM, admitted.session, admitted.fence),)
+    stage.media.running = running if answers else Refused("unavailable", "It stalls.")
+    for _ in range(3):
+        await stage.lapse(19)
+        await stage.live.closing.beat(["one"])
+    await stage.lapse(19)
+    assert await stage.lives() == (
+        ["live.started"] if answers else ["live.started", "live.interrupted", "live.stopped gone"]
+    )
+    assert stage.media.stopped == [] if answers else [("one", ROOM, "gone")]
+
+
+async def test_an_admission_that_was_never_heard_of_ends_no_live(stage: Stage) -> None:
+    """Another publisher of the same owner; its media process did not get the answer, and has the first one still."""
+    first = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, first.session, first.fence)
+    await stage.gate().admit(await stage.claim())
+    stage.media.running = (Running(ROOM, first.session, first.fence),)
+    await stage.live.closing.beat(["one"])
+    assert stage.media.stopped == [], "the answer may be on its way"
+    await stage.live.closing.beat(["one"])
+    await until(lambda: stage.media.stopped == [("one", ROOM, "replaced")])
+    assert stage.media.fences == [first.fence]
+    stage.media.running = ()
+    again = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, again.session, again.fence)
+    assert again.session == first.session
+    assert await stage.lives() == ["live.started"]
+
+
+async def test_a_stop_names_the_publisher_that_it_is_for(stage: Stage) -> None:
+    fence = await flow(stage)
+    await stage.do(OWNER, c.LiveStop(room=ROOM))
+    await stage.do(OWNER, c.LiveStart(room=ROOM))
+    later = await flow(stage)
+    await until(lambda: stage.media.stopped)
+    assert stage.media.fences == [fence]
+    assert later > fence
+
+
+@pytest.mark.parametrize("process", ["one", "two"])
+async def test_another_owner_who_publishes_begins_another_live(stage: Stage, process: str) -> None:
+    await stage.do(BOB, c.MemberJoin(room=ROOM))
+    await stage.do(ROOT, c.MemberRole(room=ROOM, user="bob", role="owner"))
+    add = c.DestinationAdd(name="Other", url="rtmp://live.example.com/app", stream_key="hush-hush")
+    await stage.do(OWNER, add)
+    first = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, first.session, first.fence)
+    stage.now += 5_000
+    second = await stage.gate(process).admit(await stage.claim(BOB))
+    assert second.session != first.session
+    assert (second.user, second.destinations) == ("bob", ())
+    assert await stage.lives() == ["live.started", "live.stopped replaced"]
+    await until(lambda: stage.media.stopped == [("one", ROOM, "replaced")])
+    assert stage.media.fences == [first.fence]
+    await stage.gate(process).flowing(ROOM, second.session, second.fence)
+    started = (await stage.log())[-1]
+    assert isinstance(started, LiveStarted)
+    assert (started.session, started.by.id) == (second.session, "bob")
+    assert (await stage.store.stream(ROOM)).started_at == stage.now
 
 
 async def test_who_is_never_seen_leaves_nothing_behind(stage: Stage) -> None:
