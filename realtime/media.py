@@ -15,7 +15,7 @@ from realtime.gateway.http_edge import HttpLimits
 from realtime.gateway.http_protocol import http_class
 from realtime.gateway.server import make_server, running
 from realtime.http.health import Health
-from realtime.worker import Inherited
+from realtime.worker import Inherited, give_way
 from relay.process import Media, MediaSettings
 from relay.push.addresses import read_networks
 from relay.push.destination import PushSettings
@@ -31,6 +31,7 @@ log = structlog.get_logger("realtime.media")
 def run(config: Config, inherited: Inherited) -> int:
     """Serves until SIGTERM has been obeyed, or the supervisor has gone. Returns the process's exit code."""
     logs.setup(config.log)
+    give_way()
     structlog.contextvars.bind_contextvars(media=inherited.slot)
     return uvloop.run(_serve(config, inherited))
 

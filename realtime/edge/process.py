@@ -34,7 +34,7 @@ from realtime.gateway.server import GalaxyServer, make_server
 from realtime.gateway.websocket import Limits, websocket_class
 from realtime.gateway.wheel import Wheel
 from realtime.ports import Clock
-from realtime.worker import Inherited
+from realtime.worker import Inherited, give_way
 from relay import unix
 from relay.feed import FeedReader
 from relay.rpc import Method, methods_of
@@ -204,6 +204,7 @@ async def assembled(
 def run(config: Config, inherited: Inherited) -> int:
     """Serves until SIGTERM has been obeyed. Returns the process's exit code."""
     logs.setup(config.log)
+    give_way()
     structlog.contextvars.bind_contextvars(edge=inherited.slot)
     return uvloop.run(_serve(config, inherited))
 

@@ -92,7 +92,7 @@ def make_app(
     if dev:
         routes.append(Route("/v1/dev/token", DevTokens(config.auth, clock, limits.body_bytes).post, methods=["POST"]))
     middleware = [
-        Middleware(SecureHeaders, edge_source(config.relay)),
+        Middleware(SecureHeaders, edge_source(config.relay, several=config.broker.on_redis)),
         Middleware(Failures),
         Middleware(Guard, server.allowed_origins, dev),
         Middleware(

@@ -45,14 +45,18 @@ def content_security_policy(edge: str) -> str:
     ))  # fmt: skip
 
 
-def edge_source(relay: Relay) -> str:
+def edge_source(relay: Relay, *, several: bool = False) -> str:
     """The edge's address for browsers: `[relay] edge_url`, else its port on whatever name this server has (http: in a
-    policy is https: too).
+    policy is https: too). Where there are `several` nodes, all names beside that of `edge_url`, as a stream is fetched
+    from the node that has it.
     """
-    if relay.edge_url:
-        parts = urlsplit(relay.edge_url)
-        return f"{parts.scheme}://{parts.netloc}"
-    return f"http://*:{relay.edge_port}"
+    if not relay.edge_url:
+        return f"http://*:{relay.edge_port}"
+    parts = urlsplit(relay.edge_url)
+    name, _, domain = (parts.hostname or "").partition(".")
+    if several and name and "." in domain and not domain.replace(".", "").isdigit():
+        return f"{parts.scheme}://*.{domain}:*"
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})

@@ -1,55 +1,44 @@
-"""What a viewer by fMP4 over WebSocket costs the edge process: `python -m tests.costs.stream --viewers 2000`.
+"""What a viewer by fMP4 over WebSocket costs: `python -m tests.costs.stream --viewers 2000 --tls --rtmp`.
 
 ffmpeg publishes 600 kbit/s by RTMP to a whole server; so many sockets watch, and a thread throws away what they are
-sent. Prints the share of a core that the edge process takes, and how many viewers would fill one.
+sent. Prints the share of a core that the edge process takes, and how many viewers would fill one; with `--tls` also
+that of an nginx with one worker that ends TLS before it; with `--rtmp` that of an nginx-rtmp to which the same is
+published, and from which as many play by RTMP. Whoever is measured has one core, all else the other.
 """
 
 import argparse
 import asyncio
-import selectors
+import os
 import socket
+import ssl
 import subprocess
 import tempfile
-import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
+from loadtest.peers.peer import free_port
 from loadtest.processes import cpu_seconds
-from tests.support.live import LiveServer, creator
+from tests.costs.crowd import Drain, play, watch
+from tests.support.certificates import self_signed
+from tests.support.live import Creator, LiveServer, creator
 
 KBIT = 600
-REQUEST = (
-    "GET /v1/rooms/{room}/stream?pass={passed} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-)
+MEASURED, OTHERS = 0, 1
 SETTLE_SECONDS = 5.0
-
-
-class Drain(threading.Thread):
-    """Reads all sockets and keeps nothing."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.bytes = 0
-        self.ended = 0
-        self.going = True
-        self._selector = selectors.DefaultSelector()
-
-    def add(self, sock: socket.socket) -> None:
-        sock.setblocking(False)
-        self._selector.register(sock, selectors.EVENT_READ)
-
-    def run(self) -> None:
-        room = bytearray(262_144)
-        while self.going:
-            for key, _ in self._selector.select(0.1):
-                sock = key.fileobj
-                assert isinstance(sock, socket.socket)
-                count = sock.recv_into(room)
-                self.bytes += count
-                if not count:
-                    self.ended += 1
-                    self._selector.unregister(sock)
+TLS = """pid {folder}/nginx.pid; daemon off; worker_processes 1; error_log {folder}/error.log; {user}
+events {{ worker_connections 20000; }} worker_rlimit_nofile 45000;
+http {{ access_log off; server {{ listen 127.0.0.1:{port} ssl;
+  ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
+  location / {{ proxy_pass http://127.0.0.1:{edge}; proxy_http_version 1.1; proxy_buffering off;
+    proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; proxy_read_timeout 60s; }} }} }}
+"""
+RTMP = """load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;
+pid {folder}/nginx.pid; daemon off; worker_processes 1; error_log {folder}/error.log; {user}
+events {{ worker_connections 20000; }} worker_rlimit_nofile 45000;
+rtmp {{ server {{ listen 127.0.0.1:{port}; chunk_size 4096; application live {{ live on; }} }} }}
+"""
 
 
 def publish(address: str) -> list[str]:
@@ -59,7 +48,60 @@ def publish(address: str) -> list[str]:
     return ["ffmpeg", "-loglevel", "quiet", "-re", *picture, *rate, *codecs, "-b:a", "64k", "-f", "flv", address]
 
 
-async def measure(viewers: int, seconds: float) -> None:
+def pin(pid: int, core: int) -> None:
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), {core})
+
+
+@contextmanager
+def nginx(config: str, **names: object) -> Iterator[tuple[int, int]]:
+    """One of its own: the pid of its worker, and its port."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder, port = Path(name), free_port()
+        self_signed(folder)
+        user = "user root;" if os.getuid() == 0 else ""
+        (folder / "nginx.conf").write_text(config.format(folder=folder, port=port, user=user, **names))
+        command = ["nginx", "-p", f"{folder}/", "-c", f"{folder}/nginx.conf", "-e", f"{folder}/error.log"]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+            try:
+                children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+                while not (found := children.read_text().split()):
+                    assert process.poll() is None, (folder / "error.log").read_text()
+                yield int(found[0]), port
+            finally:
+                process.terminate()
+
+
+async def share_of(pids: list[int], viewers: int, seconds: float, join: Callable[[], socket.socket]) -> list[float]:
+    """Of a core, while so many watch. Prints what each gets."""
+    drain, socks = Drain(), []
+    drain.start()
+    for pid in pids:
+        pin(pid, MEASURED)
+    for _ in range(viewers):
+        sock = await asyncio.to_thread(join)
+        drain.add(sock)
+        socks.append(sock)
+    await asyncio.sleep(SETTLE_SECONDS)
+    used, received = [cpu_seconds(pid) for pid in pids], drain.bytes
+    await asyncio.sleep(seconds)
+    shares = [(cpu_seconds(pid) - before) / seconds for pid, before in zip(pids, used, strict=True)]
+    kbit = (drain.bytes - received) * 8 / 1_000 / seconds / viewers
+    drain.going = False
+    drain.join()
+    for sock in socks:
+        sock.close()
+    print(f"{viewers} viewers, {kbit:.0f} kbit/s each, {drain.ended} ended:", end=" ")
+    return shares
+
+
+def told(name: str, share: float, viewers: int) -> str:
+    return f"{name} {share:.0%} of a core, {viewers / share:,.0f} viewers a core"
+
+
+async def measure(args: argparse.Namespace) -> None:
+    os.sched_setaffinity(0, {OTHERS})
+    viewers, seconds = args.viewers, args.seconds
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as data,
         LiveServer(Path(data), {"GALAXY_RELAY__DVR_SECONDS": "0", "GALAXY_RELAY__RECORD": "false"}) as server,
@@ -68,41 +110,46 @@ async def measure(viewers: int, seconds: float) -> None:
             encoding = publish(await ana.address())
             with subprocess.Popen(encoding, stdin=subprocess.DEVNULL) as encoder:  # noqa: ASYNC220 - it waits for nothing
                 await ana.until("live.started")
-                await (await ana.shown()).close()
-                index = await ana.client.get(f"/v1/rooms/{ana.room}/hls/index.m3u8")
-                at = urlsplit(index.headers["location"])
-                request = REQUEST.format(room=ana.room, passed=parse_qs(at.query)["pass"][0]).encode()
-                drain, socks = Drain(), []
-                drain.start()
-                for _ in range(viewers):
-                    sock = socket.create_connection((at.hostname or "127.0.0.1", at.port or 80))
-                    sock.sendall(request)
-                    drain.add(sock)
-                    socks.append(sock)
-                    await asyncio.sleep(0)
-                await asyncio.sleep(SETTLE_SECONDS)
                 (edge,) = server.pids("edge")
-                used, received = cpu_seconds(edge), drain.bytes
-                await asyncio.sleep(seconds)
-                share, received = (cpu_seconds(edge) - used) / seconds, drain.bytes - received
-                drain.going = False
-                drain.join()
+                host, port, path = await place(ana)
+                (share,) = await share_of([edge], viewers, seconds, lambda: watch(host, port, path, None))
+                print(told("the edge process", share, viewers), flush=True)
+                if args.tls:
+                    context = ssl._create_unverified_context()  # noqa: S323 - of the nginx below
+                    with nginx(TLS, edge=port) as (worker, front):
+                        shares = await share_of(
+                            [edge, worker], viewers, seconds, lambda: watch("127.0.0.1", front, path, context)
+                        )
+                    print(
+                        told("the edge process", shares[0], viewers),
+                        told("nginx for TLS", shares[1], viewers),
+                        sep="; ",
+                    )
                 encoder.kill()
-                for sock in socks:
-                    sock.close()
-    kbit = received * 8 / 1_000 / seconds / viewers
-    print(
-        f"{viewers} viewers, {kbit:.0f} kbit/s each ({drain.ended} ended): {share:.0%} of a core, "
-        f"{viewers / share:,.0f} viewers a core at that rate"
-    )
+    if args.rtmp:
+        with nginx(RTMP) as (worker, front):
+            encoding = publish(f"rtmp://127.0.0.1:{front}/live/one")
+            with subprocess.Popen(encoding, stdin=subprocess.DEVNULL) as encoder:  # noqa: ASYNC220 - it waits for nothing
+                (share,) = await share_of([worker], viewers, seconds, lambda: play("127.0.0.1", front, "live", "one"))
+                print(told("nginx-rtmp", share, viewers), flush=True)
+                encoder.kill()
+
+
+async def place(ana: Creator) -> tuple[str, int, str]:
+    """Host, port and path with a pass of what is streamed, at the edge."""
+    await (await ana.shown()).close()
+    index = await ana.client.get(f"/v1/rooms/{ana.room}/hls/index.m3u8")
+    at = urlsplit(index.headers["location"])
+    return at.hostname or "127.0.0.1", at.port or 80, f"/v1/rooms/{ana.room}/stream?{at.query}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--viewers", type=int, default=2_000)
     parser.add_argument("--seconds", type=float, default=10.0)
-    args = parser.parse_args()
-    asyncio.run(measure(args.viewers, args.seconds))
+    parser.add_argument("--tls", action="store_true")
+    parser.add_argument("--rtmp", action="store_true")
+    asyncio.run(measure(parser.parse_args()))
 
 
 if __name__ == "__main__":

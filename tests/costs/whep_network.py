@@ -13,11 +13,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from loadtest.processes import cpu_seconds
-from tests.support.live import LiveServer, creator
+from tests.support.live import PATIENCE, LiveServer, creator
 from tests.support.network import Host
 
 OURS, THEIRS = 0, 1
@@ -44,9 +45,10 @@ def busy(core: int) -> tuple[int, int]:
 class Crowd:
     """The process of the viewers."""
 
-    def __init__(self, host: Host, url: str, room: str, viewers: int, joins: int):
-        command = [*host.within, "taskset", "-c", str(THEIRS), sys.executable, "-m", "tests.costs.whep_viewers"]
-        command += ["--url", url, "--room", room, "--viewers", str(viewers), "--joins", str(joins)]
+    def __init__(self, host: Host, url: str, room: str, viewers: int, joins: int, prefix: Sequence[str], *more: str):
+        """`prefix`: a command that runs another one; `more`: further arguments."""
+        command = [*host.within, *prefix, sys.executable, "-m", "tests.costs.whep_viewers"]
+        command += ["--url", url, "--room", room, "--viewers", str(viewers), "--joins", str(joins), *more]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     async def line(self, told: bool = True) -> dict[str, Any]:
@@ -56,7 +58,8 @@ class Crowd:
         if told:
             self.process.stdin.write("\n")
             self.process.stdin.flush()
-        read = await asyncio.to_thread(self.process.stdout.readline)
+        async with asyncio.timeout(PATIENCE):
+            read = await asyncio.to_thread(self.process.stdout.readline)
         found: dict[str, Any] = json.loads(read)
         return found
 
@@ -88,7 +91,7 @@ async def measure(viewers: int, joins: int, seconds: float) -> None:
                 send += ["-i", str(source), "-c", "copy", "-f", "flv", await ana.address()]
                 with subprocess.Popen(send, stdin=subprocess.DEVNULL) as encoder:  # noqa: ASYNC220 - it waits for nothing
                     await ana.until("live.started")
-                    crowd = Crowd(host, server.url, ana.room, viewers, joins)
+                    crowd = Crowd(host, server.url, ana.room, viewers, joins, ["taskset", "-c", str(THEIRS)], "--awake")
                     try:
                         await crowd.line(told=False)
                         await asyncio.sleep(SETTLE_SECONDS)

@@ -198,7 +198,7 @@ class Crowd:
                     viewer.consent()
             await asyncio.sleep(1 / 30)
 
-    async def watch(self) -> None:
+    async def wake(self) -> None:
         """Never sleeps: a core that has to be woken for each datagram costs the sender an interrupt between them, which
         in a virtual machine is a fifth of all that it does.
         """
@@ -222,7 +222,9 @@ async def run(args: argparse.Namespace) -> None:
     async with httpx.AsyncClient(base_url=args.url, timeout=30, limits=limits) as client:
         crowd = Crowd(client, args.room)
         async with asyncio.TaskGroup() as background:
-            tasks = [background.create_task(crowd.report()), background.create_task(crowd.watch())]
+            tasks = [background.create_task(crowd.report())]
+            if args.awake:
+                tasks.append(background.create_task(crowd.wake()))
             for first in range(0, args.viewers, JOINING):
                 await asyncio.gather(*(crowd.add() for _ in range(first, min(args.viewers, first + JOINING))))
             tasks.append(background.create_task(crowd.churn(args.joins)))
@@ -245,6 +247,7 @@ async def run(args: argparse.Namespace) -> None:
             )
             for task in tasks:
                 task.cancel()
+            await asyncio.gather(*(viewer.leave(client) for viewer in [*crowd.viewers, *crowd.guests]))
 
 
 def count(crowd: Crowd) -> int:
@@ -261,4 +264,5 @@ if __name__ == "__main__":
     parser.add_argument("--room", required=True)
     parser.add_argument("--viewers", type=int, required=True)
     parser.add_argument("--joins", type=int, required=True, help="a second")
+    parser.add_argument("--awake", action="store_true", help="wait for nothing")
     uvloop.run(run(parser.parse_args()))

@@ -112,16 +112,26 @@ def test_nginx_and_gateways_know_each_other(compose: dict[str, Any]) -> None:
 
 def test_gateways_have_valid_settings_and_time_to_drain(compose: dict[str, Any]) -> None:
     values = dict.fromkeys(re.findall(r"^(\w+)=$", (DEPLOY / "env.example").read_text(), re.MULTILINE), "x" * 40)
+    values |= {"DOMAIN": "live.example.com", "PUBLIC_ADDRESS": "203.0.113.7"}
 
     def filled(text: str) -> str:
         return re.sub(r"\$\{(\w+):\?[^}]*\}", lambda found: values[found[1]], text)
 
     gateways = [one for name, one in compose["services"].items() if name.startswith("gateway")]
     assert len(gateways) == 3
-    for gateway in gateways:
+    places = re.search(r"server_name ~\^edge\(\?<node>\[1-3\]\)", (DEPLOY / "nginx.conf").read_text())
+    assert places is not None
+    for number, gateway in enumerate(gateways, 1):
         settings = {name: filled(text) for name, text in gateway["environment"].items()}
         config = load(None, settings)
         assert config.auth.has_key
         assert config.store.on_postgresql
         assert config.broker.on_redis
+        assert config.secrets.key
+        assert config.relay.edge_url == f"https://edge{number}.live.example.com"
+        assert gateway["networks"]["inside"]["ipv4_address"] == f"10.77.0.1{number}"
+        assert gateway["ports"] == [
+            f"{config.relay.rtmp_port}:{config.relay.rtmp_port}",
+            f"{config.relay.udp_port}:{config.relay.udp_port}/udp",
+        ]
         assert int(gateway["stop_grace_period"].removesuffix("s")) >= Server().drain_seconds + CLOSE_SECONDS + 10

@@ -14,8 +14,8 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
 from tests.e2e.test_live import recordings
-from tests.e2e.test_webrtc import publishing
 from tests.support.live import Creator, LiveServer, creator, ended, parts
+from tests.support.webrtc import publishing
 
 APART = 0.040
 FLASH = "if(lt(mod(t,1),0.1),sin(2*PI*1000*t),0)"

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
@@ -16,6 +16,12 @@ from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatu
 from tests.support.server import ServerProcess, token
 
 PATIENCE = 30.0
+
+
+class Served(Protocol):
+    """A server, wherever it runs."""
+
+    url: str
 
 
 class LiveServer(ServerProcess):
@@ -94,7 +100,7 @@ class Creator:
 
 
 @asynccontextmanager
-async def creator(server: ServerProcess, user: str = "ana") -> AsyncIterator[Creator]:
+async def creator(server: Served, user: str = "ana") -> AsyncIterator[Creator]:
     """With a live room of their own."""
     headers = {"Authorization": f"Bearer {token(user, name=user)}"}
     async with httpx.AsyncClient(base_url=server.url, headers=headers, timeout=PATIENCE) as client:

@@ -19,9 +19,9 @@ _SECONDS = 20.0
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
-def put(text: str, old: str, new: str) -> str:
-    """Puts `new` for the one `old` in the text. Raises AssertionError where there is none, or another."""
-    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in the shipped configuration"
+def put(text: str, old: str, new: str, times: int = 1) -> str:
+    """Puts `new` for `old`, which stands so many times in the text. Raises AssertionError where it does not."""
+    assert text.count(old) == times, f"{old!r} stands {text.count(old)} times in the shipped configuration"
     return text.replace(old, new)
 
 
@@ -33,7 +33,9 @@ class Nginx:
     As root its workers are `www-data`, as in production; else they are who runs the tests.
     """
 
-    def __init__(self, upstreams: Iterable[int | str]):
+    def __init__(self, upstreams: Iterable[int | str], edge: int = 8_081):
+        """`edge`: the port of the one stream-edge process."""
+        self._edge = edge
         self.folder = Path(tempfile.mkdtemp(prefix="galaxy-nginx-"))
         self.folder.chmod(0o755)  # the workers go through it
         self.certificate, self._key = self_signed(self.folder)
@@ -87,10 +89,13 @@ class Nginx:
         listed = "".join(f"server {address}{options[1]};\n" for address in addresses)
         text = put(text, "".join(servers), listed)
         direct, tls, plain = self._ports
-        text = put(text, "listen 443 ssl http2;", f"listen 127.0.0.1:{direct}; listen 127.0.0.1:{tls} ssl http2;")
+        both = f"listen 127.0.0.1:{direct}; listen 127.0.0.1:{tls} ssl http2;"
+        text = put(text, "listen 443 ssl http2;", both, 2)
+        text = put(text, "http://10.77.0.1$node:8081", f"http://127.0.0.1:{self._edge}", 2)
+        text = put(text, "/var/cache/nginx/galaxy-live", f"{self.folder}/cache")
         text = put(text, "listen 80;", f"listen 127.0.0.1:{plain};")
-        text = put(text, "/etc/galaxy-live/tls/fullchain.pem", str(self.certificate))
-        text = put(text, "/etc/galaxy-live/tls/privkey.pem", str(self._key))
+        text = put(text, "/etc/galaxy-live/tls/fullchain.pem", str(self.certificate), 2)
+        text = put(text, "/etc/galaxy-live/tls/privkey.pem", str(self._key), 2)
         text = put(text, "/run/nginx.pid", f"{self.folder}/nginx.pid")
         for log in ("access", "error"):
             text = put(text, f"/var/log/nginx/{log}.log", f"{self.folder}/{log}.log")

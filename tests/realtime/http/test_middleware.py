@@ -3,13 +3,15 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from realtime.http.middleware import SECURITY_HEADERS
+from realtime.config import Relay
+from realtime.http.middleware import SECURITY_HEADERS, edge_source
 from tests.realtime.http.support import PATIENCE, House, bearer, housed
 
 FOREIGN = {"Origin": "https://evil.example"}
@@ -140,3 +142,18 @@ async def test_a_client_that_leaves_within_its_body_is_no_failure(tmp_path: Path
                 writer.transport.abort()
                 await gone.wait()
     assert [line["event"] for line in logged if line["log_level"] in ("warning", "error")] == []
+
+
+@pytest.mark.parametrize(
+    ("url", "several", "source"),
+    [
+        ("", False, "http://*:8081"),
+        ("https://edge1.example.com", False, "https://edge1.example.com"),
+        ("https://edge1.example.com", True, "https://*.example.com:*"),
+        ("https://edge1.example.com:444/x", True, "https://*.example.com:*"),
+        ("https://example.com", True, "https://example.com"),
+        ("http://10.0.0.1:8081", True, "http://10.0.0.1:8081"),
+    ],
+)
+def test_pages_may_fetch_from_every_node(url: str, several: bool, source: str) -> None:
+    assert edge_source(Relay(edge_url=url), several=several) == source
