@@ -147,14 +147,14 @@ async def test_a_stop_ends_the_publisher_and_its_outputs_at_once(reason: str) ->
 
 async def test_a_stop_that_comes_late_does_not_end_the_next_publisher() -> None:
     stage = Stage()
-    await stage.publish()
-    later = StagedPublisher()
-    await stage.publish(later)
+    first, later = StagedPublisher(), StagedPublisher()
+    for publisher in (first, later):
+        await stage.publish(publisher)
     await stage.streams.stop("room", 1, "stopped")
-    assert later.closed is None
+    assert [publisher.closed for publisher in (first, later)] == ["replaced", None]
     assert [(one.room, one.fence) for one in stage.streams.running()] == [("room", 2)]
     await stage.streams.stop("room", 2, "stopped")
-    assert later.closed == "stopped"
+    assert [publisher.closed for publisher in (first, later)] == ["replaced", "stopped"]
     assert stage.streams.running() == ()
     await until(lambda: ("left", "room", "s1", 2, "stopped") in stage.gate.told)
     await stage.close()
