@@ -28,8 +28,8 @@ def start(room: Room, actor: Actor, role: Role, command: c.LiveStart, moment: Mo
     check_live_room(room)
     check_kyc(actor, moment)
     stream = _settled(moment)
-    if command.test and room.live is not None:
-        raise Rejected("forbidden", "What everybody sees is no test any more: stop it first.", field="test")
+    if command.test and stream.on and not stream.test:
+        raise Rejected("forbidden", "This stream is for everybody already: stop it first.", field="test")
     title = command.title
     if title is not None and title != stream.title:
         check_text(title, "title", lines=False)

@@ -208,6 +208,19 @@ async def test_a_test_is_for_its_creator_alone_until_it_is_made_public(stage: St
     await until(lambda: stage.media.refreshed == [ROOM])
 
 
+@pytest.mark.parametrize("flows", [False, True])
+async def test_who_was_let_in_for_everybody_is_no_test_any_more(stage: Stage, flows: bool) -> None:
+    admitted = await stage.gate().admit(await stage.claim())
+    if flows:
+        await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
+    with pytest.raises(Rejected, match="stop it first") as refusal:
+        await stage.do(OWNER, c.LiveStart(room=ROOM, test=True))
+    assert (refusal.value.code, refusal.value.field) == ("forbidden", "test")
+    await stage.do(OWNER, c.LiveStop(room=ROOM))
+    await stage.do(OWNER, c.LiveStart(room=ROOM, test=True))
+    assert (await stage.gate().admit(await stage.claim())).test
+
+
 async def test_while_live_it_may_be_called_otherwise(stage: Stage) -> None:
     await flow(stage)
     await stage.do(OWNER, c.LiveStart(room=ROOM, title="Other"))
