@@ -61,7 +61,6 @@ class MediaLink:
         self.link = Link(path, methods_of(Gate, self), counters=counters, greet=self._greet)
         self.engine = RemoteEngine(self.link)
         self._lives = lives
-        self._named = asyncio.Event()
 
     @property
     def answers(self) -> bool:
@@ -70,7 +69,6 @@ class MediaLink:
     async def _greet(self, peer: Peer) -> None:
         name = await RemoteEngine(peer).name()
         former, self.name = self.name, name
-        self._named.set()
         if former not in ("", name):
             self._lives.viewers.gone(former)
             try:
@@ -79,7 +77,8 @@ class MediaLink:
                 log.warning("process_gone_unnoted", process=former, reason=str(error))
 
     async def _gate(self) -> Gate:
-        await self._named.wait()
+        """Of whom this connection belongs to: what it asks before it has been greeted waits for that."""
+        await self.link.made()
         return self._lives.gate(self.name)
 
     async def admit(self, claim: Claim) -> Admitted:
