@@ -21,6 +21,7 @@ class Running(Struct, frozen=True):
     room: str
     session: str
     fence: int
+    test: bool
 
 
 class Engine(Protocol):
@@ -47,6 +48,11 @@ class Engine(Protocol):
 
     async def publishers(self) -> tuple[Running, ...]:
         """Those at work; not those that are waited for."""
+
+    async def make_public(self, room: str, session: str, record: bool) -> None:
+        """The session was a test, and is shown to everybody from now on: what was made of it so far is not. Nothing
+        where it is none, or is over. `record`: keep it from here on.
+        """
 
     async def remove_viewer(self, room: str, viewer: str) -> None:
         """Ends what this viewer watches of the room by WHEP."""

@@ -74,6 +74,9 @@ class RemoteEngine:
     async def publishers(self) -> tuple[Running, ...]:
         return await self._peer.call(_publishers, "publishers")
 
+    async def make_public(self, room: str, session: str, record: bool) -> None:
+        await self._peer.call(_nothing, "make_public", room, session, record)
+
     async def remove_viewer(self, room: str, viewer: str) -> None:
         await self._peer.call(_nothing, "remove_viewer", room, viewer)
 

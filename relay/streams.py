@@ -94,7 +94,9 @@ class Streams:
         return _Intake(self, stream, stream.attach(admitted, publisher, time.monotonic()))
 
     def _stream_for(self, admitted: Admitted) -> Stream:
-        """The room's stream without a publisher, new where the session is. Raises Refused."""
+        """The room's stream without a publisher; a new one where the session is, or has become public unheard. Raises
+        Refused.
+        """
         stream = self._streams.get(admitted.room)
         if stream is not None:
             if stream.admitted.fence > admitted.fence:
@@ -103,7 +105,7 @@ class Streams:
                 publisher = stream.publishing.publisher
                 stream.detach()
                 publisher.close("replaced")
-            if stream.admitted.session == admitted.session:
+            if (stream.admitted.session, stream.admitted.test) == (admitted.session, admitted.test):
                 if grace := self._graces.pop(stream, None):
                     grace.cancel()
                 return stream
@@ -137,8 +139,8 @@ class Streams:
 
     def running(self) -> tuple[Running, ...]:
         """`relay.engine.Engine.publishers`."""
-        found = [stream.publishing.admitted for stream in self if stream.publishing is not None]
-        return tuple(Running(admitted.room, admitted.session, admitted.fence) for admitted in found)
+        found = [stream.admitted for stream in self if stream.publishing is not None]
+        return tuple(Running(one.room, one.session, one.fence, one.test) for one in found)
 
     async def stop(self, room: str, fence: int, reason: Reason) -> None:
         """`relay.engine.Engine.stop`. That a publisher is gone is told also to who had it stopped: whatever the store

@@ -34,6 +34,9 @@ class Surroundings(Protocol):
     def end(self, room: str, ending: Ending) -> None:
         """Has a media process here end what it has of the room's stream."""
 
+    def make_public(self, room: str, process: str, session: str) -> None:
+        """Has a media process here show everybody what was a test."""
+
 
 class Closing:
     """The store says what is due, whichever nodes are alive. While it cannot be reached all waits."""
@@ -104,8 +107,8 @@ class Closing:
     async def beat(self, processes: list[str]) -> None:
         """The publishers that media processes here have go on. Where the store has another one as the newest, and had
         already with the last beat, so that no answer to an admission is on its way, the process never heard of that:
-        its own is ended, and comes back as the newest. Of a process that does not answer nobody goes on. Raises
-        Unavailable.
+        its own is ended, and comes back as the newest. What it still has as a test and is none any more is made public.
+        Of a process that does not answer nobody goes on. Raises Unavailable.
         """
         asked = await asyncio.gather(
             *(self._around.reach.publishers(process) for process in processes), return_exceptions=True
@@ -119,8 +122,13 @@ class Closing:
                 raise answer
             fences = {one.room: one.fence for one in answer}
             await self._store.beat(process, fences, self._clock() + BEAT_MS)
-            newest = {room: stream.fence for room, stream in await self._store.streams_of(processes=[process])}
-            outrun |= {(process, one) for one in answer if newest.get(one.room) != one.fence}
+            newest = dict(await self._store.streams_of(processes=[process]))
+            for one in answer:
+                stream = newest.get(one.room)
+                if stream is None or stream.fence != one.fence:
+                    outrun.add((process, one))
+                elif one.test and not stream.test:
+                    self._around.make_public(one.room, process, one.session)
         for process, one in outrun & self._outrun:
             why = _why(one, await self._store.stream(one.room))
             self._around.end(one.room, Ending(process, one.session, one.fence, why))

@@ -195,6 +195,9 @@ class Engines:
                 return await media.engine.publishers()
         return ()
 
+    async def make_public(self, process: str, room: str, session: str, record: bool) -> None:
+        await self._with(process, lambda media: media.engine.make_public(room, session, record))
+
     async def push_to(self, process: str, room: str, destinations: tuple[Destination, ...]) -> None:
         await self._with(process, lambda media: media.engine.push_to(room, destinations))
 

@@ -26,6 +26,9 @@ class Reach(Protocol):
     async def publishers(self, process: str) -> tuple[Running, ...]:
         """Who publishes in the media process."""
 
+    async def make_public(self, process: str, room: str, session: str, record: bool) -> None:
+        """`relay.engine.Engine.make_public`."""
+
     async def push_to(self, process: str, room: str, destinations: tuple[Destination, ...]) -> None:
         """From now on exactly to these."""
 
@@ -49,6 +52,8 @@ class Nowhere:
 
     async def publishers(self, process: str) -> tuple[Running, ...]:
         return ()
+
+    async def make_public(self, process: str, room: str, session: str, record: bool) -> None: ...
 
     async def push_to(self, process: str, room: str, destinations: tuple[Destination, ...]) -> None: ...
 

@@ -260,17 +260,15 @@ class LiveRooms:
             case e.MemberRoleChanged() | e.RoomClosed():
                 self.closing.wake()
             case e.LiveStarted():
-                self.viewers.begun(room.id)
-                self._spawn(self._begun(room.id))
+                self.begun(room.id)
+                self._across.stream_begun(room.id)
+                self._spawn(self._push_anew(room.id))
             case _:
                 pass
 
-    async def _begun(self, room: str) -> None:
-        """A test may have become what everybody sees."""
-        await self.refresh(room)
-        self._across.stream_begun(room)
-        user = (await self._around.store.stream(room)).user
-        self._destinations_changed(user)
+    async def _push_anew(self, room: str) -> None:
+        """A test, which went nowhere, may have become what everybody sees."""
+        self._destinations_changed((await self._around.store.stream(room)).user)
 
     def viewer_gone(self, room: str, user: str) -> None:
         """The user may watch the room no longer."""
@@ -292,12 +290,19 @@ class LiveRooms:
     def remove_viewer(self, room: str, user: str) -> None:
         self._spawn(self.reach.remove_viewer(room, user))
 
-    async def refresh(self, room: str) -> None:
-        await self.reach.refresh(room)
-
     def begun(self, room: str) -> None:
+        """A test may have become what everybody sees."""
         self.viewers.begun(room)
-        self._spawn(self.refresh(room))
+        self._spawn(self.reach.refresh(room))
+        self._spawn(self._make_public(room))
+
+    async def _make_public(self, room: str) -> None:
+        stream = await self._around.store.stream(room)
+        if stream.process in self.reach.processes and not stream.test:
+            self.make_public(room, stream.process, stream.session)
+
+    def make_public(self, room: str, process: str, session: str) -> None:
+        self._spawn(self.reach.make_public(process, room, session, self.record))
 
     def push(self, user: str) -> None:
         """The user's streams here go to the destinations that they have now."""

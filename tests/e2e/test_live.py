@@ -3,12 +3,13 @@
 import asyncio
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.support.live import PATIENCE, Creator, LiveServer, creator, encoder, ended, kill, parts
 
@@ -156,3 +157,32 @@ async def test_what_was_streamed_can_be_seen_again(tmp_path: Path) -> None:
             await ana.command(type="recording.delete", room=ana.room, recording=recording["id"])
             assert (await ana.client.get(recording["mp4"], follow_redirects=True)).status_code == 404
             await until(lambda: not any((tmp_path / "media").iterdir()))
+
+
+async def test_a_test_that_is_made_public_is_shown_and_recorded_from_then_on(tmp_path: Path) -> None:
+    with LiveServer(tmp_path) as server:
+        async with creator(server) as ana, creator(server, "bob") as bob:
+            bob.room = ana.room
+            await ana.command(type="live.start", room=ana.room, test=True)
+            with encoder(await ana.address()) as publishing:
+                private = await ana.shown()
+                with pytest.raises(InvalidStatus):
+                    await bob.watch()
+                await parts(private, 10)
+                before = time.time_ns() // 1_000_000
+                await ana.command(type="live.start", room=ana.room)
+                await ana.until("live.started")
+                with pytest.raises(ConnectionClosed):
+                    await parts(private, 1_000)
+                for viewer in (await bob.shown(), await ana.shown()):
+                    await parts(viewer, 10)
+                    await viewer.close()
+                index = await bob.client.get(f"/v1/rooms/{ana.room}/hls/index.m3u8", follow_redirects=True)
+                assert "RESOLUTION=320x180" in index.text
+                assert publishing.poll() is None
+                await ana.command(type="live.stop", room=ana.room)
+                await ended(publishing)
+            (recording,) = await recordings(ana)
+            assert recording["started_at"] > before - 2_000, (
+                "but for the pictures that go with it, the test is not kept"
+            )

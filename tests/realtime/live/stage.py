@@ -39,6 +39,7 @@ class Media:
         self.pushed: list[tuple[str, str, tuple[str, ...]]] = []
         self.removed: list[tuple[str, str]] = []
         self.refreshed: list[str] = []
+        self.public: list[tuple[str, str, str, bool]] = []
         self.deleted: list[str] = []
 
     async def stop(self, process: str, room: str, fence: int, reason: Reason) -> None:
@@ -49,6 +50,9 @@ class Media:
         if isinstance(self.running, Refused):
             raise self.running
         return self.running
+
+    async def make_public(self, process: str, room: str, session: str, record: bool) -> None:
+        self.public.append((process, room, session, record))
 
     async def push_to(self, process: str, room: str, destinations: tuple[Destination, ...]) -> None:
         self.pushed.append((process, room, tuple(one.url for one in destinations)))

@@ -99,7 +99,7 @@ async def test_whose_process_says_no_more_that_it_goes_on_is_gone(stage: Stage) 
 async def test_a_publisher_that_its_process_has_goes_on(stage: Stage, answers: bool) -> None:
     admitted = await stage.gate().admit(await stage.claim())
     await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
-    running = (Running(ROOM, admitted.session, admitted.fence),)
+    running = (Running(ROOM, admitted.session, admitted.fence, admitted.test),)
     stage.media.running = running if answers else Refused("unavailable", "It stalls.")
     for _ in range(3):
         await stage.lapse(19)
@@ -113,7 +113,7 @@ async def test_an_admission_that_was_never_heard_of_ends_no_live(stage: Stage) -
     first = await stage.gate().admit(await stage.claim())
     await stage.gate().flowing(ROOM, first.session, first.fence)
     await stage.gate().admit(await stage.claim())
-    stage.media.running = (Running(ROOM, first.session, first.fence),)
+    stage.media.running = (Running(ROOM, first.session, first.fence, first.test),)
     await stage.live.closing.beat(["one"])
     assert stage.media.stopped == [], "the answer may be on its way"
     await stage.live.closing.beat(["one"])
@@ -206,6 +206,13 @@ async def test_a_test_is_for_its_creator_alone_until_it_is_made_public(stage: St
     assert await stage.lives() == ["live.started"]
     assert await stage.live.may_watch(ROOM, "bob")
     await until(lambda: stage.media.refreshed == [ROOM])
+    await until(lambda: stage.media.public == [("one", ROOM, admitted.session, True)])
+    stage.media.running = (Running(ROOM, admitted.session, admitted.fence, test=True),)
+    await stage.live.closing.beat(["one"])
+    await until(lambda: len(stage.media.public) == 2)
+    stage.media.running = (Running(ROOM, admitted.session, admitted.fence, test=False),)
+    await stage.live.closing.beat(["one"])
+    assert len(stage.media.public) == 2
 
 
 @pytest.mark.parametrize("flows", [False, True])
