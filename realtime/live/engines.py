@@ -207,6 +207,9 @@ class Engines:
             *(edge.call(_nothing, "revoke", room, user) for edge in self._edges),
         ])  # fmt: skip
 
+    async def ended(self, room: str, session: str, reason: Reason) -> None:
+        await self._all([edge.call(_nothing, "ended", room, session, reason) for edge in self._edges])
+
     async def refresh(self, room: str) -> None:
         await self._all([edge.call(_nothing, "refresh", room) for edge in self._edges])
 

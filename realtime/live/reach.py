@@ -35,6 +35,9 @@ class Reach(Protocol):
     async def remove_viewer(self, room: str, user: str) -> None:
         """Ends what the user watches of the room, by whatever way; they are to be asked about anew."""
 
+    async def ended(self, room: str, session: str, reason: Reason) -> None:
+        """`realtime.edge.ports.Edge.ended`, of all edges here."""
+
     async def refresh(self, room: str) -> None:
         """Edges forget who may watch the room, and ask again."""
 
@@ -58,6 +61,8 @@ class Nowhere:
     async def push_to(self, process: str, room: str, destinations: tuple[Destination, ...]) -> None: ...
 
     async def remove_viewer(self, room: str, user: str) -> None: ...
+
+    async def ended(self, room: str, session: str, reason: Reason) -> None: ...
 
     async def refresh(self, room: str) -> None: ...
 

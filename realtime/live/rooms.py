@@ -284,6 +284,7 @@ class LiveRooms:
     def end(self, room: str, ending: Ending) -> None:
         if ending.reason != "moved":
             self.viewers.ended(room)
+            self._spawn(self.reach.ended(room, ending.session, REASONS[ending.reason]))
         if ending.process in self.reach.processes:
             self._spawn(self.reach.stop(ending.process, room, ending.fence, REASONS[ending.reason]))
 

@@ -39,6 +39,7 @@ class Media:
         self.pushed: list[tuple[str, str, tuple[str, ...]]] = []
         self.removed: list[tuple[str, str]] = []
         self.refreshed: list[str] = []
+        self.over: list[tuple[str, str, str]] = []
         self.public: list[tuple[str, str, str, bool]] = []
         self.deleted: list[str] = []
 
@@ -59,6 +60,9 @@ class Media:
 
     async def remove_viewer(self, room: str, user: str) -> None:
         self.removed.append((room, user))
+
+    async def ended(self, room: str, session: str, reason: Reason) -> None:
+        self.over.append((room, session, reason))
 
     async def refresh(self, room: str) -> None:
         self.refreshed.append(room)

@@ -183,6 +183,8 @@ async def test_a_stopped_live_takes_no_publisher_until_it_is_started(stage: Stag
     assert (await stage.do(OWNER, c.LiveStop(room=ROOM, key="k"))) == reply | {"duplicate": True}
     assert await stage.lives() == ["live.started", "live.stopped"]
     await until(lambda: stage.media.stopped == [("one", ROOM, "stopped")])
+    session = (await stage.store.stream(ROOM)).session
+    await until(lambda: stage.media.over == [(ROOM, session, "stopped")])
     with pytest.raises(Refused, match="stopped"):
         await stage.gate().admit(await stage.claim())
     await stage.do(OWNER, c.LiveStart(room=ROOM, title="Again", category="Games", mature=True))
