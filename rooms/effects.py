@@ -171,6 +171,12 @@ class ChangeRecording(Struct, frozen=True):
     state: Literal["listed", "unlisted", "deleted"] | None = None
 
 
+class HideRecordings(Struct, frozen=True):
+    """What was recorded of this live, and what will be, is hidden."""
+
+    session: str
+
+
 Effect = (
     AddInvite
     | RevokeInvite
@@ -184,4 +190,5 @@ Effect = (
     | KeepOwner
     | SaveStream
     | ChangeRecording
+    | HideRecordings
 )

@@ -13,7 +13,7 @@ from rooms.actors import Actor, Role
 from rooms.decide.admin import title_judged
 from rooms.decide.decision import Decision, Moment, Outcome
 from rooms.drafts import Draft
-from rooms.effects import Ending, SaveStream
+from rooms.effects import Ending, HideRecordings, SaveStream
 from rooms.errors import Rejected
 from rooms.live import ADMITTED_MS, BEAT_MS, Ended, Flowing, Internal, Lapse, Left, Publish, Stream, media
 from rooms.permissions import until
@@ -71,8 +71,10 @@ def stop(room: Room, actor: Actor, moment: Moment) -> Decision:
 
 
 def take_down(room: Room, actor: Actor, moment: Moment) -> Decision:
-    """As `stop`; what was recorded of this live is hidden."""
-    return _ended(room, actor, replace(moment.facts.stream, stopped=True), "taken_down", moment)
+    """As `stop`; what was recorded of this live, or of the last one, is hidden."""
+    stream = moment.facts.stream
+    stopped = _ended(room, actor, replace(stream, stopped=True), "taken_down", moment)
+    return replace(stopped, effects=(*stopped.effects, HideRecordings(stream.session)))
 
 
 def check_live_room(room: Room) -> None:
@@ -181,8 +183,8 @@ def _ended(room: Room, actor: Actor, stream: Stream, reason: Ended, moment: Mome
     """Nobody publishes any more. What was prepared is there for the next time, but that it is a test."""
     events = _stopped(room, actor, reason, moment)
     ended = replace(stream, state="idle", until=None, reason=reason, test=False)
-    was_on = stream.on or stream.state == "ending"
-    return Decision(events=events, effects=(SaveStream(ended, _ending(stream, reason) if was_on else None),), pos=pos)
+    shown = stream.on or stream.state == "ending" or reason == "taken_down"
+    return Decision(events=events, effects=(SaveStream(ended, _ending(stream, reason) if shown else None),), pos=pos)
 
 
 def _ending(stream: Stream, reason: Ended | Literal["moved"]) -> Ending:

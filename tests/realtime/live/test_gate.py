@@ -350,6 +350,22 @@ async def test_what_was_taken_down_is_hidden_also_where_it_is_recorded_later(sta
     assert not await stage.live.may_replay(ROOM, "after", "ann")
 
 
+async def test_what_has_ended_can_be_taken_down_too(stage: Stage) -> None:
+    admitted = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
+    await stage.do(OWNER, c.LiveStop(room=ROOM))
+    await stage.gate().recorded(recorded(admitted.session, "before"))
+    assert await stage.live.may_replay(ROOM, "before", "bob")
+    await stage.do(ROOT, c.LiveTakedown(room=ROOM))
+    await stage.do(OWNER, c.LiveStart(room=ROOM))
+    await flow(stage)
+    await stage.gate().recorded(recorded(admitted.session, "after"))
+    for name in ("before", "after"):
+        assert not await stage.live.may_replay(ROOM, name, "bob")
+    assert (await stage.do(BOB, c.RecordingList(room=ROOM)))["recordings"] == []
+    await until(lambda: (ROOM, admitted.session, "taken_down") in stage.media.over)
+
+
 async def test_nothing_of_a_test_is_kept(stage: Stage) -> None:
     await stage.gate().recorded(recorded("no-live", "test"))
     assert stage.media.deleted == ["test"]
