@@ -16,12 +16,13 @@ class Answer(Struct, frozen=True):
 
 
 class Running(Struct, frozen=True):
-    """A publisher at work: as it was admitted (`relay.ports.Admitted`)."""
+    """A publisher at work: as it was admitted (`relay.ports.Admitted`). `flowing`: something of it is shown."""
 
     room: str
     session: str
     fence: int
     test: bool
+    flowing: bool
 
 
 class Engine(Protocol):

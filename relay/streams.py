@@ -139,8 +139,13 @@ class Streams:
 
     def running(self) -> tuple[Running, ...]:
         """`relay.engine.Engine.publishers`."""
-        found = [stream.admitted for stream in self if stream.publishing is not None]
-        return tuple(Running(one.room, one.session, one.fence, one.test) for one in found)
+        return tuple(
+            Running(
+                stream.room, stream.admitted.session, stream.admitted.fence, stream.admitted.test, publishing.flowing
+            )
+            for stream in self
+            if (publishing := stream.publishing) is not None
+        )
 
     async def stop(self, room: str, fence: int, reason: Reason) -> None:
         """`relay.engine.Engine.stop`. That a publisher is gone is told also to who had it stopped: whatever the store

@@ -15,7 +15,7 @@ from relay.engine import Running
 from relay.ports import Refused
 from rooms.effects import Ending
 from rooms.errors import Rejected
-from rooms.live import BEAT_MS, Ended, Lapse, Stream
+from rooms.live import BEAT_MS, Ended, Flowing, Lapse, Stream
 
 log = structlog.get_logger("realtime.live")
 
@@ -69,14 +69,14 @@ class Closing:
     async def close_due(self) -> None:
         """Raises Unavailable."""
         due = await self._store.due_streams(self._clock(), TOGETHER)
-        await asyncio.gather(*(self._lapse(room, stream) for room, stream in due))
+        await asyncio.gather(*(self._act(stream.user, Lapse(room=room)) for room, stream in due))
 
-    async def _lapse(self, room: str, stream: Stream) -> None:
+    async def _act(self, user: str, command: Lapse | Flowing) -> None:
         try:
-            await self._around.acting.act(stream.user, Lapse(room=room))
+            await self._around.acting.act(user, command)
         except Rejected as rejected:
-            # Another node was quicker, or the room is busy: what is still due is found again.
-            log.debug("lapse_refused", room=room, reason=rejected.message)
+            # Another node was quicker, or the room is busy: what is still so is found again.
+            log.debug("stream_not_changed", room=command.room, reason=rejected.message)
 
     async def watch(self) -> None:
         """Ends the streams here that no longer should go on, until it is cancelled."""
@@ -92,6 +92,8 @@ class Closing:
         going_on = await self._store.streams_of(processes=processes)
         running = {(stream.process, room): stream for room, stream in going_on}
         for process, room in self._running.keys() - running.keys():
+            if process not in processes:
+                continue  # it does not answer at present
             was, stream = self._running[process, room], await self._store.stream(room)
             self._around.end(room, Ending(process, was.session, was.fence, _why(was, stream)))
         self._running = running
@@ -108,8 +110,11 @@ class Closing:
         """The publishers that media processes here have go on. Where the store has another one as the newest, and had
         already with the last beat, so that no answer to an admission is on its way, the process never heard of that:
         its own is ended, and comes back as the newest. What it still has as a test and is none any more is made public.
-        Of a process that does not answer nobody goes on. Raises Unavailable.
+        Who was taken for gone, as nobody had said so in time, is resumed. Of a process that does not answer nobody goes
+        on. Raises Unavailable.
         """
+        # Read before they are asked: a publisher that leaves meanwhile is not taken for one that never left.
+        streams = {(stream.process, room): stream for room, stream in await self._store.streams_of(processes=processes)}
         asked = await asyncio.gather(
             *(self._around.reach.publishers(process) for process in processes), return_exceptions=True
         )
@@ -122,13 +127,15 @@ class Closing:
                 raise answer
             fences = {one.room: one.fence for one in answer}
             await self._store.beat(process, fences, self._clock() + BEAT_MS)
-            newest = dict(await self._store.streams_of(processes=[process]))
             for one in answer:
-                stream = newest.get(one.room)
+                stream = streams.get((process, one.room))
                 if stream is None or stream.fence != one.fence:
                     outrun.add((process, one))
-                elif one.test and not stream.test:
+                    continue
+                if one.test and not stream.test:
                     self._around.make_public(one.room, process, one.session)
+                if one.flowing and stream.state == "interrupted":
+                    await self._act(stream.user, Flowing(room=one.room, fence=one.fence))
         for process, one in outrun & self._outrun:
             why = _why(one, await self._store.stream(one.room))
             self._around.end(one.room, Ending(process, one.session, one.fence, why))

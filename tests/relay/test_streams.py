@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from relay import news, streams
+from relay.engine import Running
 from relay.news import News
 from relay.ports import Claim, Intake, Refused
 from relay.stream import Caps, Stream
@@ -152,7 +153,7 @@ async def test_a_stop_that_comes_late_does_not_end_the_next_publisher() -> None:
         await stage.publish(publisher)
     await stage.streams.stop("room", 1, "stopped")
     assert [publisher.closed for publisher in (first, later)] == ["replaced", None]
-    assert [(one.room, one.fence) for one in stage.streams.running()] == [("room", 2)]
+    assert stage.streams.running() == (Running("room", "s1", 2, test=False, flowing=False),)
     await stage.streams.stop("room", 2, "stopped")
     assert [publisher.closed for publisher in (first, later)] == ["replaced", "stopped"]
     assert stage.streams.running() == ()

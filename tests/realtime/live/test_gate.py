@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from realtime.stores.verify import Problem, verify
 from relay.engine import Running
-from relay.ports import Claim, Recorded, Refused
+from relay.ports import Admitted, Claim, Recorded, Refused
 from rooms import commands as c
 from rooms.decide import Limits
 from rooms.errors import Rejected
@@ -40,6 +40,10 @@ async def flow(stage: Stage, process: str = "one") -> int:
     admitted = await stage.gate(process).admit(await stage.claim())
     await stage.gate(process).flowing(ROOM, admitted.session, admitted.fence)
     return admitted.fence
+
+
+def running(admitted: Admitted, *, flowing: bool = True) -> tuple[Running, ...]:
+    return (Running(ROOM, admitted.session, admitted.fence, admitted.test, flowing),)
 
 
 async def test_a_key_has_full_addresses_and_is_always_the_same(stage: Stage) -> None:
@@ -99,8 +103,7 @@ async def test_whose_process_says_no_more_that_it_goes_on_is_gone(stage: Stage) 
 async def test_a_publisher_that_its_process_has_goes_on(stage: Stage, answers: bool) -> None:
     admitted = await stage.gate().admit(await stage.claim())
     await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
-    running = (Running(ROOM, admitted.session, admitted.fence, admitted.test),)
-    stage.media.running = running if answers else Refused("unavailable", "It stalls.")
+    stage.media.running = running(admitted) if answers else Refused("unavailable", "It stalls.")
     for _ in range(3):
         await stage.lapse(19)
         await stage.live.closing.beat(["one"])
@@ -108,12 +111,37 @@ async def test_a_publisher_that_its_process_has_goes_on(stage: Stage, answers: b
     assert await stage.lives() == ["live.started", *([] if answers else ["live.interrupted", "live.stopped gone"])]
 
 
+@pytest.mark.parametrize("flowing", [True, False])
+async def test_who_was_taken_for_gone_while_no_gateway_was_there_goes_on(stage: Stage, flowing: bool) -> None:
+    admitted = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
+    await stage.lapse(60)
+    assert await stage.lives() == ["live.started", "live.interrupted"]
+    stage.media.running = running(admitted, flowing=flowing)
+    await stage.live.closing.beat(["one"])
+    assert await stage.lives() == ["live.started", "live.interrupted", *(["live.resumed"] if flowing else [])]
+    await stage.gate().left(ROOM, admitted.session, admitted.fence, "gone")
+    stage.media.running = ()
+    await stage.live.closing.beat(["one"])
+    assert (await stage.lives())[-1] == "live.interrupted"
+
+
+async def test_a_process_that_does_not_answer_for_a_while_loses_no_publisher(stage: Stage) -> None:
+    await flow(stage)
+    stage.media.processes = ("one", "two")
+    for processes in (["one", "two"], ["two"], ["one", "two"]):
+        await stage.live.closing.compare(processes)
+    await stage.do(OWNER, c.LiveStop(room=ROOM))
+    await until(lambda: stage.media.stopped)
+    assert stage.media.stopped == [("one", ROOM, "stopped")]
+
+
 async def test_an_admission_that_was_never_heard_of_ends_no_live(stage: Stage) -> None:
     """Another publisher of the same owner; its media process did not get the answer, and has the first one still."""
     first = await stage.gate().admit(await stage.claim())
     await stage.gate().flowing(ROOM, first.session, first.fence)
     await stage.gate().admit(await stage.claim())
-    stage.media.running = (Running(ROOM, first.session, first.fence, first.test),)
+    stage.media.running = running(first)
     await stage.live.closing.beat(["one"])
     assert stage.media.stopped == [], "the answer may be on its way"
     await stage.live.closing.beat(["one"])
@@ -209,10 +237,10 @@ async def test_a_test_is_for_its_creator_alone_until_it_is_made_public(stage: St
     assert await stage.live.may_watch(ROOM, "bob")
     await until(lambda: stage.media.refreshed == [ROOM])
     await until(lambda: stage.media.public == [("one", ROOM, admitted.session, True)])
-    stage.media.running = (Running(ROOM, admitted.session, admitted.fence, test=True),)
+    stage.media.running = running(admitted)
     await stage.live.closing.beat(["one"])
     await until(lambda: len(stage.media.public) == 2)
-    stage.media.running = (Running(ROOM, admitted.session, admitted.fence, test=False),)
+    stage.media.running = running(replace(admitted, test=False))
     await stage.live.closing.beat(["one"])
     assert len(stage.media.public) == 2
 

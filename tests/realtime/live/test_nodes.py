@@ -104,6 +104,15 @@ async def test_ending_a_stream_reaches_the_node_that_has_it(nodes: Nodes, how: s
     assert not (await one.store.stream(ROOM)).on
 
 
+async def test_a_test_becomes_public_on_the_node_that_has_it(nodes: Nodes) -> None:
+    await nodes.room()
+    await nodes.services[0].answer(OWNER, c.LiveStart(room=ROOM, test=True))
+    admitted = await nodes.flow(1)
+    await nodes.services[0].answer(OWNER, c.LiveStart(room=ROOM))
+    await until(lambda: nodes.medias[1].public == [("two", ROOM, admitted.session, True)])
+    assert nodes.medias[0].public == []
+
+
 async def test_a_publisher_elsewhere_replaces_the_one_here(nodes: Nodes) -> None:
     await nodes.room()
     first = await nodes.flow(0)
