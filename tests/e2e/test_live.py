@@ -199,3 +199,27 @@ async def test_a_test_that_is_made_public_is_shown_and_recorded_from_then_on(tmp
                 await ended(publishing)
             (recording,) = await recordings(ana)
             assert recording["started_at"] >= init["epoch_ms"] + 1_000, "from the last keyframe of the test at most"
+
+
+async def test_another_owner_who_publishes_has_a_live_of_their_own(tmp_path: Path) -> None:
+    with LiveServer(tmp_path) as server:
+        async with creator(server) as ana, creator(server, "bob") as bob:
+            bob.room = ana.room
+            await bob.command(type="member.join", room=ana.room, key="j")
+            await ana.command(type="member.role", room=ana.room, user="bob", role="owner", key="r")
+            with encoder(await ana.address()) as first:
+                await ana.until("live.started")
+                await parts(await ana.shown(), 10)
+                with encoder(await bob.address()) as second:
+                    await ended(first)
+                    await ana.until("live.started", "live.stopped", "live.started")
+                    await parts(await ana.shown(), 10)
+                    state = (await bob.command(type="live.get", room=ana.room))["stream"]
+                    assert (state["state"], state["user"]) == ("flowing", "bob")
+                    await ana.command(type="live.stop", room=ana.room)
+                    await ended(second)
+            async with asyncio.timeout(PATIENCE):
+                while len(found := await recordings(ana)) < 2:  # noqa: ASYNC110 - processes tell nobody
+                    await asyncio.sleep(0.1)
+            assert [one["user"] for one in found] == ["bob", "ana"]
+            assert len({one["session"] for one in found}) == 2
