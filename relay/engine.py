@@ -15,6 +15,16 @@ class Answer(Struct, frozen=True):
     etag: str
 
 
+class Running(Struct, frozen=True):
+    """A publisher at work: as it was admitted (`relay.ports.Admitted`). `flowing`: something of it is shown."""
+
+    room: str
+    session: str
+    fence: int
+    test: bool
+    flowing: bool
+
+
 class Engine(Protocol):
     """One media process. Calls raise `relay.ports.Refused`; `unavailable` where it does not answer in time or is gone,
     in which case its streams are gone too, and publishers come back by themselves.
@@ -32,8 +42,18 @@ class Engine(Protocol):
     async def hang_up(self, resource: str) -> None:
         """DELETE of a session. Unknown ones are `not_found`."""
 
-    async def stop(self, room: str, reason: Reason) -> None:
-        """Ends the room's publisher and all its outputs within a second. Nothing where there is none."""
+    async def stop(self, room: str, fence: int, reason: Reason) -> None:
+        """Ends the room's stream and its publisher within a second. Nothing where there is none, or where its publisher
+        is a newer one than `fence`.
+        """
+
+    async def publishers(self) -> tuple[Running, ...]:
+        """Those at work; not those that are waited for."""
+
+    async def make_public(self, room: str, session: str, record: bool) -> None:
+        """The session was a test, and is shown to everybody from now on: what was made of it so far is not. Nothing
+        where it is none, or is over. `record`: keep it from here on.
+        """
 
     async def remove_viewer(self, room: str, viewer: str) -> None:
         """Ends what this viewer watches of the room by WHEP."""

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 import msgspec
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from relay import files, unix
-from relay.engine import Answer, Engine
+from relay.engine import Answer, Engine, Running
 from relay.feed import Feed
 from relay.feed_values import Began
 from relay.files import Manifest
@@ -93,6 +94,7 @@ class Media:
         self.rtmp = RtmpServer(settings.rtmp, self.streams, tls)
         self._rtc: Rtc | None = None
         self._pushes: dict[Stream, Pushes] = {}
+        self._shown: dict[Stream, tuple[Output, ...]] = {}
         self._pictures = ThreadPoolExecutor(1, "pictures")
         self._tasks: set[asyncio.Task[None]] = set()
         methods.update(methods_of(MediaProcess, self))
@@ -144,8 +146,22 @@ class Media:
     async def hang_up(self, resource: str) -> None:
         await self._webrtc.hang_up(resource)
 
-    async def stop(self, room: str, reason: Reason) -> None:
-        await self.streams.stop(room, reason)
+    async def stop(self, room: str, fence: int, reason: Reason) -> None:
+        await self.streams.stop(room, fence, reason)
+
+    async def publishers(self) -> tuple[Running, ...]:
+        return self.streams.running()
+
+    async def make_public(self, room: str, session: str, record: bool) -> None:
+        stream = self.streams.get(room)
+        if stream is None or stream.admitted.session != session or not stream.admitted.test:
+            return
+        stream.admitted = replace(stream.admitted, test=False, record=record)
+        for output in self._shown.pop(stream):
+            stream.remove(output)
+            output.ended("replaced")
+        for output in self._show(stream):
+            stream.add(output)
 
     async def remove_viewer(self, room: str, viewer: str) -> None:
         await self._webrtc.remove_viewer(room, viewer)
@@ -179,10 +195,14 @@ class Media:
         pushes = self._pushes[stream] = Pushes(
             stream, self._settings.push, lambda status: self._report_push(stream, status)
         )
-        parts = Parts(lambda: self._sinks(stream), lambda seldom: self._warn_of(stream, seldom))
-        yield parts
-        yield Thumbnails(self._pictures, parts.poster)
+        yield from self._show(stream)
         pushes.push_to(stream.admitted.destinations)
+
+    def _show(self, stream: Stream) -> tuple[Output, ...]:
+        """What edge processes and the disk are given: of a test that becomes public these begin anew."""
+        parts = Parts(lambda: self._sinks(stream), lambda seldom: self._warn_of(stream, seldom))
+        shown = self._shown[stream] = (parts, Thumbnails(self._pictures, parts.poster))
+        return shown
 
     def _sinks(self, stream: Stream) -> list[Sink]:
         admitted, settings = stream.admitted, self._settings
@@ -207,6 +227,7 @@ class Media:
         return [line, recorder]
 
     def _stream_ended(self, stream: Stream) -> None:
+        self._shown.pop(stream, None)
         if pushes := self._pushes.pop(stream, None):
             self._spawn(pushes.close())
 

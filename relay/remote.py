@@ -4,7 +4,7 @@ from typing import Any, Protocol, TypeVar
 
 from msgspec.msgpack import Decoder
 
-from relay.engine import Answer
+from relay.engine import Answer, Running
 from relay.ports import Admitted, Claim, Destination, Reason, Recorded
 from relay.rpc import SECONDS
 
@@ -14,6 +14,7 @@ _nothing = Decoder(None)
 _admitted = Decoder(Admitted)
 _answer = Decoder(Answer)
 _watching = Decoder(dict[str, list[str]])
+_publishers = Decoder(tuple[Running, ...])
 _text = Decoder(str)
 _description: Decoder[dict[str, Any] | None] = Decoder(dict[str, Any] | None)
 
@@ -67,8 +68,14 @@ class RemoteEngine:
     async def hang_up(self, resource: str) -> None:
         await self._peer.call(_nothing, "hang_up", resource)
 
-    async def stop(self, room: str, reason: Reason) -> None:
-        await self._peer.call(_nothing, "stop", room, reason)
+    async def stop(self, room: str, fence: int, reason: Reason) -> None:
+        await self._peer.call(_nothing, "stop", room, fence, reason)
+
+    async def publishers(self) -> tuple[Running, ...]:
+        return await self._peer.call(_publishers, "publishers")
+
+    async def make_public(self, room: str, session: str, record: bool) -> None:
+        await self._peer.call(_nothing, "make_public", room, session, record)
 
     async def remove_viewer(self, room: str, viewer: str) -> None:
         await self._peer.call(_nothing, "remove_viewer", room, viewer)

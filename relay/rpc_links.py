@@ -49,13 +49,17 @@ class Link:
         if self.peer is not None:
             self.peer.close()
 
+    async def made(self) -> None:
+        """Waits until there is a connection, and it has been greeted."""
+        await self._made.wait()
+
     async def call(self, result: Decoder[T], method: str, *arguments: object, seconds: float = SECONDS) -> T:
         """As `Peer.call`; waits for a connection for as long as the call may take."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         try:
             async with asyncio.timeout_at(deadline):
-                await self._made.wait()
+                await self.made()
         except TimeoutError:
             raise Lost(method) from None
         peer = self.peer

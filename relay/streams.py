@@ -9,6 +9,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from relay.engine import Running
 from relay.news import UNHEARD, News
 from relay.ports import Admitted, Claim, Gate, Intake, Output, Publisher, Reason, Refused
 from relay.stream import Caps, Publishing, Stream, TooMuch
@@ -93,7 +94,9 @@ class Streams:
         return _Intake(self, stream, stream.attach(admitted, publisher, time.monotonic()))
 
     def _stream_for(self, admitted: Admitted) -> Stream:
-        """The room's stream without a publisher, new where the session is. Raises Refused."""
+        """The room's stream without a publisher; a new one where the session is, or has become public unheard. Raises
+        Refused.
+        """
         stream = self._streams.get(admitted.room)
         if stream is not None:
             if stream.admitted.fence > admitted.fence:
@@ -102,7 +105,7 @@ class Streams:
                 publisher = stream.publishing.publisher
                 stream.detach()
                 publisher.close("replaced")
-            if stream.admitted.session == admitted.session:
+            if (stream.admitted.session, stream.admitted.test) == (admitted.session, admitted.test):
                 if grace := self._graces.pop(stream, None):
                     grace.cancel()
                 return stream
@@ -134,14 +137,28 @@ class Streams:
         )
         self._news.say(stream.room, lambda: self._gate.left(stream.room, admitted.session, admitted.fence, reason))
 
-    async def stop(self, room: str, reason: Reason) -> None:
-        """`relay.engine.Engine.stop`."""
+    def running(self) -> tuple[Running, ...]:
+        """`relay.engine.Engine.publishers`."""
+        return tuple(
+            Running(
+                stream.room, stream.admitted.session, stream.admitted.fence, stream.admitted.test, publishing.flowing
+            )
+            for stream in self
+            if (publishing := stream.publishing) is not None
+        )
+
+    async def stop(self, room: str, fence: int, reason: Reason) -> None:
+        """`relay.engine.Engine.stop`. That a publisher is gone is told also to who had it stopped: whatever the store
+        says of it by then, it does not wait for it.
+        """
         stream = self._streams.get(room)
-        if stream is not None:
-            publishing = stream.publishing
-            self._end(stream, reason)
-            if publishing is not None:
-                publishing.publisher.close(reason)
+        if stream is None or stream.admitted.fence > fence:
+            return
+        admitted, publishing = stream.admitted, stream.publishing
+        self._end(stream, reason)
+        if publishing is not None:
+            publishing.publisher.close(reason)
+            self._news.say(room, lambda: self._gate.left(room, admitted.session, admitted.fence, reason))
 
     async def run(self) -> None:
         """Reports health, until it is cancelled."""

@@ -119,13 +119,24 @@ class KeepOwner(Struct, frozen=True):
     user: str
 
 
+class Ending(Struct, frozen=True):
+    """The media process `process` is to end its publisher `fence`, and older ones of the room. `moved`: the session
+    goes on with a newer publisher elsewhere. With any other reason it is over.
+    """
+
+    process: str
+    session: str
+    fence: int
+    reason: Ended | Literal["moved"]
+
+
 class SaveStream(Struct, frozen=True):
-    """Condition: the room's stream is still of the version that `stream` has, 0 for none. `ended`: the media process
-    that is to end what it has of it, and why.
+    """Condition: the room's stream is still of the version that `stream` has, 0 for none. `ended`: what is then to be
+    ended.
     """
 
     stream: Stream
-    ended: tuple[str, Ended | Literal["replaced"]] | None = None
+    ended: Ending | None = None
 
 
 class Recording(Struct, frozen=True, kw_only=True):
@@ -160,6 +171,12 @@ class ChangeRecording(Struct, frozen=True):
     state: Literal["listed", "unlisted", "deleted"] | None = None
 
 
+class HideRecordings(Struct, frozen=True):
+    """What was recorded of this live, and what will be, is hidden."""
+
+    session: str
+
+
 Effect = (
     AddInvite
     | RevokeInvite
@@ -173,4 +190,5 @@ Effect = (
     | KeepOwner
     | SaveStream
     | ChangeRecording
+    | HideRecordings
 )

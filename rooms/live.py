@@ -13,9 +13,10 @@ BEAT_MS = 20_000
 """A stream of which no gateway has said for so long that it goes on has lost its publisher."""
 
 State = Literal["idle", "admitted", "flowing", "interrupted", "ending"]
-Ended = Literal["stopped", "gone", "removed", "banned", "closed", "taken_down", "key_rotated"]
+Ended = Literal["stopped", "gone", "removed", "banned", "closed", "taken_down", "key_rotated", "replaced"]
 """Why a live has ended: its creator stopped it, did not come back in time, lost the right to it by leaving or a kick or
-another role, was banned; the room was closed; the platform took it down; the stream key was made anew.
+another role, was banned; the room was closed; the platform took it down; the stream key was made anew; another owner
+publishes now.
 """
 
 

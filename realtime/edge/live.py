@@ -106,9 +106,10 @@ class Live:
             self._say(text(type="interrupted"))
 
     def end(self, over: Over) -> None:
+        if self.over is None:
+            self.window.finish()
+            self._say(text(type="ended", reason=over.reason))
         self.over = over
-        self.window.finish()
-        self._say(text(type="ended", reason=over.reason))
         if over.hidden:
             self.parts.clear()
             self._audio.clear()
@@ -264,46 +265,63 @@ def segment_of(stored: Stored) -> Segment:
 
 
 class Lives(Struct):
-    """The streams of all media processes, by room. `taken_down`: rooms whose last stream nobody may see any more."""
+    """The streams of all media processes, by room. `gone` is told of each that is over. One whose media process is gone
+    is over too, where nobody has said otherwise within `lost_seconds`.
+    """
 
     dvr_seconds: int
+    lost_seconds: float
     counters: Counters
+    gone: Callable[[Live], None]
     rooms: dict[str, Live] = {}
 
-    def hearer(self, gone: Callable[[Live], None]) -> "Heard":
-        """For one media process. `gone` is told of streams that are over."""
-        return Heard(self, gone)
+    def end(self, live: Live, over: Over) -> None:
+        """Said once; but that it may not be shown any more counts also later."""
+        first = live.over is None
+        if first or over.hidden:
+            live.tell(over)
+        if first:
+            self.gone(live)
 
 
 class Heard:
-    """A `relay.feed.Hearer`."""
+    """A `relay.feed.Hearer`, for one media process."""
 
-    def __init__(self, lives: Lives, gone: Callable[[Live], None]):
-        self._lives, self._gone = lives, gone
+    def __init__(self, lives: Lives):
+        self._lives = lives
         self._streams: dict[int, Live] = {}
+        self._lost: dict[Live, asyncio.TimerHandle] = {}
 
     def hears(self, stream: int, told: Told) -> None:
         if isinstance(told, Began):
             self._streams[stream] = self._begin(told)
             return
         live = self._streams[stream]
-        live.tell(told)
-        if live.over is not None:
+        if isinstance(told, Over):
             del self._streams[stream]
-            self._gone(live)
+            self._lives.end(live, told)
+        elif live.over is None:  # a gateway may have said so first
+            live.tell(told)
 
     def loses(self) -> None:
+        loop = asyncio.get_running_loop()
         for live in self._streams.values():
             live.interrupt()
+            self._lost[live] = loop.call_later(self._lives.lost_seconds, self._give_up, live)
         self._streams.clear()
+
+    def _give_up(self, live: Live) -> None:
+        del self._lost[live]
+        self._lives.end(live, Over("gone"))
 
     def _begin(self, began: Began) -> Live:
         lives = self._lives
         live = lives.rooms.get(began.room)
         if live is not None and live.began.secret == began.secret:
+            if (lost := self._lost.pop(live, None)) is not None:
+                lost.cancel()
             return live
-        if live is not None and live.over is None:
-            live.end(Over("replaced"))
-            self._gone(live)
+        if live is not None:
+            lives.end(live, Over("replaced"))
         live = lives.rooms[began.room] = Live(began, lives.dvr_seconds, lives.counters)
         return live

@@ -7,6 +7,7 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.msgpack import Decoder
 
+from relay.ports import Reason
 from relay.rpc import SECONDS
 from relay.rpc_links import Listener
 
@@ -27,6 +28,11 @@ class Edge(Protocol):
 
     async def refresh(self, room: str) -> None:
         """Who may watch the room has changed: all are asked about again."""
+
+    async def ended(self, room: str, session: str, reason: Reason) -> None:
+        """The session is over, whether or not its media process is there to say so. Nothing where the room shows
+        another one.
+        """
 
     async def watching(self) -> tuple[Watching, ...]: ...
 

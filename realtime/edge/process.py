@@ -21,7 +21,7 @@ from realtime.config import Config
 from realtime.edge.access import Access
 from realtime.edge.audience import Counters
 from realtime.edge.http import EdgeHttp, make_app
-from realtime.edge.live import Live, Lives
+from realtime.edge.live import Heard, Live, Lives
 from realtime.edge.passes import Passes
 from realtime.edge.passing import Arrivals, Passed
 from realtime.edge.ports import Edge, Gateway, RemoteGateway, Watching
@@ -37,8 +37,11 @@ from realtime.ports import Clock
 from realtime.worker import Inherited, give_way
 from relay import unix
 from relay.feed import FeedReader
+from relay.feed_values import Over
+from relay.ports import Reason
 from relay.rpc import Method, methods_of
 from relay.rpc_links import Listener
+from rooms.live import BEAT_MS
 
 log = structlog.get_logger("realtime.edge")
 
@@ -49,6 +52,10 @@ HLS_SECONDS = 30.0
 KEPT_SECONDS = 60.0
 """How long a stream that is over can be asked for."""
 DRAIN_SECONDS = 2.0
+LAST_WORDS_SECONDS = 2.0
+"""So long what a gateway says is over is left to its media process, which has its last parts."""
+LOST_SECONDS = BEAT_MS / 1_000 + 5.0
+"""Beside the grace: by then a gateway has noticed that a media process is gone, and ended what did not come back."""
 
 
 def feed_path(config: Config, process: int) -> Path:
@@ -71,7 +78,8 @@ class EdgeServer:
     def __init__(self, config: Config, gateway: Gateway, clock: Clock):
         self.counters = Counters()
         self.access = Access(Passes(ticket_secret(config)), gateway, clock)
-        self.lives = Lives(config.relay.dvr_seconds, self.counters)
+        lost_seconds = config.relay.grace_seconds + LOST_SECONDS
+        self.lives = Lives(config.relay.dvr_seconds, lost_seconds, self.counters, self.gone)
         self.viewers = Viewers(self.lives, self.access)
         self.http = EdgeHttp(self.lives, self.access, Replay(config.media_folder))
         self.wheel = Wheel()
@@ -113,6 +121,15 @@ class EdgeServer:
 
     async def refresh(self, room: str) -> None:
         self.access.refresh(room)
+
+    async def ended(self, room: str, session: str, reason: Reason) -> None:
+        live, over = self.lives.rooms.get(room), Over(reason)
+        if live is None or live.began.session != session:
+            return
+        if over.hidden:
+            self.lives.end(live, over)
+        else:
+            self._loop.call_later(LAST_WORDS_SECONDS, self.lives.end, live, over)
 
     async def watching(self) -> tuple[Watching, ...]:
         since = self._loop.time() - HLS_SECONDS
@@ -186,10 +203,7 @@ async def assembled(
     edge = EdgeServer(config, gateway or RemoteGateway(gateways), clock)
     methods.update(methods_of(Edge, edge))
     await gateways.start(unix.listen(asking_path(config, number)))
-    readers = [
-        FeedReader(feed_path(config, process), edge.lives.hearer(edge.gone))
-        for process in range(config.relay.processes)
-    ]
+    readers = [FeedReader(feed_path(config, process), Heard(edge.lives)) for process in range(config.relay.processes)]
     tasks = [asyncio.create_task(edge.wheel.run()), *(asyncio.create_task(reader.run()) for reader in readers)]
     try:
         with Arrivals(passing_path(config, number), edge.take):

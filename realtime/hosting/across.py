@@ -24,6 +24,7 @@ from realtime.ports.carried import (
 )
 from realtime.tracing import Trace
 from rooms.actors import By
+from rooms.effects import Ending
 from rooms.events import Logged
 
 BEACONS = 2
@@ -124,8 +125,8 @@ class Across:
     def logged_out(self, user: str) -> None:
         self._broker.publish(ports.user_topic(user), LoggedOut(user))
 
-    def stream_ended(self, room: str, process: str, reason: str) -> None:
-        self._broker.publish(ports.NODES, StreamEnded(room, process, reason))
+    def stream_ended(self, room: str, ending: Ending) -> None:
+        self._broker.publish(ports.NODES, StreamEnded(room, ending))
 
     def stream_begun(self, room: str) -> None:
         self._broker.publish(ports.NODES, StreamBegun(room))

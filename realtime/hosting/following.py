@@ -178,8 +178,8 @@ class Following:
                 around.users.stale(user, marked)
             case said.LoggedOut(user):
                 around.users.end(user)
-            case said.StreamEnded(ended, process, reason):
-                around.live.end(process, ended, reason)
+            case said.StreamEnded(ended, ending):
+                around.live.end(ended, ending)
             case said.StreamBegun(begun):
                 around.live.begun(begun)
             case said.ViewerGone(watched, viewer):

@@ -3,7 +3,7 @@ store.
 """
 
 import asyncio
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import structlog
 
@@ -11,16 +11,19 @@ from realtime import ports
 from realtime.live.acting import Acting
 from realtime.live.reach import Reach
 from realtime.live.recordings import Recordings
+from relay.engine import Running
+from relay.ports import Refused
+from rooms.effects import Ending
 from rooms.errors import Rejected
-from rooms.live import BEAT_MS, Lapse, Stream
+from rooms.live import BEAT_MS, Ended, Flowing, Lapse, Stream
 
 log = structlog.get_logger("realtime.live")
 
 TICK_SECONDS = 0.5
 TOGETHER = 64
 WATCH_SECONDS = 0.5
-BEAT_TICKS = 10
-"""Of WATCH_SECONDS: well below BEAT_MS."""
+BEAT_SECONDS = 5.0
+"""Well below BEAT_MS, and no less than an admission may take."""
 
 
 class Surroundings(Protocol):
@@ -28,8 +31,11 @@ class Surroundings(Protocol):
     recordings: Recordings
     reach: Reach
 
-    def end(self, process: str, room: str, reason: str) -> None:
+    def end(self, room: str, ending: Ending) -> None:
         """Has a media process here end what it has of the room's stream."""
+
+    def make_public(self, room: str, process: str, session: str) -> None:
+        """Has a media process here show everybody what was a test."""
 
 
 class Closing:
@@ -40,8 +46,10 @@ class Closing:
         self._store = store
         self._clock = clock
         self._woken = asyncio.Event()
-        self._running: dict[tuple[str, str], int] = {}
-        """Media processes and rooms whose streams go on here → fences."""
+        self._running: dict[tuple[str, str], Stream] = {}
+        """By media process here and room."""
+        self._outrun: set[tuple[str, Running]] = set()
+        """By media process here, as of the last beat."""
 
     def wake(self) -> None:
         """Something may be due now."""
@@ -61,39 +69,86 @@ class Closing:
     async def close_due(self) -> None:
         """Raises Unavailable."""
         due = await self._store.due_streams(self._clock(), TOGETHER)
-        await asyncio.gather(*(self._lapse(room, stream) for room, stream in due))
+        await asyncio.gather(*(self._act(stream.user, Lapse(room=room)) for room, stream in due))
 
-    async def _lapse(self, room: str, stream: Stream) -> None:
+    async def _act(self, user: str, command: Lapse | Flowing) -> None:
         try:
-            await self._around.acting.act(stream.user, Lapse(room=room))
+            await self._around.acting.act(user, command)
         except Rejected as rejected:
-            # Another node was quicker, or the room is busy: what is still due is found again.
-            log.debug("lapse_refused", room=room, reason=rejected.message)
+            # Another node was quicker, or the room is busy: what is still so is found again.
+            log.debug("stream_not_changed", room=command.room, reason=rejected.message)
 
     async def watch(self) -> None:
-        """Says that the streams here go on, ends those that no longer should, removes files; until it is cancelled."""
-        tick = 0
+        """Ends the streams here that no longer should go on, until it is cancelled."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            processes = list(self._around.reach.processes)
-            if not processes:
-                continue
-            await _logged(self.compare(processes))
-            if tick % BEAT_TICKS == 0:
-                await _logged(self._store.beat(processes, self._clock() + BEAT_MS))
-                await _logged(self._around.recordings.remove_deleted(self._around.reach.node, self._around.reach))
-            tick += 1
+            if processes := list(self._around.reach.processes):
+                await _logged(self.compare(processes))
 
     async def compare(self, processes: list[str]) -> None:
         """A stream that was here and has ended, or is elsewhere now, is ended here too, though nobody may have been
         heard to say so. Raises Unavailable.
         """
         going_on = await self._store.streams_of(processes=processes)
-        running = {(stream.process, room): stream.fence for room, stream in going_on}
+        running = {(stream.process, room): stream for room, stream in going_on}
         for process, room in self._running.keys() - running.keys():
-            stream = await self._store.stream(room)
-            self._around.end(process, room, "replaced" if stream.on else stream.reason or "stopped")
+            if process not in processes:
+                continue  # it does not answer at present
+            was, stream = self._running[process, room], await self._store.stream(room)
+            self._around.end(room, Ending(process, was.session, was.fence, _why(was, stream)))
         self._running = running
+
+    async def beats(self) -> None:
+        """Says what goes on here, and removes files, until it is cancelled."""
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            if processes := list(self._around.reach.processes):
+                await _logged(self.beat(processes))
+                await _logged(self._around.recordings.remove_deleted(self._around.reach.node, self._around.reach))
+
+    async def beat(self, processes: list[str]) -> None:
+        """The publishers that media processes here have go on. Where the store has another one as the newest, and had
+        already with the last beat, so that no answer to an admission is on its way, the process never heard of that:
+        its own is ended, and comes back as the newest. What it still has as a test and is none any more is made public.
+        Who was taken for gone, as nobody had said so in time, is resumed. Of a process that does not answer nobody goes
+        on. Raises Unavailable.
+        """
+        # Read before they are asked: a publisher that leaves meanwhile is not taken for one that never left.
+        streams = {(stream.process, room): stream for room, stream in await self._store.streams_of(processes=processes)}
+        asked = await asyncio.gather(
+            *(self._around.reach.publishers(process) for process in processes), return_exceptions=True
+        )
+        outrun = set()
+        for process, answer in zip(processes, asked, strict=True):
+            if isinstance(answer, Refused):
+                log.warning("publishers_unknown", process=process, reason=answer.message)
+                continue
+            if isinstance(answer, BaseException):
+                raise answer
+            fences = {one.room: one.fence for one in answer}
+            await self._store.beat(process, fences, self._clock() + BEAT_MS)
+            for one in answer:
+                stream = streams.get((process, one.room))
+                if stream is None or stream.fence != one.fence:
+                    outrun.add((process, one))
+                    continue
+                if one.test and not stream.test:
+                    self._around.make_public(one.room, process, one.session)
+                if one.flowing and stream.state == "interrupted":
+                    await self._act(stream.user, Flowing(room=one.room, fence=one.fence))
+        for process, one in outrun & self._outrun:
+            why = _why(one, await self._store.stream(one.room))
+            self._around.end(one.room, Ending(process, one.session, one.fence, why))
+        self._outrun = outrun
+
+
+def _why(was: Stream | Running, now: Stream) -> Ended | Literal["moved"]:
+    """Why it has ended, as far as the store still knows."""
+    if now.session != was.session:
+        return "replaced"
+    if now.on:
+        return "moved"
+    return next((one for one in get_args(Ended) if one == now.reason), "stopped")
 
 
 async def _logged(work: Any) -> None:

@@ -81,6 +81,8 @@ class Destinations:
         if known is None:
             raise not_found("destination")
         key = command.stream_key
+        if key is None and command.url not in (None, known.url):
+            raise Rejected("bad_request", "The key that is kept is for the address before.", field="stream_key")
         updated = StoredDestination(
             user,
             known.id,

@@ -20,6 +20,7 @@ from realtime.edge.process import asking_path, passing_path
 from realtime.live.viewers import Viewers
 from realtime.slots import EDGES
 from relay import files
+from relay.engine import Running
 from relay.ports import Admitted, Claim, Destination, Gate, Reason, Recorded, Refused
 from relay.process import engine_path
 from relay.remote import RemoteEngine
@@ -60,7 +61,6 @@ class MediaLink:
         self.link = Link(path, methods_of(Gate, self), counters=counters, greet=self._greet)
         self.engine = RemoteEngine(self.link)
         self._lives = lives
-        self._named = asyncio.Event()
 
     @property
     def answers(self) -> bool:
@@ -69,7 +69,6 @@ class MediaLink:
     async def _greet(self, peer: Peer) -> None:
         name = await RemoteEngine(peer).name()
         former, self.name = self.name, name
-        self._named.set()
         if former not in ("", name):
             self._lives.viewers.gone(former)
             try:
@@ -78,7 +77,8 @@ class MediaLink:
                 log.warning("process_gone_unnoted", process=former, reason=str(error))
 
     async def _gate(self) -> Gate:
-        await self._named.wait()
+        """Of whom this connection belongs to: what it asks before it has been greeted waits for that."""
+        await self.link.made()
         return self._lives.gate(self.name)
 
     async def admit(self, claim: Claim) -> Admitted:
@@ -186,8 +186,17 @@ class Engines:
     def processes(self) -> Collection[str]:
         return [media.name for media in self.media if media.answers]
 
-    async def stop(self, process: str, room: str, reason: Reason) -> None:
-        await self._with(process, lambda media: media.engine.stop(room, reason))
+    async def stop(self, process: str, room: str, fence: int, reason: Reason) -> None:
+        await self._with(process, lambda media: media.engine.stop(room, fence, reason))
+
+    async def publishers(self, process: str) -> tuple[Running, ...]:
+        for media in self.media:
+            if media.name == process:
+                return await media.engine.publishers()
+        return ()
+
+    async def make_public(self, process: str, room: str, session: str, record: bool) -> None:
+        await self._with(process, lambda media: media.engine.make_public(room, session, record))
 
     async def push_to(self, process: str, room: str, destinations: tuple[Destination, ...]) -> None:
         await self._with(process, lambda media: media.engine.push_to(room, destinations))
@@ -197,6 +206,9 @@ class Engines:
             *(media.engine.remove_viewer(room, user) for media in self.media if media.answers),
             *(edge.call(_nothing, "revoke", room, user) for edge in self._edges),
         ])  # fmt: skip
+
+    async def ended(self, room: str, session: str, reason: Reason) -> None:
+        await self._all([edge.call(_nothing, "ended", room, session, reason) for edge in self._edges])
 
     async def refresh(self, room: str) -> None:
         await self._all([edge.call(_nothing, "refresh", room) for edge in self._edges])

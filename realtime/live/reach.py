@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import Protocol
 
+from relay.engine import Running
 from relay.ports import Destination, Reason
 
 
@@ -19,14 +20,23 @@ class Reach(Protocol):
     def processes(self) -> Collection[str]:
         """The media processes that answer."""
 
-    async def stop(self, process: str, room: str, reason: Reason) -> None:
-        """Ends what the media process has of the room's stream, and what edges here show of it."""
+    async def stop(self, process: str, room: str, fence: int, reason: Reason) -> None:
+        """Ends the media process's publisher `fence` of the room, and older ones, with all that is made of them."""
+
+    async def publishers(self, process: str) -> tuple[Running, ...]:
+        """Who publishes in the media process."""
+
+    async def make_public(self, process: str, room: str, session: str, record: bool) -> None:
+        """`relay.engine.Engine.make_public`."""
 
     async def push_to(self, process: str, room: str, destinations: tuple[Destination, ...]) -> None:
         """From now on exactly to these."""
 
     async def remove_viewer(self, room: str, user: str) -> None:
         """Ends what the user watches of the room, by whatever way; they are to be asked about anew."""
+
+    async def ended(self, room: str, session: str, reason: Reason) -> None:
+        """`realtime.edge.ports.Edge.ended`, of all edges here."""
 
     async def refresh(self, room: str) -> None:
         """Edges forget who may watch the room, and ask again."""
@@ -41,11 +51,18 @@ class Nowhere:
     node = ""
     processes: Collection[str] = ()
 
-    async def stop(self, process: str, room: str, reason: Reason) -> None: ...
+    async def stop(self, process: str, room: str, fence: int, reason: Reason) -> None: ...
+
+    async def publishers(self, process: str) -> tuple[Running, ...]:
+        return ()
+
+    async def make_public(self, process: str, room: str, session: str, record: bool) -> None: ...
 
     async def push_to(self, process: str, room: str, destinations: tuple[Destination, ...]) -> None: ...
 
     async def remove_viewer(self, room: str, user: str) -> None: ...
+
+    async def ended(self, room: str, session: str, reason: Reason) -> None: ...
 
     async def refresh(self, room: str) -> None: ...
 

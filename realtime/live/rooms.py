@@ -29,7 +29,7 @@ from rooms import events as e
 from rooms.actors import Actor, Role
 from rooms.decide.decision import Limits, Moment
 from rooms.decide.live import check_kyc, check_live_room
-from rooms.effects import ChangeRecording, Effect, SaveStream
+from rooms.effects import ChangeRecording, Effect, Ending, SaveStream
 from rooms.errors import Rejected, not_found
 from rooms.live import Left
 from rooms.permissions import authorize
@@ -46,6 +46,7 @@ REASONS: dict[str, Reason] = {
     "taken_down": "taken_down",
     "key_rotated": "key_rotated",
     "replaced": "replaced",
+    "moved": "replaced",
 }
 """What a media process is told, by why the stream has ended here."""
 
@@ -102,6 +103,7 @@ class LiveRooms:
     def start(self) -> None:
         self._spawn(self.closing.run())
         self._spawn(self.closing.watch())
+        self._spawn(self.closing.beats())
         self._spawn(self._announce())
 
     async def stop(self) -> None:
@@ -241,9 +243,9 @@ class LiveRooms:
             self._follow(room, event)
         for effect in effects:
             match effect:
-                case SaveStream(ended=(process, reason)):
-                    self.end(process, room.id, reason)
-                    self._across.stream_ended(room.id, process, reason)
+                case SaveStream(ended=Ending() as ending):
+                    self.end(room.id, ending)
+                    self._across.stream_ended(room.id, ending)
                 case ChangeRecording(state="deleted"):
                     self.closing.wake()
                 case _:
@@ -258,17 +260,15 @@ class LiveRooms:
             case e.MemberRoleChanged() | e.RoomClosed():
                 self.closing.wake()
             case e.LiveStarted():
-                self.viewers.begun(room.id)
-                self._spawn(self._begun(room.id))
+                self.begun(room.id)
+                self._across.stream_begun(room.id)
+                self._spawn(self._push_anew(room.id))
             case _:
                 pass
 
-    async def _begun(self, room: str) -> None:
-        """A test may have become what everybody sees."""
-        await self.refresh(room)
-        self._across.stream_begun(room)
-        user = (await self._around.store.stream(room)).user
-        self._destinations_changed(user)
+    async def _push_anew(self, room: str) -> None:
+        """A test, which went nowhere, may have become what everybody sees."""
+        self._destinations_changed((await self._around.store.stream(room)).user)
 
     def viewer_gone(self, room: str, user: str) -> None:
         """The user may watch the room no longer."""
@@ -281,21 +281,29 @@ class LiveRooms:
 
     # What is done on each node
 
-    def end(self, process: str, room: str, reason: str) -> None:
-        if reason != "replaced":
+    def end(self, room: str, ending: Ending) -> None:
+        if ending.reason != "moved":
             self.viewers.ended(room)
-        if process in self.reach.processes:
-            self._spawn(self.reach.stop(process, room, REASONS[reason]))
+            self._spawn(self.reach.ended(room, ending.session, REASONS[ending.reason]))
+        if ending.process in self.reach.processes:
+            self._spawn(self.reach.stop(ending.process, room, ending.fence, REASONS[ending.reason]))
 
     def remove_viewer(self, room: str, user: str) -> None:
         self._spawn(self.reach.remove_viewer(room, user))
 
-    async def refresh(self, room: str) -> None:
-        await self.reach.refresh(room)
-
     def begun(self, room: str) -> None:
+        """A test may have become what everybody sees."""
         self.viewers.begun(room)
-        self._spawn(self.refresh(room))
+        self._spawn(self.reach.refresh(room))
+        self._spawn(self._make_public(room))
+
+    async def _make_public(self, room: str) -> None:
+        stream = await self._around.store.stream(room)
+        if stream.process in self.reach.processes and not stream.test:
+            self.make_public(room, stream.process, stream.session)
+
+    def make_public(self, room: str, process: str, session: str) -> None:
+        self._spawn(self.reach.make_public(process, room, session, self.record))
 
     def push(self, user: str) -> None:
         """The user's streams here go to the destinations that they have now."""

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from rooms.actors import By
+from rooms.effects import Ending
 from rooms.events import Logged
 
 
@@ -108,11 +109,10 @@ class LoggedOut(Message, frozen=True, array_like=True, tag="l"):
 
 
 class StreamEnded(Message, frozen=True, array_like=True, tag="s"):
-    """The media process is to end what it has of the room's stream, for a reason (`rooms.effects.SaveStream`)."""
+    """Something of the room's stream is to be ended."""
 
     room: str
-    process: str
-    reason: str
+    ending: Ending
 
 
 class StreamBegun(Message, frozen=True, array_like=True, tag="g"):

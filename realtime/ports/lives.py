@@ -1,6 +1,6 @@
 """What the store keeps of live streams beside the log. What decisions change of it goes with `Store.append`."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from msgspec import Struct
@@ -50,8 +50,10 @@ class Lives(Protocol):
     async def streams_of(self, *, processes: Collection[str] = (), user: str | None = None) -> list[tuple[str, Stream]]:
         """Rooms and streams that are on (`Stream.on`) in any of these media processes, or by this user."""
 
-    async def beat(self, processes: Collection[str], until: Millis) -> None:
-        """The streams that flow in these media processes go on: what is due of them is so at `until`."""
+    async def beat(self, process: str, fences: Mapping[str, int], until: Millis) -> None:
+        """The streams of these rooms go on, where they flow in this media process with the publisher of this fence:
+        what is due of them is so at `until`.
+        """
 
     async def stream_key(self, room: str, user: str) -> StreamKey | None: ...
 

@@ -60,6 +60,9 @@ def take(tx: "Transaction", head: Head, effect: x.Effect) -> bool:
             return streams.save(tx, head, stream)
         case x.ChangeRecording():
             return streams.change_recording(tx, head, effect)
+        case x.HideRecordings(session):
+            streams.hide_recordings(tx, head, session)
+            return True
         case _:
             assert_never(effect)
 

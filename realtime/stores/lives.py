@@ -1,11 +1,11 @@
 """`realtime.ports.lives.Lives` on SQL databases."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, tuple_, update
 
 from realtime.ports.lives import StoredDestination, StreamKey
 from realtime.stores import streams as live_streams
@@ -46,10 +46,18 @@ class SQLLives:
         whose = streams.c.process.in_(list(processes)) if user is None else streams.c.user == user
         return await self.read(partial(_streams, where=and_(whose, streams.c.state.in_(live_streams.ON))))
 
-    async def beat(self, processes: Collection[str], until: Millis) -> None:
-        flowing = and_(streams.c.process.in_(list(processes)), streams.c.state == "flowing")
+    async def beat(self, process: str, fences: Mapping[str, int], until: Millis) -> None:
+        num = select(rooms.c.num).where(rooms.c.id == bindparam("beaten")).scalar_subquery()
+        flowing = and_(
+            streams.c.room == num,
+            streams.c.fence == bindparam("newest"),
+            streams.c.process == process,
+            streams.c.state == "flowing",
+        )
         statement = update(streams).where(flowing).values(until=until)
-        await self.run(lambda tx: tx.core.execute(statement), of=f"beat {min(processes, default='')}")
+        beaten = [{"beaten": room, "newest": fence} for room, fence in sorted(fences.items())]
+        if beaten:
+            await self.run(lambda tx: tx.core.execute(statement, beaten), of=f"beat {process}")
 
     # Stream keys
 

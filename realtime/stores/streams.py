@@ -51,16 +51,8 @@ def follow_live(tx: "Transaction", head: Head, event: e.LiveEvent) -> None:
             changes = {"interrupted": event.at}
         case e.LiveResumed():
             changes = {"interrupted": None}
-        case e.LiveStopped(reason=reason):
-            changes = {"last_pos": event.pos, "taken_down": reason == "taken_down"}
-            if reason == "taken_down":
-                running = select(lives.c.session).where(lives.c.room == head.num, lives.c.last_pos.is_(None))
-                tx.core.execute(
-                    update(recordings)
-                    .where(recordings.c.room == head.num, recordings.c.session.in_(running))
-                    .where(recordings.c.state != "deleted")
-                    .values(state="hidden")
-                )
+        case e.LiveStopped():
+            changes = {"last_pos": event.pos}
         case _:
             raise ValueError(f"{type(event).__name__} is none of a live")
     tx.core.execute(update(lives).where(lives.c.room == head.num, lives.c.last_pos.is_(None)).values(changes))
@@ -111,6 +103,13 @@ def change_recording(tx: "Transaction", head: Head, effect: x.ChangeRecording) -
     values = {name: value for name, value in (("title", effect.title), ("state", effect.state)) if value is not None}
     one = (recordings.c.room == head.num) & (recordings.c.id == effect.id) & recordings.c.state.in_(these)
     return tx.core.execute(update(recordings).where(one).values(values)).rowcount > 0
+
+
+def hide_recordings(tx: "Transaction", head: Head, session: str) -> None:
+    live = (lives.c.room == head.num) & (lives.c.session == session)
+    tx.core.execute(update(lives).where(live).values(taken_down=True))
+    kept = (recordings.c.session == session) & (recordings.c.state != "deleted")
+    tx.core.execute(update(recordings).where(recordings.c.room == head.num, kept).values(state="hidden"))
 
 
 def open_lives(connection: Connection, nums: Collection[int]) -> dict[int, Live]:

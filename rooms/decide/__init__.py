@@ -97,7 +97,7 @@ def decide(room: Room, actor: Actor, command: c.Decided | Own, moment: Moment) -
         case c.LiveTakedown():
             return live.take_down(room, actor, moment)
         case c.RecordingUpdate():
-            return recordings.update(actor, role, command, moment)
+            return recordings.update(room, actor, role, command, moment)
         case c.RecordingDelete():
             return recordings.delete(actor, role, moment)
         case _:

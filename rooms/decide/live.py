@@ -3,7 +3,7 @@
 What everybody may know is an event; the rest stands in the room's Stream (docs/decisions/0021).
 """
 
-from typing import get_args
+from typing import Literal, get_args
 
 from msgspec.structs import replace
 
@@ -13,7 +13,7 @@ from rooms.actors import Actor, Role
 from rooms.decide.admin import title_judged
 from rooms.decide.decision import Decision, Moment, Outcome
 from rooms.drafts import Draft
-from rooms.effects import SaveStream
+from rooms.effects import Ending, HideRecordings, SaveStream
 from rooms.errors import Rejected
 from rooms.live import ADMITTED_MS, BEAT_MS, Ended, Flowing, Internal, Lapse, Left, Publish, Stream, media
 from rooms.permissions import until
@@ -28,8 +28,8 @@ def start(room: Room, actor: Actor, role: Role, command: c.LiveStart, moment: Mo
     check_live_room(room)
     check_kyc(actor, moment)
     stream = _settled(moment)
-    if command.test and room.live is not None:
-        raise Rejected("forbidden", "What everybody sees is no test any more: stop it first.", field="test")
+    if command.test and stream.on and not stream.test:
+        raise Rejected("forbidden", "This stream is for everybody already: stop it first.", field="test")
     title = command.title
     if title is not None and title != stream.title:
         check_text(title, "title", lines=False)
@@ -71,8 +71,10 @@ def stop(room: Room, actor: Actor, moment: Moment) -> Decision:
 
 
 def take_down(room: Room, actor: Actor, moment: Moment) -> Decision:
-    """As `stop`; what was recorded of this live is hidden."""
-    return _ended(room, actor, replace(moment.facts.stream, stopped=True), "taken_down", moment)
+    """As `stop`; what was recorded of this live, or of the last one, is hidden."""
+    stream = moment.facts.stream
+    stopped = _ended(room, actor, replace(stream, stopped=True), "taken_down", moment)
+    return replace(stopped, effects=(*stopped.effects, HideRecordings(stream.session)))
 
 
 def check_live_room(room: Room) -> None:
@@ -107,7 +109,9 @@ def own(room: Room, actor: Actor, command: Internal, moment: Moment) -> Decision
 
 
 def _publish(room: Room, actor: Actor, command: Publish, moment: Moment) -> Decision:
-    """The newest publisher is the one. Who comes back within the grace goes on with the same live."""
+    """The newest publisher is the one. Who comes back within the grace goes on with the same live; another owner's live
+    is another one.
+    """
     stream = _settled(moment)
     check_live_room(room)
     if room.banned(actor.user, moment.now) and not actor.admin:
@@ -119,22 +123,27 @@ def _publish(room: Room, actor: Actor, command: Publish, moment: Moment) -> Deci
     check_kyc(actor, moment)
     if stream.stopped:
         raise Rejected("forbidden", "This live was stopped: start it anew first.", field="stopped")
+    goes_on = stream.on and stream.user == actor.user
     admitted = replace(
         stream,
         state="admitted",
         user=actor.user,
-        session=stream.session if stream.on else moment.fresh,
+        session=stream.session if goes_on else moment.fresh,
         fence=stream.fence + 1,
         node=command.node,
         process=command.process,
-        started_at=stream.started_at if stream.on else moment.now,
+        started_at=stream.started_at if goes_on else moment.now,
         until=moment.now + ADMITTED_MS,
         reason="",
     )
-    elsewhere = stream.on and stream.process != command.process
-    effect = SaveStream(admitted, (stream.process, "replaced") if elsewhere else None)
+    events: tuple[e.Logged, ...] = ()
+    ended = None
+    if stream.on and not goes_on:
+        events, ended = _stopped(room, actor, "replaced", moment), _ending(stream, "replaced")
+    elif stream.on and stream.process != command.process:
+        ended = _ending(stream, "moved")
     shown = admitted if admitted.title else replace(admitted, title=room.title)
-    return Decision(effects=(effect,), reply={"stream": shown}, pos=False)
+    return Decision(events=events, effects=(SaveStream(admitted, ended),), reply={"stream": shown}, pos=False)
 
 
 def _flowing(room: Room, actor: Actor, stream: Stream, moment: Moment) -> Decision:
@@ -172,13 +181,22 @@ def _lapse(room: Room, actor: Actor, stream: Stream, moment: Moment) -> Decision
 
 def _ended(room: Room, actor: Actor, stream: Stream, reason: Ended, moment: Moment, *, pos: bool = True) -> Decision:
     """Nobody publishes any more. What was prepared is there for the next time, but that it is a test."""
-    events: tuple[e.Logged, ...] = ()
-    if room.live is not None:
-        said = reason if reason != "stopped" else None
-        events = (e.LiveStopped(room=room.id, pos=room.pos + 1, at=moment.now, by=room.by(actor), reason=said),)
+    events = _stopped(room, actor, reason, moment)
     ended = replace(stream, state="idle", until=None, reason=reason, test=False)
-    was_on = stream.on or stream.state == "ending"
-    return Decision(events=events, effects=(SaveStream(ended, (stream.process, reason) if was_on else None),), pos=pos)
+    shown = stream.on or stream.state == "ending" or reason == "taken_down"
+    return Decision(events=events, effects=(SaveStream(ended, _ending(stream, reason) if shown else None),), pos=pos)
+
+
+def _ending(stream: Stream, reason: Ended | Literal["moved"]) -> Ending:
+    return Ending(stream.process, stream.session, stream.fence, reason)
+
+
+def _stopped(room: Room, actor: Actor, reason: Ended, moment: Moment) -> tuple[e.Logged, ...]:
+    """Nothing where the log knows of no live."""
+    if room.live is None:
+        return ()
+    said = reason if reason != "stopped" else None
+    return (e.LiveStopped(room=room.id, pos=room.pos + 1, at=moment.now, by=room.by(actor), reason=said),)
 
 
 def _started(room: Room, actor: Actor, stream: Stream, moment: Moment) -> e.LiveStarted:

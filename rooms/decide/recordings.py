@@ -2,19 +2,25 @@
 
 from rooms import commands as c
 from rooms.actors import Actor, Role
-from rooms.decide.decision import Decision, Moment
+from rooms.decide.admin import title_judged
+from rooms.decide.decision import Decision, Moment, Outcome
+from rooms.drafts import Draft
 from rooms.effects import ChangeRecording, Recording
 from rooms.errors import Rejected, not_found
+from rooms.room import Room
 from rooms.text import check_text
 
 
-def update(actor: Actor, role: Role, command: c.RecordingUpdate, moment: Moment) -> Decision:
+def update(room: Room, actor: Actor, role: Role, command: c.RecordingUpdate, moment: Moment) -> Outcome:
     recording = _theirs(actor, role, moment)
     if recording.state == "hidden":
         raise Rejected("forbidden", "This recording was taken down by the platform.", field="recording")
-    if command.title is not None:
-        check_text(command.title, "title", lines=False)
     title = command.title if command.title != recording.title else None
+    if title is not None:
+        check_text(title, "title", lines=False)
+        if moment.verdict is None:
+            return Draft("title", room.id, actor.user, role, title, room.settings.policy)
+        title = title_judged(moment.verdict, title)
     state = recording.state if command.listed is None else "listed" if command.listed else "unlisted"
     if title is None and state == recording.state:
         return Decision(reply={"duplicate": True}, pos=False)

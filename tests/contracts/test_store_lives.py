@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from msgspec.structs import replace
 
 from realtime.ports import Refused, Store, Written
@@ -10,7 +11,7 @@ from rooms import commands as c
 from rooms import events as e
 from rooms.actors import By
 from rooms.decide import Decision
-from rooms.effects import Recording, SaveStream
+from rooms.effects import Effect, HideRecordings, Recording, SaveStream
 from rooms.live import Live, Stream
 from tests.contracts.conftest import OpenStore
 from tests.realtime.stores.building import ANN, BOB, NOW, Talk, proposal, talk
@@ -26,8 +27,9 @@ def event(room: Talk, kind: type[e.LiveEvent], **fields: object) -> e.LiveEvent:
     return kind(**head, **fields)  # type: ignore[arg-type]  # of each kind
 
 
-async def save(room: Talk, stream: Stream, *events: e.LiveEvent) -> Written | Refused:
-    decision = Decision(events=events, effects=(SaveStream(stream),), pos=False)  # type: ignore[arg-type]  # all kinds of LiveEvent are Logged
+async def save(room: Talk, stream: Stream, *events: e.LiveEvent, also: Effect | None = None) -> Written | Refused:
+    effects = (SaveStream(stream), *([] if also is None else [also]))
+    decision = Decision(events=events, effects=effects, pos=False)  # type: ignore[arg-type]  # all kinds of LiveEvent are Logged
     result = (await room.append([proposal(decision)])).results[0]
     assert isinstance(result, Written | Refused)
     return result
@@ -116,7 +118,10 @@ async def test_what_is_due_and_what_goes_on(store: Store, room: Talk) -> None:
     await save(room, FLOWING)
     assert await store.due_streams(NOW + 4, 9) == []
     assert [found for found, _ in await store.due_streams(NOW + 5, 9)] == ["r1"]
-    await store.beat(["p", "q"], NOW + 9)
+    for process, fences in (("q", {"r1": 1}), ("p", {"r1": 2}), ("p", {}), ("p", {"r2": 1})):
+        await store.beat(process, fences, NOW + 9)
+    assert [found for found, _ in await store.due_streams(NOW + 8, 9)] == ["r1"], "another publisher, or nobody"
+    await store.beat("p", {"r1": 1, "r2": 1}, NOW + 9)
     assert await store.due_streams(NOW + 8, 9) == []
     assert (await store.stream("r1")).version == 1, "a beat is no change"
     assert [found for found, _ in await store.streams_of(processes=["p"])] == ["r1"]
@@ -188,10 +193,16 @@ async def test_recordings(store: Store, room: Talk) -> None:
     assert await store.recording("r1", "rec1") is None
 
 
-async def test_what_is_taken_down_is_hidden(store: Store, room: Talk) -> None:
+@pytest.mark.parametrize("later", [False, True])
+async def test_what_is_taken_down_is_hidden(store: Store, room: Talk, later: bool) -> None:
     await started(room)
     await store.add_recording(recording(1))
-    await save(room, await store.stream("r1"), event(room, e.LiveStopped, reason="taken_down"))
+    stopped, hide = event(room, e.LiveStopped), HideRecordings("s")
+    if later:
+        await save(room, await store.stream("r1"), stopped)
+        await save(room, await store.stream("r1"), also=hide)
+    else:
+        await save(room, await store.stream("r1"), stopped, also=hide)
     await store.add_recording(recording(2))
     rows = await store.recordings("r1", creator=None, everything=True, before=None, limit=9)
     assert [(row.id, row.state, row.last_pos) for row in rows] == [("rec2", "hidden", 3), ("rec1", "hidden", 3)]

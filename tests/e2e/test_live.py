@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.support.live import PATIENCE, Creator, LiveServer, creator, encoder, ended, kill, parts
 
@@ -79,6 +79,21 @@ async def test_a_media_process_that_is_killed_takes_its_streams_alone_and_they_c
             with encoder(address):
                 await ana.until("live.started", "live.interrupted", "live.resumed")
                 await (await ana.shown()).close()
+
+
+async def test_viewers_of_a_stream_whose_media_process_died_hear_of_its_end(tmp_path: Path) -> None:
+    with LiveServer(tmp_path, {"GALAXY_RELAY__GRACE_SECONDS": "1"}) as server:
+        async with creator(server) as ana:
+            with encoder(await ana.address()) as publishing:
+                await ana.until("live.started")
+                viewer = await ana.shown()
+                (media,) = server.pids("media")
+                kill(media)
+                await ended(publishing)
+            async with asyncio.timeout(PATIENCE):
+                said = [json.loads(one)["type"] async for one in viewer if isinstance(one, str)]
+            assert said == ["interrupted", "ended"]
+            await ana.until("live.started", "live.interrupted", "live.stopped")
 
 
 async def test_viewers_of_an_edge_process_that_is_killed_are_served_by_the_next(tmp_path: Path) -> None:
@@ -156,3 +171,55 @@ async def test_what_was_streamed_can_be_seen_again(tmp_path: Path) -> None:
             await ana.command(type="recording.delete", room=ana.room, recording=recording["id"])
             assert (await ana.client.get(recording["mp4"], follow_redirects=True)).status_code == 404
             await until(lambda: not any((tmp_path / "media").iterdir()))
+
+
+async def test_a_test_that_is_made_public_is_shown_and_recorded_from_then_on(tmp_path: Path) -> None:
+    with LiveServer(tmp_path) as server:
+        async with creator(server) as ana, creator(server, "bob") as bob:
+            bob.room = ana.room
+            await ana.command(type="live.start", room=ana.room, test=True)
+            with encoder(await ana.address()) as publishing:
+                await (await ana.shown()).close()
+                private = await ana.watch()
+                with pytest.raises(InvalidStatus):
+                    await bob.watch()
+                init, *_ = await parts(private, 12)
+                assert isinstance(init, dict)
+                await ana.command(type="live.start", room=ana.room)
+                await ana.until("live.started")
+                with pytest.raises(ConnectionClosed):
+                    await parts(private, 1_000)
+                for viewer in (await bob.shown(), await ana.shown()):
+                    await parts(viewer, 10)
+                    await viewer.close()
+                index = await bob.client.get(f"/v1/rooms/{ana.room}/hls/index.m3u8", follow_redirects=True)
+                assert "RESOLUTION=320x180" in index.text
+                assert publishing.poll() is None
+                await ana.command(type="live.stop", room=ana.room)
+                await ended(publishing)
+            (recording,) = await recordings(ana)
+            assert recording["started_at"] >= init["epoch_ms"] + 1_000, "from the last keyframe of the test at most"
+
+
+async def test_another_owner_who_publishes_has_a_live_of_their_own(tmp_path: Path) -> None:
+    with LiveServer(tmp_path) as server:
+        async with creator(server) as ana, creator(server, "bob") as bob:
+            bob.room = ana.room
+            await bob.command(type="member.join", room=ana.room, key="j")
+            await ana.command(type="member.role", room=ana.room, user="bob", role="owner", key="r")
+            with encoder(await ana.address()) as first:
+                await ana.until("live.started")
+                await parts(await ana.shown(), 10)
+                with encoder(await bob.address()) as second:
+                    await ended(first)
+                    await ana.until("live.started", "live.stopped", "live.started")
+                    await parts(await ana.shown(), 10)
+                    state = (await bob.command(type="live.get", room=ana.room))["stream"]
+                    assert (state["state"], state["user"]) == ("flowing", "bob")
+                    await ana.command(type="live.stop", room=ana.room)
+                    await ended(second)
+            async with asyncio.timeout(PATIENCE):
+                while len(found := await recordings(ana)) < 2:  # noqa: ASYNC110 - processes tell nobody
+                    await asyncio.sleep(0.1)
+            assert [one["user"] for one in found] == ["bob", "ana"]
+            assert len({one["session"] for one in found}) == 2

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from relay import news, streams
+from relay.engine import Running
 from relay.news import News
 from relay.ports import Claim, Intake, Refused
 from relay.stream import Caps, Stream
@@ -133,7 +134,7 @@ async def test_a_stop_ends_the_publisher_and_its_outputs_at_once(reason: str) ->
     intake = await stage.publish(publisher)
     for unit in units(0.2):
         intake.unit(unit)
-    await stage.streams.stop("room", reason)  # type: ignore[arg-type]  # a text of the list above
+    await stage.streams.stop("room", 1, reason)  # type: ignore[arg-type]  # a text of the list above
     assert publisher.closed == reason
     assert stage.outputs[0].events == [f"ended {reason}"]
     seen = len(stage.outputs[0].units)
@@ -141,7 +142,22 @@ async def test_a_stop_ends_the_publisher_and_its_outputs_at_once(reason: str) ->
     intake.left("stopped")
     assert len(stage.outputs[0].units) == seen
     assert stage.streams.get("room") is None
-    await stage.streams.stop("room", "stopped")
+    await stage.streams.stop("room", 1, "stopped")
+    await stage.close()
+
+
+async def test_a_stop_that_comes_late_does_not_end_the_next_publisher() -> None:
+    stage = Stage()
+    first, later = StagedPublisher(), StagedPublisher()
+    for publisher in (first, later):
+        await stage.publish(publisher)
+    await stage.streams.stop("room", 1, "stopped")
+    assert [publisher.closed for publisher in (first, later)] == ["replaced", None]
+    assert stage.streams.running() == (Running("room", "s1", 2, test=False, flowing=False),)
+    await stage.streams.stop("room", 2, "stopped")
+    assert [publisher.closed for publisher in (first, later)] == ["replaced", "stopped"]
+    assert stage.streams.running() == ()
+    await until(lambda: ("left", "room", "s1", 2, "stopped") in stage.gate.told)
     await stage.close()
 
 

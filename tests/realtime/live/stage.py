@@ -9,7 +9,8 @@ from realtime.live.gate import Gate
 from realtime.live.rooms import LiveSettings
 from realtime.live.secrets import Secrets
 from realtime.stores.sqlite import SQLiteStore
-from relay.ports import Claim, Destination, Reason
+from relay.engine import Running
+from relay.ports import Claim, Destination, Reason, Refused
 from rooms import commands as c
 from rooms.actors import Actor
 from rooms.decide import Limits
@@ -32,19 +33,36 @@ class Media:
     def __init__(self, *processes: str):
         self.processes: Collection[str] = processes
         self.stopped: list[tuple[str, str, str]] = []
+        self.fences: list[int] = []
+        """Of those stopped."""
+        self.running: tuple[Running, ...] | Refused = ()
         self.pushed: list[tuple[str, str, tuple[str, ...]]] = []
         self.removed: list[tuple[str, str]] = []
         self.refreshed: list[str] = []
+        self.over: list[tuple[str, str, str]] = []
+        self.public: list[tuple[str, str, str, bool]] = []
         self.deleted: list[str] = []
 
-    async def stop(self, process: str, room: str, reason: Reason) -> None:
+    async def stop(self, process: str, room: str, fence: int, reason: Reason) -> None:
         self.stopped.append((process, room, reason))
+        self.fences.append(fence)
+
+    async def publishers(self, process: str) -> tuple[Running, ...]:
+        if isinstance(self.running, Refused):
+            raise self.running
+        return self.running
+
+    async def make_public(self, process: str, room: str, session: str, record: bool) -> None:
+        self.public.append((process, room, session, record))
 
     async def push_to(self, process: str, room: str, destinations: tuple[Destination, ...]) -> None:
         self.pushed.append((process, room, tuple(one.url for one in destinations)))
 
     async def remove_viewer(self, room: str, user: str) -> None:
         self.removed.append((room, user))
+
+    async def ended(self, room: str, session: str, reason: Reason) -> None:
+        self.over.append((room, session, reason))
 
     async def refresh(self, room: str) -> None:
         self.refreshed.append(room)

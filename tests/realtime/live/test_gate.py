@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from realtime.stores.verify import Problem, verify
-from relay.ports import Claim, Recorded, Refused
+from relay.engine import Running
+from relay.ports import Admitted, Claim, Recorded, Refused
 from rooms import commands as c
 from rooms.decide import Limits
 from rooms.errors import Rejected
@@ -39,6 +40,10 @@ async def flow(stage: Stage, process: str = "one") -> int:
     admitted = await stage.gate(process).admit(await stage.claim())
     await stage.gate(process).flowing(ROOM, admitted.session, admitted.fence)
     return admitted.fence
+
+
+def running(admitted: Admitted, *, flowing: bool = True) -> tuple[Running, ...]:
+    return (Running(ROOM, admitted.session, admitted.fence, admitted.test, flowing),)
 
 
 async def test_a_key_has_full_addresses_and_is_always_the_same(stage: Stage) -> None:
@@ -88,11 +93,97 @@ async def test_after_the_grace_the_live_ends_and_another_may_begin(stage: Stage)
 
 async def test_whose_process_says_no_more_that_it_goes_on_is_gone(stage: Stage) -> None:
     await flow(stage)
-    await stage.store.beat(["one"], stage.now + 60_000)
-    await stage.lapse(59)
-    assert await stage.lives() == ["live.started"]
+    await stage.lapse(19)
+    await stage.live.closing.beat(["one"])
     await stage.lapse(2)
     assert await stage.lives() == ["live.started", "live.interrupted"]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_publisher_that_its_process_has_goes_on(stage: Stage, answers: bool) -> None:
+    admitted = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
+    stage.media.running = running(admitted) if answers else Refused("unavailable", "It stalls.")
+    for _ in range(3):
+        await stage.lapse(19)
+        await stage.live.closing.beat(["one"])
+    await stage.lapse(19)
+    assert await stage.lives() == ["live.started", *([] if answers else ["live.interrupted", "live.stopped gone"])]
+
+
+@pytest.mark.parametrize("flowing", [True, False])
+async def test_who_was_taken_for_gone_while_no_gateway_was_there_goes_on(stage: Stage, flowing: bool) -> None:
+    admitted = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
+    await stage.lapse(60)
+    assert await stage.lives() == ["live.started", "live.interrupted"]
+    stage.media.running = running(admitted, flowing=flowing)
+    await stage.live.closing.beat(["one"])
+    assert await stage.lives() == ["live.started", "live.interrupted", *(["live.resumed"] if flowing else [])]
+    await stage.gate().left(ROOM, admitted.session, admitted.fence, "gone")
+    stage.media.running = ()
+    await stage.live.closing.beat(["one"])
+    assert (await stage.lives())[-1] == "live.interrupted"
+
+
+async def test_a_process_that_does_not_answer_for_a_while_loses_no_publisher(stage: Stage) -> None:
+    await flow(stage)
+    stage.media.processes = ("one", "two")
+    for processes in (["one", "two"], ["two"], ["one", "two"]):
+        await stage.live.closing.compare(processes)
+    await stage.do(OWNER, c.LiveStop(room=ROOM))
+    await until(lambda: stage.media.stopped)
+    assert stage.media.stopped == [("one", ROOM, "stopped")]
+
+
+async def test_an_admission_that_was_never_heard_of_ends_no_live(stage: Stage) -> None:
+    """Another publisher of the same owner; its media process did not get the answer, and has the first one still."""
+    first = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, first.session, first.fence)
+    await stage.gate().admit(await stage.claim())
+    stage.media.running = running(first)
+    await stage.live.closing.beat(["one"])
+    assert stage.media.stopped == [], "the answer may be on its way"
+    await stage.live.closing.beat(["one"])
+    await until(lambda: stage.media.stopped == [("one", ROOM, "replaced")])
+    assert stage.media.fences == [first.fence]
+    stage.media.running = ()
+    again = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, again.session, again.fence)
+    assert again.session == first.session
+    assert await stage.lives() == ["live.started"]
+
+
+async def test_a_stop_names_the_publisher_that_it_is_for(stage: Stage) -> None:
+    fence = await flow(stage)
+    await stage.do(OWNER, c.LiveStop(room=ROOM))
+    await stage.do(OWNER, c.LiveStart(room=ROOM))
+    later = await flow(stage)
+    await until(lambda: stage.media.stopped)
+    assert stage.media.fences == [fence]
+    assert later > fence
+
+
+@pytest.mark.parametrize("process", ["one", "two"])
+async def test_another_owner_who_publishes_begins_another_live(stage: Stage, process: str) -> None:
+    await stage.do(BOB, c.MemberJoin(room=ROOM))
+    await stage.do(ROOT, c.MemberRole(room=ROOM, user="bob", role="owner"))
+    add = c.DestinationAdd(name="Other", url="rtmp://live.example.com/app", stream_key="hush-hush")
+    await stage.do(OWNER, add)
+    first = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, first.session, first.fence)
+    stage.now += 5_000
+    second = await stage.gate(process).admit(await stage.claim(BOB))
+    assert second.session != first.session
+    assert (second.user, second.destinations) == ("bob", ())
+    assert await stage.lives() == ["live.started", "live.stopped replaced"]
+    await until(lambda: stage.media.stopped == [("one", ROOM, "replaced")])
+    assert stage.media.fences == [first.fence]
+    await stage.gate(process).flowing(ROOM, second.session, second.fence)
+    started = (await stage.log())[-1]
+    assert isinstance(started, LiveStarted)
+    assert (started.session, started.by.id) == (second.session, "bob")
+    assert (await stage.store.stream(ROOM)).started_at == stage.now
 
 
 async def test_who_is_never_seen_leaves_nothing_behind(stage: Stage) -> None:
@@ -120,6 +211,8 @@ async def test_a_stopped_live_takes_no_publisher_until_it_is_started(stage: Stag
     assert (await stage.do(OWNER, c.LiveStop(room=ROOM, key="k"))) == reply | {"duplicate": True}
     assert await stage.lives() == ["live.started", "live.stopped"]
     await until(lambda: stage.media.stopped == [("one", ROOM, "stopped")])
+    session = (await stage.store.stream(ROOM)).session
+    await until(lambda: stage.media.over == [(ROOM, session, "stopped")])
     with pytest.raises(Refused, match="stopped"):
         await stage.gate().admit(await stage.claim())
     await stage.do(OWNER, c.LiveStart(room=ROOM, title="Again", category="Games", mature=True))
@@ -143,6 +236,26 @@ async def test_a_test_is_for_its_creator_alone_until_it_is_made_public(stage: St
     assert await stage.lives() == ["live.started"]
     assert await stage.live.may_watch(ROOM, "bob")
     await until(lambda: stage.media.refreshed == [ROOM])
+    await until(lambda: stage.media.public == [("one", ROOM, admitted.session, True)])
+    stage.media.running = running(admitted)
+    await stage.live.closing.beat(["one"])
+    await until(lambda: len(stage.media.public) == 2)
+    stage.media.running = running(replace(admitted, test=False))
+    await stage.live.closing.beat(["one"])
+    assert len(stage.media.public) == 2
+
+
+@pytest.mark.parametrize("flows", [False, True])
+async def test_who_was_let_in_for_everybody_is_no_test_any_more(stage: Stage, flows: bool) -> None:
+    admitted = await stage.gate().admit(await stage.claim())
+    if flows:
+        await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
+    with pytest.raises(Rejected, match="stop it first") as refusal:
+        await stage.do(OWNER, c.LiveStart(room=ROOM, test=True))
+    assert (refusal.value.code, refusal.value.field) == ("forbidden", "test")
+    await stage.do(OWNER, c.LiveStop(room=ROOM))
+    await stage.do(OWNER, c.LiveStart(room=ROOM, test=True))
+    assert (await stage.gate().admit(await stage.claim())).test
 
 
 async def test_while_live_it_may_be_called_otherwise(stage: Stage) -> None:
@@ -265,6 +378,22 @@ async def test_what_was_taken_down_is_hidden_also_where_it_is_recorded_later(sta
     assert not await stage.live.may_replay(ROOM, "after", "ann")
 
 
+async def test_what_has_ended_can_be_taken_down_too(stage: Stage) -> None:
+    admitted = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
+    await stage.do(OWNER, c.LiveStop(room=ROOM))
+    await stage.gate().recorded(recorded(admitted.session, "before"))
+    assert await stage.live.may_replay(ROOM, "before", "bob")
+    await stage.do(ROOT, c.LiveTakedown(room=ROOM))
+    await stage.do(OWNER, c.LiveStart(room=ROOM))
+    await flow(stage)
+    await stage.gate().recorded(recorded(admitted.session, "after"))
+    for name in ("before", "after"):
+        assert not await stage.live.may_replay(ROOM, name, "bob")
+    assert (await stage.do(BOB, c.RecordingList(room=ROOM)))["recordings"] == []
+    await until(lambda: (ROOM, admitted.session, "taken_down") in stage.media.over)
+
+
 async def test_nothing_of_a_test_is_kept(stage: Stage) -> None:
     await stage.gate().recorded(recorded("no-live", "test"))
     assert stage.media.deleted == ["test"]
@@ -289,6 +418,19 @@ async def test_destinations_take_effect_while_live_and_never_show_their_keys(sta
     await until(lambda: stage.media.pushed[-1] == ("one", ROOM, ()))
     await stage.do(OWNER, c.DestinationRemove(destination=made["id"]))
     assert (await stage.do(OWNER, c.DestinationList()))["destinations"] == []
+
+
+async def test_a_kept_key_is_not_sent_to_another_address(stage: Stage) -> None:
+    add = c.DestinationAdd(name="Other", url="rtmp://live.example.com/app", stream_key="hush-hush")
+    made = (await stage.do(OWNER, add))["destination"]["id"]
+    elsewhere = "rtmp://elsewhere.example.com/app"
+    with pytest.raises(Rejected) as refusal:
+        await stage.do(OWNER, c.DestinationUpdate(destination=made, url=elsewhere))
+    assert (refusal.value.code, refusal.value.field) == ("bad_request", "stream_key")
+    await stage.do(OWNER, c.DestinationUpdate(destination=made, name="Same", url=add.url))
+    assert [one.url for one in await stage.live.destinations.of("ann")] == [f"{add.url}/hush-hush"]
+    await stage.do(OWNER, c.DestinationUpdate(destination=made, url=elsewhere, stream_key="another"))
+    assert [one.url for one in await stage.live.destinations.of("ann")] == [f"{elsewhere}/another"]
 
 
 @pytest.mark.parametrize("url", ["http://a/b", "rtmp://", "rtmp://a", "rtmp://u:p@a/b", "rtmp://a:x/b", "rtmp://a/ b"])

@@ -100,7 +100,17 @@ async def test_ending_a_stream_reaches_the_node_that_has_it(nodes: Nodes, how: s
     await until(lambda: nodes.medias[1].stopped)
     assert nodes.medias[1].stopped[0][:2] == ("two", ROOM)
     assert nodes.medias[0].stopped == []
+    await until(lambda: all(media.over for media in nodes.medias))
     assert not (await one.store.stream(ROOM)).on
+
+
+async def test_a_test_becomes_public_on_the_node_that_has_it(nodes: Nodes) -> None:
+    await nodes.room()
+    await nodes.services[0].answer(OWNER, c.LiveStart(room=ROOM, test=True))
+    admitted = await nodes.flow(1)
+    await nodes.services[0].answer(OWNER, c.LiveStart(room=ROOM))
+    await until(lambda: nodes.medias[1].public == [("two", ROOM, admitted.session, True)])
+    assert nodes.medias[0].public == []
 
 
 async def test_a_publisher_elsewhere_replaces_the_one_here(nodes: Nodes) -> None:
@@ -109,6 +119,7 @@ async def test_a_publisher_elsewhere_replaces_the_one_here(nodes: Nodes) -> None
     second = await nodes.flow(1)
     await until(lambda: nodes.medias[0].stopped == [("one", ROOM, "replaced")])
     assert (second.session, second.fence > first.fence) == (first.session, True)
+    assert nodes.medias[0].over == nodes.medias[1].over == [], "the session goes on"
     with pytest.raises(Refused):
         await nodes.services[0].live.gate("one").flowing(ROOM, first.session, first.fence)
     assert [type(event).__name__ for event in await nodes.log()] == ["LiveStarted"]
