@@ -97,8 +97,10 @@ def traced(folder: Path) -> Iterator[str]:
     )
     with process:
         assert process.stdout is not None
-        yield next(found[0] for line in process.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
-        os.kill(int((folder / "trace").read_text().split(maxsplit=1)[0]), signal.SIGTERM)
+        try:
+            yield next(found[0] for line in process.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
+        finally:
+            os.kill(int((folder / "trace").read_text().split(maxsplit=1)[0]), signal.SIGTERM)
         assert process.wait(30) == 0
 
 
