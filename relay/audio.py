@@ -44,7 +44,7 @@ class AudioLane:
         self._failed = failed
         self._config: AudioConfig | None = None
         self._coder: _Transcoder | None = None
-        self._last: int | None = None
+        self._last = -1
 
     def unit(self, unit: Unit) -> list[Unit]:
         """What becomes of the next unit: none, one or some."""
@@ -66,8 +66,10 @@ class AudioLane:
         return self._forward(self._coder.silence(pts)) if self._coder is not None else []
 
     def _forward(self, units: list[Unit]) -> list[Unit]:
-        """Without what an encoder that begins makes of the time before its first sample, where that is past."""
-        kept = [unit for unit in units if self._last is None or unit.pts > self._last]
+        """Without what an encoder that begins makes of the time before its first sample, where that is past, or before
+        the stream.
+        """
+        kept = [unit for unit in units if unit.pts > self._last]
         if kept:
             self._last = kept[-1].pts
         return kept

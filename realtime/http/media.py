@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -30,6 +30,8 @@ from rooms.errors import CODES, Code, Rejected
 SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"
 MOST_SDP = 65_536
 """Bytes of an offer or a fragment."""
+EDGE_QUERY = ("dvr", "part")
+"""What of a query the edge is to know; credentials stay here."""
 TURN_SECONDS = 86_400
 """How long a client may use coturn with what it was given."""
 _STATUS: Final = {"unsupported": 422, "precondition": 412}
@@ -151,14 +153,15 @@ class MediaRoutes:
         return Response(None, 307, {"Location": target, "Cache-Control": "no-store"})
 
     def edge_address(self, request: Request, room: str, viewer: str, base: str | None = None) -> str:
-        """Where the edge of `base` (this machine's where None) serves this request's path."""
+        """Where the edge of `base` (this machine's where None) serves what this request asks for."""
         relay = self._config.relay
         base = base or relay.edge_url
         if not base:
             host = urlsplit(f"//{request.headers.get('host', 'localhost')}").hostname or "localhost"
             base = f"{request.url.scheme}://{f'[{host}]' if ':' in host else host}:{relay.edge_port}"
         issued = self._passes.issue(room, viewer, self._clock())
-        return f"{base.rstrip('/')}{quote(request.url.path)}?pass={issued}"
+        asked = [(name, value) for name, value in request.query_params.multi_items() if name in EDGE_QUERY]
+        return f"{base.rstrip('/')}{quote(request.url.path)}?{urlencode([('pass', issued), *asked])}"
 
     async def viewer(self, request: Request, room: str) -> str:
         """Who watches, by the name that edges and media processes know them by: of who has none, one made up here.

@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 from av.audio.codeccontext import AudioCodecContext
+from msgspec.structs import replace
 
 from relay.aac import read_specific
 from relay.audio import AudioLane
@@ -86,9 +87,18 @@ def test_opus_of_rtp_is_put_before_its_encoders_look_ahead() -> None:
     assert heard(made)[1:] == pytest.approx([at - 312 / 48_000 for at in heard(units)][1:], abs=0.005)
 
 
+def test_nothing_is_before_the_stream() -> None:
+    """Where audio comes first, its first sample is at 0, and the encoder's first frame would be before that."""
+    units = beeps("opus")
+    began = units[0].pts
+    lane = AudioLane("aac", pytest.fail)
+    made = [one for unit in units for one in lane.unit(replace(unit, pts=unit.pts - began, dts=unit.dts - began))]
+    assert 0 <= made[0].pts < STEP["aac"]
+
+
 @pytest.mark.parametrize("codec", ["aac", "opus"])
 def test_what_is_wanted_as_it_comes_is_passed_on(codec: Codec) -> None:
-    units = beeps(codec)
+    units = [unit for unit in beeps(codec) if unit.pts >= 0]
     lane = AudioLane(codec, told)
 
     assert [one for unit in units for one in lane.unit(unit)] == units

@@ -69,6 +69,16 @@ async def test_hls_is_at_the_edge_port_with_a_pass(client: httpx.AsyncClient) ->
     assert answer.headers["cache-control"] == "no-store"
 
 
+async def test_the_edge_is_told_what_was_asked_for_but_no_token(client: httpx.AsyncClient) -> None:
+    room = await room_of(client)
+    del client.headers["Authorization"]
+    bob = token("bob", name="bob")
+    answer = await client.get(f"{room}/hls/index.m3u8?token={bob}&dvr=1")
+    assert list(httpx.URL(answer.headers["location"]).params) == ["pass", "dvr"]
+    answer = await client.get(f"{room}/recordings/r1/recording.mp4?part=2&token={bob}")
+    assert answer.headers["location"].endswith("&part=2")
+
+
 async def test_a_token_publishes_only_where_its_user_may(client: httpx.AsyncClient) -> None:
     room = await room_of(client)
     client.headers["Authorization"] = f"Bearer {token('bob')}"
