@@ -10,6 +10,8 @@ from realtime.ports import Clock
 from relay.ports import Refused
 
 KEPT_MS = 30_000
+REPLAY_KEPT_MS = 1_000
+"""Of recordings: nobody tells edges of those that are deleted, hidden or unlisted."""
 MOST = 100_000
 """Answers kept; beyond that the oldest goes."""
 
@@ -20,14 +22,19 @@ class Access:
     def __init__(self, passes: Passes, gateway: Gateway, clock: Clock):
         self._passes, self._gateway, self._clock = passes, gateway, clock
         self._known: OrderedDict[tuple[str, str], tuple[bool, int]] = OrderedDict()
+        self._replays: OrderedDict[tuple[str, str, str], tuple[bool, int]] = OrderedDict()
         self._asking: dict[tuple[str, str], asyncio.Task[bool]] = {}
 
-    async def viewer(self, text: str, room: str) -> str:
-        """The user who bears the pass. Raises Refused: `unauthorized`, `forbidden`, `unavailable`."""
+    def bearer(self, text: str, room: str) -> str:
+        """The user who bears the pass. Raises Refused(`unauthorized`)."""
         try:
-            user = self._passes.verify(text, room, self._clock())
+            return self._passes.verify(text, room, self._clock())
         except BadToken as error:
             raise Refused("unauthorized", str(error)) from error
+
+    async def viewer(self, text: str, room: str) -> str:
+        """The bearer, who may watch the room. Raises Refused: `unauthorized`, `forbidden`, `unavailable`."""
+        user = self.bearer(text, room)
         if not await self.may_watch(room, user):
             raise Refused("forbidden", "You may not watch this room.")
         return user
@@ -48,7 +55,15 @@ class Access:
 
     async def may_replay(self, room: str, recording: str, user: str) -> None:
         """Raises Refused: `not_found`, `unavailable`."""
-        if not await self._gateway.may_replay(room, recording, user):
+        key = (room, recording, user)
+        known = self._replays.get(key)
+        if known is None or self._clock() >= known[1]:
+            known = await self._gateway.may_replay(*key), self._clock() + REPLAY_KEPT_MS
+            self._replays[key] = known
+            self._replays.move_to_end(key)
+            if len(self._replays) > MOST:
+                self._replays.popitem(last=False)
+        if not known[0]:
             raise Refused("not_found", "No such recording.")
 
     def revoke(self, room: str, user: str) -> None:
