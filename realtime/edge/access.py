@@ -4,7 +4,7 @@ import asyncio
 from collections import OrderedDict
 
 from realtime.auth.identity import BadToken
-from realtime.edge.passes import Passes
+from realtime.edge.passes import Bearer, Passes
 from realtime.edge.ports import Gateway
 from realtime.ports import Clock
 from relay.ports import Refused
@@ -15,33 +15,36 @@ REPLAY_KEPT_MS = 1_000
 MOST = 100_000
 """Answers kept; beyond that the oldest goes."""
 
+Key = tuple[str, str, bool]
+"""Room, user, and whether the user's token alone lets them in."""
+
 
 class Access:
     """Where no gateway answers, what it last said holds; who is new is refused (`unavailable`) until one does."""
 
     def __init__(self, passes: Passes, gateway: Gateway, clock: Clock):
         self._passes, self._gateway, self._clock = passes, gateway, clock
-        self._known: OrderedDict[tuple[str, str], tuple[bool, int]] = OrderedDict()
-        self._replays: OrderedDict[tuple[str, str, str], tuple[bool, int]] = OrderedDict()
-        self._asking: dict[tuple[str, str], asyncio.Task[bool]] = {}
+        self._known: OrderedDict[Key, tuple[bool, int]] = OrderedDict()
+        self._replays: OrderedDict[tuple[str, str, str, bool], tuple[bool, int]] = OrderedDict()
+        self._asking: dict[Key, asyncio.Task[bool]] = {}
 
-    def bearer(self, text: str, room: str) -> str:
-        """The user who bears the pass. Raises Refused(`unauthorized`)."""
+    def bearer(self, text: str, room: str) -> Bearer:
+        """Whose pass this is. Raises Refused(`unauthorized`)."""
         try:
             return self._passes.verify(text, room, self._clock())
         except BadToken as error:
             raise Refused("unauthorized", str(error)) from error
 
-    async def viewer(self, text: str, room: str) -> str:
+    async def viewer(self, text: str, room: str) -> Bearer:
         """The bearer, who may watch the room. Raises Refused: `unauthorized`, `forbidden`, `unavailable`."""
-        user = self.bearer(text, room)
-        if not await self.may_watch(room, user):
+        bearer = self.bearer(text, room)
+        if not await self.may_watch(room, bearer):
             raise Refused("forbidden", "You may not watch this room.")
-        return user
+        return bearer
 
-    async def may_watch(self, room: str, user: str) -> bool:
+    async def may_watch(self, room: str, bearer: Bearer) -> bool:
         """Raises Refused(`unavailable`)."""
-        key = (room, user)
+        key = (room, bearer.user, bearer.granted)
         known = self._known.get(key)
         if known is not None and self._clock() < known[1]:
             return known[0]
@@ -53,9 +56,9 @@ class Access:
                 raise
             return known[0]
 
-    async def may_replay(self, room: str, recording: str, user: str) -> None:
+    async def may_replay(self, room: str, recording: str, bearer: Bearer) -> None:
         """Raises Refused: `not_found`, `unavailable`."""
-        key = (room, recording, user)
+        key = (room, recording, bearer.user, bearer.granted)
         known = self._replays.get(key)
         if known is None or self._clock() >= known[1]:
             known = await self._gateway.may_replay(*key), self._clock() + REPLAY_KEPT_MS
@@ -68,16 +71,18 @@ class Access:
 
     def revoke(self, room: str, user: str) -> None:
         """What was known of them is no longer so."""
-        self._known.pop((room, user), None)
-        if (asking := self._asking.pop((room, user), None)) is not None:
-            asking.cancel()
+        for granted in (False, True):
+            key = (room, user, granted)
+            self._known.pop(key, None)
+            if (asking := self._asking.pop(key, None)) is not None:
+                asking.cancel()
 
     def refresh(self, room: str) -> None:
         """What was known of anybody there is no longer so."""
-        for known, user in [key for key in self._known if key[0] == room]:
+        for known, user, _ in [key for key in self._known if key[0] == room]:
             self.revoke(known, user)
 
-    async def _ask(self, key: tuple[str, str]) -> bool:
+    async def _ask(self, key: Key) -> bool:
         """Once, however many ask meanwhile. Where it was revoked meanwhile: no."""
         task = self._asking.get(key)
         if task is None:
@@ -86,7 +91,7 @@ class Access:
         await asyncio.wait([task])
         return False if task.cancelled() else task.result()
 
-    def _answered(self, key: tuple[str, str], task: asyncio.Task[bool]) -> None:
+    def _answered(self, key: Key, task: asyncio.Task[bool]) -> None:
         if self._asking.get(key) is task:
             del self._asking[key]
             if not task.cancelled() and task.exception() is None:

@@ -125,15 +125,14 @@ class EdgeHttp:
         path, query = request.path_params, request.query_params
         room, recording, name = path["room"], path["id"], path["name"]
         token = query.get("pass", "")
-        user = self._access.bearer(token, room)
-        await self._access.may_replay(room, recording, user)
+        await self._access.may_replay(room, recording, self._access.bearer(token, room))
         asked = Asked(room, recording, name, token, query.get("part", "1"), request.headers.get("range"))
         return await replayed(self._replay, asked)
 
     async def _watched(self, request: Request) -> Live:
         """The room's stream, for who may watch it. Raises Refused."""
         room = request.path_params["room"]
-        user = await self._access.viewer(request.query_params.get("pass", ""), room)
+        user = (await self._access.viewer(request.query_params.get("pass", ""), room)).user
         live = self._lives.rooms.get(room)
         if live is not None and live.began.test and live.began.user != user:
             live = None
