@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from realtime.edge.access import Access
 from realtime.edge.live import Live, Lives
-from realtime.edge.replay import Replay, TooBusy, ranged
+from realtime.edge.replay import Asked, Replay, TooBusy, replayed
 from relay.hls.multivariant import Variant, multivariant_playlist
 from relay.hls.names import Name
 from relay.hls.reload import BLOCK_SECONDS, BadDirective, judge, read_directives
@@ -124,15 +124,15 @@ class EdgeHttp:
     async def recording(self, request: Request) -> Response:
         path, query = request.path_params, request.query_params
         room, recording, name = path["room"], path["id"], path["name"]
-        if name in ("index.m3u8", "audio.m3u8", "recording.mp4", "poster.webp"):
-            user = await self._access.viewer(query.get("pass", ""), room)
-            await self._access.may_replay(room, recording, user)
-        return await ranged(self._replay, room, recording, name, query.get("part", "1"), request.headers.get("range"))
+        token = query.get("pass", "")
+        await self._access.may_replay(room, recording, self._access.bearer(token, room))
+        asked = Asked(room, recording, name, token, query.get("part", "1"), request.headers.get("range"))
+        return await replayed(self._replay, asked)
 
     async def _watched(self, request: Request) -> Live:
         """The room's stream, for who may watch it. Raises Refused."""
         room = request.path_params["room"]
-        user = await self._access.viewer(request.query_params.get("pass", ""), room)
+        user = (await self._access.viewer(request.query_params.get("pass", ""), room)).user
         live = self._lives.rooms.get(room)
         if live is not None and live.began.test and live.began.user != user:
             live = None

@@ -19,14 +19,22 @@ _LABEL = b"pass v1:"
 """What a ticket's signature cannot be taken for."""
 
 
-class Pass(Struct, frozen=True, array_like=True):
-    """Who may ask the edge for this room's streams. `user`: an anonymous viewer has an id of its own, made up by the
-    gateway.
+class Bearer(Struct, frozen=True):
+    """A viewer. `user`: an anonymous one has an id of its own, made up by the gateway. `granted`: the user's token
+    alone lets them into the room.
     """
+
+    user: str
+    granted: bool = False
+
+
+class Pass(Struct, frozen=True, array_like=True):
+    """Its bearer may ask the edge for this room's streams."""
 
     room: str
     user: str
     until_ms: int
+    granted: bool = False
 
 
 _decoder = msgspec.msgpack.Decoder(Pass)
@@ -39,13 +47,13 @@ class Passes:
         """`secret` as `realtime.auth.ticket_secret` gives it."""
         self._secret = secret
 
-    def issue(self, room: str, user: str, now_ms: int) -> str:
+    def issue(self, room: str, bearer: Bearer, now_ms: int) -> str:
         """ASCII that needs no escaping in a URL."""
-        payload = msgspec.msgpack.encode(Pass(room, user, now_ms + PASS_MS))
+        payload = msgspec.msgpack.encode(Pass(room, bearer.user, now_ms + PASS_MS, bearer.granted))
         return base64.urlsafe_b64encode(self._mac(payload) + payload).rstrip(b"=").decode()
 
-    def verify(self, text: str, room: str, now_ms: int) -> str:
-        """The user. Raises BadToken where it is none of ours or for another room, ExpiredToken after its time."""
+    def verify(self, text: str, room: str, now_ms: int) -> Bearer:
+        """Raises BadToken where it is none of ours or for another room, ExpiredToken after its time."""
         if len(text) > _LONGEST or not text.isascii():
             raise BadToken("This is no pass")
         try:
@@ -63,7 +71,7 @@ class Passes:
             raise BadToken("The pass is for another room")
         if now_ms >= found.until_ms:
             raise ExpiredToken("The pass has expired")
-        return found.user
+        return Bearer(found.user, found.granted)
 
     def _mac(self, payload: bytes) -> bytes:
         return hmac.digest(self._secret, _LABEL + payload, "sha256")

@@ -39,6 +39,7 @@ class Passed(Struct, frozen=True, array_like=True):
     room: str
     user: str
     address: str
+    granted: bool = False
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -40,9 +40,10 @@ class Edge(Protocol):
 class Gateway(Protocol):
     """What an edge process asks of a gateway. Raises `relay.ports.Refused`: no gateway answers."""
 
-    async def may_watch(self, room: str, user: str) -> bool: ...
+    async def may_watch(self, room: str, user: str, granted: bool) -> bool:
+        """`granted`: the user's token alone has let them into the room."""
 
-    async def may_replay(self, room: str, recording: str, user: str) -> bool:
+    async def may_replay(self, room: str, recording: str, user: str, granted: bool) -> bool:
         """Whether the user may see this recording (the name of its folder): listed, or theirs, and not hidden."""
 
 
@@ -55,8 +56,8 @@ class RemoteGateway:
     def __init__(self, gateways: Listener):
         self._gateways = gateways
 
-    async def may_watch(self, room: str, user: str) -> bool:
-        return await self._gateways.call(_bool, "may_watch", room, user, seconds=SECONDS)
+    async def may_watch(self, room: str, user: str, granted: bool) -> bool:
+        return await self._gateways.call(_bool, "may_watch", room, user, granted, seconds=SECONDS)
 
-    async def may_replay(self, room: str, recording: str, user: str) -> bool:
-        return await self._gateways.call(_bool, "may_replay", room, recording, user, seconds=SECONDS)
+    async def may_replay(self, room: str, recording: str, user: str, granted: bool) -> bool:
+        return await self._gateways.call(_bool, "may_replay", room, recording, user, granted, seconds=SECONDS)

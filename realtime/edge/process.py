@@ -52,6 +52,8 @@ HLS_SECONDS = 30.0
 KEPT_SECONDS = 60.0
 """How long a stream that is over can be asked for."""
 DRAIN_SECONDS = 2.0
+ASK_AGAIN_SECONDS = 60.0
+"""How often it is asked whether viewers by fMP4 may still watch."""
 LAST_WORDS_SECONDS = 2.0
 """So long what a gateway says is over is left to its media process, which has its last parts."""
 LOST_SECONDS = BEAT_MS / 1_000 + 5.0
@@ -140,6 +142,12 @@ class EdgeServer:
             found.append(Watching(room, tuple(stream), tuple(live.hls_viewers)))
         return tuple(found)
 
+    async def ask_again(self) -> None:
+        """For ever."""
+        while True:
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
+            await self.viewers.ask_again()
+
     def take(self, passed: Passed, sock: socket.socket) -> None:
         """A viewer's socket, from a gateway."""
         task = self._loop.create_task(self._take(passed, sock))
@@ -204,7 +212,7 @@ async def assembled(
     methods.update(methods_of(Edge, edge))
     await gateways.start(unix.listen(asking_path(config, number)))
     readers = [FeedReader(feed_path(config, process), Heard(edge.lives)) for process in range(config.relay.processes)]
-    tasks = [asyncio.create_task(edge.wheel.run()), *(asyncio.create_task(reader.run()) for reader in readers)]
+    tasks = [asyncio.create_task(one) for one in (edge.wheel.run(), edge.ask_again(), *(one.run() for one in readers))]
     try:
         with Arrivals(passing_path(config, number), edge.take):
             yield edge

@@ -2,9 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from threading import Lock
+from typing import ParamSpec, TypeVar
 
+from msgspec import Struct
 from starlette.responses import Response, StreamingResponse
 
 from relay import cmaf, files
@@ -15,9 +19,13 @@ from relay.hls.names import Names
 AT_ONCE = 16
 """Reads under way; beyond WAITING more that wait, requests are refused."""
 WAITING = 256
+MOST_SEGMENTS = 200_000
+"""Of recordings that were asked for lately: what is known of so many is kept."""
 PIECE = 256 * 1024
 """Bytes of a film that are read at a time: the next when the client has taken these."""
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+P = ParamSpec("P")
+T = TypeVar("T")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -32,6 +40,8 @@ class Replay:
         self.folder = folder
         self._waiting = 0
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._known: OrderedDict[str, tuple[tuple[tuple[int, int], ...], files.Recording]] = OrderedDict()
+        self._lock = Lock()
 
     async def segment(self, folder: str, stored: Stored, *, audio: bool) -> bytes | None:
         """None where it is gone. Raises TooBusy."""
@@ -39,24 +49,50 @@ class Replay:
         return cmaf.audio_of(data) if audio and data is not None else data
 
     async def read(self, path: Path, offset: int, size: int) -> bytes | None:
-        return await self._threaded(path, offset, size)
+        return await self._threaded(_read, path, offset, size)
 
     async def recording(self, room: str, recording: str) -> files.Recording | None:
-        """None where there is none of this room."""
+        """None where there is none of this room. Raises TooBusy."""
         if not _ID.fullmatch(recording):
             return None
-        found = await asyncio.to_thread(files.read_recording, self.folder / recording)
+        found = await self._threaded(self._recording, recording)
         return found if found is not None and found.manifest.room == room else None
 
-    async def _threaded(self, path: Path, offset: int, size: int) -> bytes | None:
+    def _recording(self, name: str) -> files.Recording | None:
+        """In a thread. What was read before holds for as long as its files are the same."""
+        folder = self.folder / name
+        stamp = tuple(_stamp(folder / file) for file in (files.MANIFEST, files.SEGMENTS))
+        with self._lock:
+            known = self._known.get(name)
+            if known is not None and known[0] == stamp:
+                self._known.move_to_end(name)
+                return known[1]
+        found = files.read_recording(folder)
+        with self._lock:
+            self._known.pop(name, None)
+            if found is not None:
+                self._known[name] = stamp, found
+            while len(self._known) > 1 and sum(len(one.segments) for _, one in self._known.values()) > MOST_SEGMENTS:
+                self._known.popitem(last=False)
+        return found
+
+    async def _threaded(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if self._waiting >= WAITING:
             raise TooBusy
         self._waiting += 1
         try:
             async with self._turns:
-                return await asyncio.to_thread(_read, path, offset, size)
+                return await asyncio.to_thread(work, *args, **kwargs)
         finally:
             self._waiting -= 1
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        told = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return 0, 0
+    return told.st_mtime_ns, told.st_size
 
 
 def _read(path: Path, offset: int, size: int) -> bytes | None:
@@ -69,22 +105,36 @@ def _read(path: Path, offset: int, size: int) -> bytes | None:
     return data if len(data) == size else None
 
 
-async def ranged(replay: Replay, room: str, recording: str, name: str, part: str, asked: str | None) -> Response:
-    """One of a recording's files. The first three are for who has shown a pass; the rest have names nobody guesses."""
-    found = await replay.recording(room, recording)
+class Asked(Struct, frozen=True):
+    """A request for one of a recording's files, by who has shown `token`. `part`: of an MP4, from 1; `range`: the
+    header.
+    """
+
+    room: str
+    recording: str
+    name: str
+    token: str
+    part: str
+    range: str | None
+
+
+async def replayed(replay: Replay, asked: Asked) -> Response:
+    """Raises TooBusy."""
+    found = await replay.recording(asked.room, asked.recording)
     if found is None:
         return _not_found()
-    folder, manifest = replay.folder / recording, found.manifest
+    folder, manifest, name = replay.folder / asked.recording, found.manifest, asked.name
     names = Names(manifest.secret)
     kept = {"Cache-Control": "private, max-age=60"}
     if name in ("index.m3u8", "audio.m3u8"):
-        text = recording_playlist(found.segments, names, manifest.epoch_ms, audio=name == "audio.m3u8")
+        audio, query = name == "audio.m3u8", f"?pass={asked.token}"
+        text = recording_playlist(found.segments, names, manifest.epoch_ms, audio=audio, query=query)
         return Response(text, 200, {"Cache-Control": "no-store"}, "application/vnd.apple.mpegurl")
     if name == "poster.webp":
         data = await replay.read(folder / name, 0, files.size_of(folder / name))
         return Response(data, 200, kept, "image/webp") if data else _not_found()
     if name == "recording.mp4":
-        return await _movie(replay, folder, found, part, asked)
+        return await _movie(replay, folder, found, asked)
     meant = names.read(name)
     if meant is None:
         return _not_found()
@@ -93,12 +143,13 @@ async def ranged(replay: Replay, room: str, recording: str, name: str, part: str
         init = next((one for one in manifest.inits if one.number == meant.number), None)
         return Response(init.audio if meant.audio else init.data, 200, kept, media) if init else _not_found()
     stored = next((one for one in found.segments if one.msn == meant.number), None)
-    content = await replay.segment(recording, stored, audio=meant.audio) if stored and meant.kind == "s" else None
+    content = await replay.segment(asked.recording, stored, audio=meant.audio) if stored and meant.kind == "s" else None
     return Response(content, 200, kept, media) if content is not None else _not_found()
 
 
-async def _movie(replay: Replay, folder: Path, found: files.Recording, part: str, asked: str | None) -> Response:
+async def _movie(replay: Replay, folder: Path, found: files.Recording, asked: Asked) -> Response:
     """A file that is on disk but for its head, which is put together here."""
+    part = asked.part
     if not part.isdecimal() or not 1 <= int(part) <= len(found.manifest.inits):
         return _not_found()
     movie = files.movie(found, int(part))
@@ -111,7 +162,7 @@ async def _movie(replay: Replay, folder: Path, found: files.Recording, part: str
         "ETag": f'"{folder.name}-{part}-{size}"',
     }
     first, last, status = 0, size - 1, 200
-    if asked is not None and (match := _RANGE.fullmatch(asked)) and any(match.groups()):
+    if asked.range is not None and (match := _RANGE.fullmatch(asked.range)) and any(match.groups()):
         begin, end = match.groups()
         first = int(begin) if begin else max(0, size - int(end))
         last = min(last, int(end) if begin and end else last)

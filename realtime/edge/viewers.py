@@ -4,13 +4,18 @@ import asyncio
 import re
 from collections.abc import Collection, Container
 
+import structlog
+
 from realtime.edge.access import Access
 from realtime.edge.live import Live, Lives, text
+from realtime.edge.passes import Bearer
 from realtime.edge.passing import Passed
 from realtime.gateway.handshake import Handshake, Refused
 from realtime.gateway.websocket import Connection
 from relay import ports
 from relay.units import HZ
+
+log = structlog.get_logger("realtime.edge")
 
 UNSENT = 1024 * 1024
 """Bytes that may wait for a viewer, or as many as four seconds of the stream have, before parts are skipped."""
@@ -26,14 +31,19 @@ class _Paths:
 class Viewer:
     """One connection: a `Receiver`, and one of an `Audience`. What clients send is ignored."""
 
-    def __init__(self, connection: Connection, doors: "Viewers", room: str, user: str):
-        self.connection, self.room, self.user = connection, room, user
+    def __init__(self, connection: Connection, doors: "Viewers", room: str, bearer: Bearer | None):
+        """Of a `bearer` who has yet to be let in it is not known who they are."""
+        self.connection, self.room, self.bearer = connection, room, bearer
         self.fd = -1
         self.live: Live | None = None
         self._doors = doors
         self._skipped_from: int | None = None
         self._last = 0
         self._init = 0
+
+    @property
+    def user(self) -> str:
+        return self.bearer.user if self.bearer is not None else ""
 
     @property
     def clear(self) -> bool:
@@ -144,11 +154,11 @@ class Viewers:
         if found is None:
             raise Refused(404, "Not found.\n")
         if passed is not None:
-            viewer = Viewer(connection, self, passed.room, passed.user)
+            viewer = Viewer(connection, self, passed.room, Bearer(passed.user, passed.granted))
             self.all.add(viewer)
             self._enter(viewer)
             return viewer
-        viewer = Viewer(connection, self, found[1], "")
+        viewer = Viewer(connection, self, found[1], None)
         self.all.add(viewer)
         query = dict(pair.partition("=")[::2] for pair in handshake.query.split("&"))
         task = asyncio.get_running_loop().create_task(self._admit(viewer, query.get("pass", "")))
@@ -158,7 +168,7 @@ class Viewers:
 
     async def _admit(self, viewer: Viewer, text: str) -> None:
         try:
-            viewer.user = await self._access.viewer(text, viewer.room)
+            viewer.bearer = await self._access.viewer(text, viewer.room)
         except ports.Refused as refused:
             viewer.connection.close(OFFLINE if refused.code == "unavailable" else NOT_ALLOWED, refused.message)
             return
@@ -183,6 +193,18 @@ class Viewers:
     def revoke(self, room: str, user: str) -> None:
         for viewer in [one for one in self.all if one.room == room and one.user == user]:
             viewer.connection.close(REVOKED, "you may not watch this room any more")
+
+    async def ask_again(self) -> None:
+        """Whether those who watch still may: what revokes somebody may not have come here. Where no gateway answers
+        they go on.
+        """
+        for room, bearer in {(one.room, one.bearer) for one in self.all if one.bearer is not None}:
+            try:
+                if not await self._access.may_watch(room, bearer):
+                    self.revoke(room, bearer.user)
+            except ports.Refused as refused:
+                log.warning("not_asked", reason=refused.message)
+                return
 
     def leave(self) -> None:
         """The process goes: its viewers come again, to another."""

@@ -15,8 +15,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from realtime import ports
+from realtime.auth.identity import Identity
 from realtime.config import Config
-from realtime.edge.passes import Passes
+from realtime.edge.passes import Bearer, Passes
 from realtime.gateway.admission import ANONYMOUS, actor_of, bearer
 from realtime.hosting.service import Service
 from realtime.http.answers import STATUS, refusal
@@ -97,8 +98,8 @@ class MediaRoutes:
         media = await self._engines.of_stream(room)
         if media is None:
             raise Rejected("not_found", "Nothing is streamed in this room.")
-        answer = await media.engine.whep(room, viewer, _address(request), offer)
-        return self._created("whep", room, viewer, media, answer)
+        answer = await media.engine.whep(room, viewer.user, _address(request), offer)
+        return self._created("whep", room, viewer.user, media, answer)
 
     def _created(self, kind: Kind, room: str, user: str, media: MediaLink, answer: Answer) -> Response:
         """RFC 9725 section 4.2; the ETag is that of section 4.3.1."""
@@ -152,7 +153,7 @@ class MediaRoutes:
         target = self.edge_address(request, room, viewer, base)
         return Response(None, 307, {"Location": target, "Cache-Control": "no-store"})
 
-    def edge_address(self, request: Request, room: str, viewer: str, base: str | None = None) -> str:
+    def edge_address(self, request: Request, room: str, viewer: Bearer, base: str | None = None) -> str:
         """Where the edge of `base` (this machine's where None) serves what this request asks for."""
         relay = self._config.relay
         base = base or relay.edge_url
@@ -163,7 +164,7 @@ class MediaRoutes:
         asked = [(name, value) for name, value in request.query_params.multi_items() if name in EDGE_QUERY]
         return f"{base.rstrip('/')}{quote(request.url.path)}?{urlencode([('pass', issued), *asked])}"
 
-    async def viewer(self, request: Request, room: str) -> str:
+    async def viewer(self, request: Request, room: str) -> Bearer:
         """Who watches, by the name that edges and media processes know them by: of who has none, one made up here.
         Raises Rejected, Unavailable.
         """
@@ -171,20 +172,24 @@ class MediaRoutes:
         if identity is None and not self._config.auth.anonymous:
             raise Rejected("unauthorized", "This needs a token or a ticket.", field="token")
         await self._service.live.may_see(ANONYMOUS if identity is None else actor_of(identity), room)
-        return identity.user if identity is not None else f"~{secrets.token_hex(8)}"
+        return _bearer(identity, room)
 
-    async def reader(self, request: Request, room: str) -> str:
+    async def reader(self, request: Request, room: str) -> Bearer:
         """Who asks for a recording; whether they may have it is asked by the edge."""
         identity = await self._credentials.for_room(request, room)
         if identity is None and not self._config.auth.anonymous:
             raise Rejected("unauthorized", "This needs a token or a ticket.", field="token")
-        return identity.user if identity is not None else f"~{secrets.token_hex(8)}"
+        return _bearer(identity, room)
 
     async def node_of(self, room: str) -> str | None:
         """The address of the edge of another machine that has the stream; None where it is here, or nowhere."""
         stream = await self._service.store.stream(room)
         away = stream.on and stream.node != self._engines.node and stream.node.startswith(("http://", "https://"))
         return stream.node if away else None
+
+
+def _bearer(identity: Identity | None, room: str) -> Bearer:
+    return Bearer(f"~{secrets.token_hex(8)}") if identity is None else Bearer(identity.user, room in identity.rooms)
 
 
 def _told(handler: Handler) -> Handler:

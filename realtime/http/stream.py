@@ -102,7 +102,7 @@ class _Handover(asyncio.Protocol):
         if elsewhere is not None or self._transport.get_extra_info("sslcontext") is not None:
             target = door.media.edge_address(request, self._room, viewer, elsewhere)
             return Response(None, 307, {"Location": target, "Cache-Control": "no-store"})
-        passed = Passed(self._read, self._room, viewer, self._peer.address)
+        passed = Passed(self._read, self._room, viewer.user, self._peer.address, viewer.granted)
         try:
             door.engines.passers[door.edge_for(self._room)].hand_over(self._transport.get_extra_info("socket"), passed)
         except OSError as error:

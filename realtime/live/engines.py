@@ -45,9 +45,9 @@ class Lives(Protocol):
 
     async def process_gone(self, process: str) -> None: ...
 
-    async def may_watch(self, room: str, user: str) -> bool: ...
+    async def may_watch(self, room: str, user: str, *, granted: bool = False) -> bool: ...
 
-    async def may_replay(self, room: str, recording: str, user: str) -> bool: ...
+    async def may_replay(self, room: str, recording: str, user: str, *, granted: bool = False) -> bool: ...
 
 
 class MediaLink:
@@ -103,15 +103,15 @@ class EdgeGate:
     def __init__(self, lives: Lives):
         self._lives = lives
 
-    async def may_watch(self, room: str, user: str) -> bool:
+    async def may_watch(self, room: str, user: str, granted: bool) -> bool:
         try:
-            return await self._lives.may_watch(room, user)
+            return await self._lives.may_watch(room, user, granted=granted)
         except ports.Unavailable as error:
             raise Refused("unavailable", str(error), error.retry_after_ms) from error
 
-    async def may_replay(self, room: str, recording: str, user: str) -> bool:
+    async def may_replay(self, room: str, recording: str, user: str, granted: bool) -> bool:
         try:
-            return await self._lives.may_replay(room, recording, user)
+            return await self._lives.may_replay(room, recording, user, granted=granted)
         except ports.Unavailable as error:
             raise Refused("unavailable", str(error), error.retry_after_ms) from error
 

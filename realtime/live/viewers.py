@@ -9,6 +9,8 @@ from msgspec import Struct
 from realtime import ports
 from realtime.hosting.peers import Peers
 
+IDLE = 720
+"""After so many announcements (an hour) without a viewer here the room is forgotten."""
 SEEN = 65_536
 """Different viewers of one live that a node tells apart; of more it counts this many."""
 
@@ -20,6 +22,7 @@ class _Watched(Struct):
     seen: set[bytes] = set()
     peak: int = 0
     said: int = 0
+    idle: int = 0
 
 
 class Viewers:
@@ -74,6 +77,10 @@ class Viewers:
         held = await self._tallies.held(names) if self._peers and names else {}
         for room, here in mine.items():
             watched = self._rooms.get(room)
+            if watched is not None:
+                watched.idle = 0 if here else watched.idle + 1
+                if watched.idle > IDLE:
+                    self.ended(room)
             others = self._others(held, f"watching:{room}")
             if watched is None or not self._announces(watched, here, others):
                 continue

@@ -85,11 +85,13 @@ def _head(segments: Sequence[Segment], plain: str) -> list[str]:
     return lines
 
 
-def _begin(segment: Segment, names: Names, epoch_ms: int, audio: bool, mapped: bool, dated: bool) -> Iterable[str]:
+def _begin(
+    segment: Segment, names: Names, epoch_ms: int, audio: bool, mapped: bool, dated: bool, query: str = ""
+) -> Iterable[str]:
     if segment.discontinuity:
         yield "#EXT-X-DISCONTINUITY"
     if mapped:
-        yield f'#EXT-X-MAP:URI="{names.init(segment.init, audio=audio)}"'
+        yield f'#EXT-X-MAP:URI="{names.init(segment.init, audio=audio)}{query}"'
     if dated or segment.discontinuity:
         yield f"#EXT-X-PROGRAM-DATE-TIME:{_date(epoch_ms, segment.start)}"
 
@@ -124,8 +126,10 @@ def _reports(window: Window, others: Sequence[str]) -> Iterable[str]:
         yield f'#EXT-X-RENDITION-REPORT:URI="{uri}",LAST-MSN={msn}{last}'
 
 
-def recording_playlist(segments: Sequence[Stored], names: Names, epoch_ms: int, *, audio: bool = False) -> str:
-    """A finished recording, whole."""
+def recording_playlist(
+    segments: Sequence[Stored], names: Names, epoch_ms: int, *, audio: bool = False, query: str = ""
+) -> str:
+    """A finished recording, whole. `query`: behind every URI."""
     lines = [
         "#EXTM3U",
         "#EXT-X-VERSION:8",
@@ -137,7 +141,7 @@ def recording_playlist(segments: Sequence[Stored], names: Names, epoch_ms: int, 
     for at, stored in enumerate(segments):
         hole = at and stored.msn != segments[at - 1].msn + 1
         whole = Segment(stored.msn, stored.start, stored.init, stored.discontinuity or bool(hole), 0)
-        lines += _begin(whole, names, epoch_ms, audio, stored.init != init, at == 0)
+        lines += _begin(whole, names, epoch_ms, audio, stored.init != init, at == 0, query)
         init = stored.init
-        lines += _whole(stored.duration, names.segment(stored.msn, audio=audio), gap=False)
+        lines += _whole(stored.duration, names.segment(stored.msn, audio=audio) + query, gap=False)
     return "\n".join([*lines, "#EXT-X-ENDLIST", ""])

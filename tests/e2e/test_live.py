@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.support.live import PATIENCE, Creator, LiveServer, creator, encoder, ended, kill, parts
+from tests.support.server import token
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -146,6 +148,22 @@ def probed(source: str) -> dict[str, Any]:
     return found
 
 
+async def only_for_who_may(ana: Creator, recording: dict[str, Any]) -> None:
+    """Every file of a recording wants a pass, whose bearer it is shown to; who has them keeps them for a second."""
+    bob = {"Authorization": f"Bearer {token('bob', name='bob')}"}
+    playlist = await ana.client.get(recording["hls"], headers=bob, follow_redirects=True)
+    names = re.findall(r'URI="([^"]+)"', playlist.text) + [line for line in playlist.text.split() if ".m4s" in line]
+    addresses = [playlist.url.join(name) for name in (names[0], names[-1])]
+    for address in addresses:
+        assert (await ana.client.get(address)).status_code == 200
+        assert (await ana.client.get(address.copy_with(query=None))).status_code == 401
+    await ana.command(type="recording.update", room=ana.room, recording=recording["id"], listed=False)
+    for address in addresses:
+        async with asyncio.timeout(PATIENCE):
+            while (await ana.client.get(address)).status_code != 404:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+
+
 async def test_what_was_streamed_can_be_seen_again(tmp_path: Path) -> None:
     with LiveServer(tmp_path) as server:
         async with creator(server) as ana:
@@ -168,6 +186,7 @@ async def test_what_was_streamed_can_be_seen_again(tmp_path: Path) -> None:
             picture = await ana.client.get(recording["poster"], follow_redirects=True)
             assert picture.content[8:12] == b"WEBP"
 
+            await only_for_who_may(ana, recording)
             await ana.command(type="recording.delete", room=ana.room, recording=recording["id"])
             assert (await ana.client.get(recording["mp4"], follow_redirects=True)).status_code == 404
             await until(lambda: not any((tmp_path / "media").iterdir()))

@@ -6,11 +6,14 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 from websockets.asyncio.client import connect
+from websockets.protocol import State
 
 from realtime.auth import ticket_secret
-from realtime.edge.passes import Passes
+from realtime.edge.passes import Bearer, Passes
 from realtime.edge.process import assembled, feed_path
+from realtime.edge.viewers import REVOKED
 from realtime.gateway.binding import bind
 from realtime.gateway.server import running
 from relay import unix
@@ -22,16 +25,17 @@ from tests.support.server import config
 
 
 class Everybody:
-    """A gateway that says yes, but of whom was banned."""
+    """A gateway that says yes, but of whom was banned; `private`: only to those whom their token lets in."""
 
     def __init__(self) -> None:
         self.banned: set[str] = set()
+        self.private = False
 
-    async def may_watch(self, room: str, user: str) -> bool:
-        return user not in self.banned
+    async def may_watch(self, room: str, user: str, granted: bool) -> bool:
+        return user not in self.banned and (granted or not self.private)
 
-    async def may_replay(self, room: str, recording: str, user: str) -> bool:
-        return user not in self.banned
+    async def may_replay(self, room: str, recording: str, user: str, granted: bool) -> bool:
+        return await self.may_watch(room, user, granted)
 
 
 def now_ms() -> int:
@@ -46,7 +50,7 @@ async def test_a_stream_is_watched_by_hls_and_fmp4(tmp_path: Path) -> None:
     began = Began("r1", "s1", "ann", now_ms(), b"k" * 32, False, "s1")
     parts = Parts(lambda: [feed.open(began)])
     async with assembled(settings, 0, now_ms, gateway) as edge, running(edge.server, bind("127.0.0.1", 0)) as server:
-        token = Passes(ticket_secret(settings)).issue("r1", "bob", now_ms())
+        token = Passes(ticket_secret(settings)).issue("r1", Bearer("bob"), now_ms())
         base = f"http://127.0.0.1:{server.port}/v1/rooms/r1"
         for unit in units[: len(units) * 3 // 4]:
             parts.unit(unit)
@@ -74,4 +78,32 @@ async def test_a_stream_is_watched_by_hls_and_fmp4(tmp_path: Path) -> None:
                 assert json.loads(message) == {"type": "ended", "reason": "taken_down"}
             assert (await http.get(f"{base}/hls/{live}")).status_code == 410
             assert (await http.get(f"{base}/hls/s1/{names[0]}")).status_code == 410
+    await feed.close()
+
+
+async def test_viewers_are_asked_about_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though nobody tells the edge: who may not watch any more is sent away, whom a token lets in stays."""
+    monkeypatch.setattr("realtime.edge.process.ASK_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("realtime.edge.access.KEPT_MS", 0)
+    settings = config(tmp_path / "data", {"GALAXY_RELAY__PROCESSES": "1"})
+    feed, gateway = Feed(), Everybody()
+    await feed.start(unix.listen(feed_path(settings, 0)))
+    feed.open(Began("r1", "s1", "ann", now_ms(), b"k" * 32, False, "s1"))
+    async with assembled(settings, 0, now_ms, gateway) as edge, running(edge.server, bind("127.0.0.1", 0)) as server:
+        passes = Passes(ticket_secret(settings))
+        base = f"ws://127.0.0.1:{server.port}/v1/rooms/r1/stream?pass="
+        async with asyncio.timeout(10):
+            while "r1" not in edge.lives.rooms:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            async with (
+                connect(base + passes.issue("r1", Bearer("bob"), now_ms())) as bob,
+                connect(base + passes.issue("r1", Bearer("cat", granted=True), now_ms())) as cat,
+            ):
+                gateway.private = True
+                await bob.wait_closed()
+                assert bob.close_code == REVOKED
+                assert cat.state is State.OPEN
+                gateway.banned.add("cat")
+                await cat.wait_closed()
+                assert cat.close_code == REVOKED
     await feed.close()

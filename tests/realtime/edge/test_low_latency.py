@@ -12,7 +12,7 @@ from msgspec import Struct
 from realtime.auth import ticket_secret
 from realtime.edge import http as edge_http
 from realtime.edge.live import Live
-from realtime.edge.passes import Passes
+from realtime.edge.passes import Bearer, Passes
 from realtime.edge.process import EdgeServer, assembled, feed_path
 from realtime.gateway.binding import bind
 from realtime.gateway.server import running
@@ -103,7 +103,7 @@ async def watched(folder: Path, seconds: float) -> AsyncIterator[Watched]:
         running(edge.server, bind("127.0.0.1", 0)) as server,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}/v1/rooms/r1/hls/s1/") as http,
     ):
-        token = Passes(ticket_secret(settings)).issue("r1", "bob", now_ms())
+        token = Passes(ticket_secret(settings)).issue("r1", Bearer("bob"), now_ms())
         try:
             yield Watched(edge, parts, units, http, token)
         finally:

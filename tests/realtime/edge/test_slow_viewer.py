@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from realtime.edge.audience import Counters
 from realtime.edge.live import Live
+from realtime.edge.passes import Bearer
 from realtime.edge.viewers import UNSENT, Viewer
 from relay.feed_values import Began, Interrupted
 from relay.parts_values import Init, Part
@@ -47,7 +48,7 @@ def texts(written: bytes) -> list[str]:
 async def test_who_is_skipping_is_told_of_interruptions_all_the_same() -> None:
     live = Live(Began("r1", "s1", "ann", 0, b"k" * 32, False, "s1"), 0, Counters())
     connection = Connection()
-    viewer = Viewer(cast(Any, connection), cast(Any, None), "r1", "bob")
+    viewer = Viewer(cast(Any, connection), cast(Any, None), "r1", Bearer("bob"))
     live.tell(Init(1, b"ftyp", b"", "avc1.64001f", 320, 180))
     live.tell(part(0, 0, independent=True))
     viewer.join(live)

@@ -1,6 +1,7 @@
 """A service with a live room, media processes as they would be reached, and a clock to turn."""
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from realtime.live.rooms import LiveSettings
 from realtime.live.secrets import Secrets
 from realtime.stores.sqlite import SQLiteStore
 from relay.engine import Running
-from relay.ports import Claim, Destination, Reason, Refused
+from relay.ports import Admitted, Claim, Destination, Reason, Refused
 from rooms import commands as c
 from rooms.actors import Actor
 from rooms.decide import Limits
@@ -117,3 +118,20 @@ class Stage:
         """So much later, what is due is done."""
         self.now += round(seconds * 1_000)
         await self.live.closing.close_due()
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not true():  # noqa: ASYNC110 - done in a task of its own
+            await asyncio.sleep(0.005)
+
+
+async def flow(stage: Stage, process: str = "one") -> int:
+    """A publisher that is seen. Returns its fence."""
+    admitted = await stage.gate(process).admit(await stage.claim())
+    await stage.gate(process).flowing(ROOM, admitted.session, admitted.fence)
+    return admitted.fence
+
+
+def running(admitted: Admitted, *, flowing: bool = True) -> tuple[Running, ...]:
+    return (Running(ROOM, admitted.session, admitted.fence, admitted.test, flowing),)

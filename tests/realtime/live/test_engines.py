@@ -1,11 +1,8 @@
 """A gateway's ways to media processes that stop, and start again as others."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
-
-import pytest
 
 from realtime.live.engines import MediaLink
 from relay import unix
@@ -14,15 +11,6 @@ from relay.remote import RemoteGate
 from relay.rpc import Counters, methods_of
 from relay.rpc_links import Listener
 from tests.realtime.live.stage import ROOM, Stage
-
-
-@pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    stage = Stage(tmp_path)
-    await stage.start()
-    await stage.room()
-    yield stage
-    await stage.service.close()
 
 
 class Named(Protocol):

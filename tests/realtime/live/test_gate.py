@@ -1,49 +1,17 @@
 """Publishers come, flow, go and come back; what the log then says, and what media processes are told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from realtime.stores.verify import Problem, verify
-from relay.engine import Running
-from relay.ports import Admitted, Claim, Recorded, Refused
+from relay.ports import Claim, Refused
 from rooms import commands as c
 from rooms.decide import Limits
 from rooms.errors import Rejected
 from rooms.events import LiveStarted
-from tests.realtime.live.stage import BOB, OWNER, ROOM, ROOT, Stage
-
-
-@pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    stage = Stage(tmp_path)
-    await stage.start()
-    await stage.room()
-    yield stage
-    problems: list[Problem] = []
-    await verify(stage.store, problems.append)
-    await stage.service.close()
-    assert problems == []
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not true():  # noqa: ASYNC110 - done in a task of its own
-            await asyncio.sleep(0.005)
-
-
-async def flow(stage: Stage, process: str = "one") -> int:
-    """A publisher that is seen. Returns its fence."""
-    admitted = await stage.gate(process).admit(await stage.claim())
-    await stage.gate(process).flowing(ROOM, admitted.session, admitted.fence)
-    return admitted.fence
-
-
-def running(admitted: Admitted, *, flowing: bool = True) -> tuple[Running, ...]:
-    return (Running(ROOM, admitted.session, admitted.fence, admitted.test, flowing),)
+from tests.realtime.live.stage import BOB, OWNER, ROOM, ROOT, Stage, flow, running, until
 
 
 async def test_a_key_has_full_addresses_and_is_always_the_same(stage: Stage) -> None:
@@ -89,69 +57,6 @@ async def test_after_the_grace_the_live_ends_and_another_may_begin(stage: Stage)
     await until(lambda: stage.media.stopped == [("one", ROOM, "gone")])
     await flow(stage)
     assert (await stage.lives())[3:] == ["live.started"]
-
-
-async def test_whose_process_says_no_more_that_it_goes_on_is_gone(stage: Stage) -> None:
-    await flow(stage)
-    await stage.lapse(19)
-    await stage.live.closing.beat(["one"])
-    await stage.lapse(2)
-    assert await stage.lives() == ["live.started", "live.interrupted"]
-
-
-@pytest.mark.parametrize("answers", [True, False])
-async def test_a_publisher_that_its_process_has_goes_on(stage: Stage, answers: bool) -> None:
-    admitted = await stage.gate().admit(await stage.claim())
-    await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
-    stage.media.running = running(admitted) if answers else Refused("unavailable", "It stalls.")
-    for _ in range(3):
-        await stage.lapse(19)
-        await stage.live.closing.beat(["one"])
-    await stage.lapse(19)
-    assert await stage.lives() == ["live.started", *([] if answers else ["live.interrupted", "live.stopped gone"])]
-
-
-@pytest.mark.parametrize("flowing", [True, False])
-async def test_who_was_taken_for_gone_while_no_gateway_was_there_goes_on(stage: Stage, flowing: bool) -> None:
-    admitted = await stage.gate().admit(await stage.claim())
-    await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
-    await stage.lapse(60)
-    assert await stage.lives() == ["live.started", "live.interrupted"]
-    stage.media.running = running(admitted, flowing=flowing)
-    await stage.live.closing.beat(["one"])
-    assert await stage.lives() == ["live.started", "live.interrupted", *(["live.resumed"] if flowing else [])]
-    await stage.gate().left(ROOM, admitted.session, admitted.fence, "gone")
-    stage.media.running = ()
-    await stage.live.closing.beat(["one"])
-    assert (await stage.lives())[-1] == "live.interrupted"
-
-
-async def test_a_process_that_does_not_answer_for_a_while_loses_no_publisher(stage: Stage) -> None:
-    await flow(stage)
-    stage.media.processes = ("one", "two")
-    for processes in (["one", "two"], ["two"], ["one", "two"]):
-        await stage.live.closing.compare(processes)
-    await stage.do(OWNER, c.LiveStop(room=ROOM))
-    await until(lambda: stage.media.stopped)
-    assert stage.media.stopped == [("one", ROOM, "stopped")]
-
-
-async def test_an_admission_that_was_never_heard_of_ends_no_live(stage: Stage) -> None:
-    """Another publisher of the same owner; its media process did not get the answer, and has the first one still."""
-    first = await stage.gate().admit(await stage.claim())
-    await stage.gate().flowing(ROOM, first.session, first.fence)
-    await stage.gate().admit(await stage.claim())
-    stage.media.running = running(first)
-    await stage.live.closing.beat(["one"])
-    assert stage.media.stopped == [], "the answer may be on its way"
-    await stage.live.closing.beat(["one"])
-    await until(lambda: stage.media.stopped == [("one", ROOM, "replaced")])
-    assert stage.media.fences == [first.fence]
-    stage.media.running = ()
-    again = await stage.gate().admit(await stage.claim())
-    await stage.gate().flowing(ROOM, again.session, again.fence)
-    assert again.session == first.session
-    assert await stage.lives() == ["live.started"]
 
 
 async def test_a_stop_names_the_publisher_that_it_is_for(stage: Stage) -> None:
@@ -319,16 +224,6 @@ async def test_creators_are_verified_where_that_is_asked_for(tmp_path: Path) -> 
         await stage.service.close()
 
 
-async def test_a_stream_that_ended_unheard_is_ended_all_the_same(stage: Stage) -> None:
-    await flow(stage)
-    await stage.live.closing.compare(["one"])
-    stage.media.processes = ()
-    await stage.do(OWNER, c.LiveStop(room=ROOM))
-    stage.media.processes = ("one",)
-    await stage.live.closing.compare(["one"])
-    await until(lambda: stage.media.stopped == [("one", ROOM, "stopped")])
-
-
 async def test_viewers_who_are_sent_away_watch_no_more(stage: Stage) -> None:
     assert await stage.live.may_watch(ROOM, "bob")
     await stage.do(BOB, c.MemberJoin(room=ROOM))
@@ -337,107 +232,10 @@ async def test_viewers_who_are_sent_away_watch_no_more(stage: Stage) -> None:
     assert not await stage.live.may_watch(ROOM, "bob")
 
 
-def recorded(session: str, folder: str = "first") -> Recorded:
-    return Recorded(session, ROOM, "ann", folder, 1, 60_000, 1_000, 640, 360)
-
-
-async def test_recordings_are_listed_renamed_unlisted_and_removed(stage: Stage) -> None:
-    admitted = await stage.gate().admit(await stage.claim())
-    await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
-    await stage.do(OWNER, c.LiveStop(room=ROOM))
-    for _ in range(2):
-        await stage.gate().recorded(recorded(admitted.session))
-    listed = c.RecordingList(room=ROOM)
-    (row,) = (await stage.do(BOB, listed))["recordings"]
-    assert row["hls"] == "/v1/rooms/r1/recordings/first/index.m3u8"
-    assert await stage.live.may_replay(ROOM, "first", "bob")
-    assert not await stage.live.may_replay(ROOM, "none", "bob")
-    assert (row["title"], row["state"], row["first_pos"], row["last_pos"]) == ("Room", "listed", 2, 3)
-    change = c.RecordingUpdate(room=ROOM, recording=row["id"], title="Best", listed=False)
-    with pytest.raises(Rejected, match="recorded this"):
-        await stage.do(BOB, change)
-    await stage.do(OWNER, change)
-    assert (await stage.do(BOB, listed))["recordings"] == []
-    assert (await stage.do(OWNER, listed))["recordings"][0]["title"] == "Best"
-    assert [await stage.live.may_replay(ROOM, "first", user) for user in ("ann", "bob")] == [True, False]
-    await stage.do(OWNER, c.RecordingDelete(room=ROOM, recording=row["id"]))
-    assert (await stage.do(OWNER, listed))["recordings"] == []
-    await stage.live.recordings.remove_deleted(stage.media.node, stage.media)
-    assert stage.media.deleted == ["first"]
-
-
-async def test_what_was_taken_down_is_hidden_also_where_it_is_recorded_later(stage: Stage) -> None:
-    admitted = await stage.gate().admit(await stage.claim())
-    await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
-    await stage.gate().recorded(recorded(admitted.session, "before"))
-    await stage.do(ROOT, c.LiveTakedown(room=ROOM))
-    await stage.gate().recorded(recorded(admitted.session, "after"))
-    assert (await stage.do(BOB, c.RecordingList(room=ROOM)))["recordings"] == []
-    found = (await stage.do(OWNER, c.RecordingList(room=ROOM)))["recordings"]
-    assert [row["state"] for row in found] == ["hidden", "hidden"]
-    assert not await stage.live.may_replay(ROOM, "after", "ann")
-
-
-async def test_what_has_ended_can_be_taken_down_too(stage: Stage) -> None:
-    admitted = await stage.gate().admit(await stage.claim())
-    await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
-    await stage.do(OWNER, c.LiveStop(room=ROOM))
-    await stage.gate().recorded(recorded(admitted.session, "before"))
-    assert await stage.live.may_replay(ROOM, "before", "bob")
-    await stage.do(ROOT, c.LiveTakedown(room=ROOM))
-    await stage.do(OWNER, c.LiveStart(room=ROOM))
-    await flow(stage)
-    await stage.gate().recorded(recorded(admitted.session, "after"))
-    for name in ("before", "after"):
-        assert not await stage.live.may_replay(ROOM, name, "bob")
-    assert (await stage.do(BOB, c.RecordingList(room=ROOM)))["recordings"] == []
-    await until(lambda: (ROOM, admitted.session, "taken_down") in stage.media.over)
-
-
-async def test_nothing_of_a_test_is_kept(stage: Stage) -> None:
-    await stage.gate().recorded(recorded("no-live", "test"))
-    assert stage.media.deleted == ["test"]
-
-
 async def test_an_unknown_key_is_none(stage: Stage) -> None:
     with pytest.raises(Refused) as refusal:
         await stage.gate().admit(Claim("rtmp", "192.0.2.1", key="guessed"))
     assert refusal.value.code == "unauthorized"
-
-
-async def test_destinations_take_effect_while_live_and_never_show_their_keys(stage: Stage) -> None:
-    await flow(stage)
-    add = c.DestinationAdd(name="Other", url="rtmp://live.example.com/app", stream_key="hush-hush")
-    made = (await stage.do(OWNER, add))["destination"]
-    assert "hush-hush" not in str(await stage.do(OWNER, c.DestinationList()))
-    await until(lambda: ("one", ROOM, ("rtmp://live.example.com/app/hush-hush",)) in stage.media.pushed)
-    with pytest.raises(Rejected) as refusal:
-        await stage.do(OWNER, add)
-    assert (refusal.value.code, refusal.value.field) == ("exists", "name")
-    await stage.do(OWNER, c.DestinationUpdate(destination=made["id"], enabled=False))
-    await until(lambda: stage.media.pushed[-1] == ("one", ROOM, ()))
-    await stage.do(OWNER, c.DestinationRemove(destination=made["id"]))
-    assert (await stage.do(OWNER, c.DestinationList()))["destinations"] == []
-
-
-async def test_a_kept_key_is_not_sent_to_another_address(stage: Stage) -> None:
-    add = c.DestinationAdd(name="Other", url="rtmp://live.example.com/app", stream_key="hush-hush")
-    made = (await stage.do(OWNER, add))["destination"]["id"]
-    elsewhere = "rtmp://elsewhere.example.com/app"
-    with pytest.raises(Rejected) as refusal:
-        await stage.do(OWNER, c.DestinationUpdate(destination=made, url=elsewhere))
-    assert (refusal.value.code, refusal.value.field) == ("bad_request", "stream_key")
-    await stage.do(OWNER, c.DestinationUpdate(destination=made, name="Same", url=add.url))
-    assert [one.url for one in await stage.live.destinations.of("ann")] == [f"{add.url}/hush-hush"]
-    await stage.do(OWNER, c.DestinationUpdate(destination=made, url=elsewhere, stream_key="another"))
-    assert [one.url for one in await stage.live.destinations.of("ann")] == [f"{elsewhere}/another"]
-
-
-@pytest.mark.parametrize("url", ["http://a/b", "rtmp://", "rtmp://a", "rtmp://u:p@a/b", "rtmp://a:x/b", "rtmp://a/ b"])
-async def test_a_destination_is_an_rtmp_address(stage: Stage, url: str) -> None:
-    with pytest.raises(Rejected) as refusal:
-        await stage.do(OWNER, c.DestinationAdd(name="A", url=url, stream_key="k"))
-    assert refusal.value.field == "url"
 
 
 def files_of(folder: Path) -> bytes:

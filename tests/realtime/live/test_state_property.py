@@ -74,12 +74,13 @@ async def _agree(store: Store, now: list[int], history: list[list[Any]]) -> None
         admin = Actor(user=OWNER.user, name=OWNER.name, admin=True)
         await service.answer(admin, c.RoomCreate(kind="live", title="R", visibility="public", room=ROOM))
         await _join(service, "bob")
+        users: dict[str, str] = {}
         for together in history:
             done = await asyncio.gather(*(_do(service, now, step) for step in together), return_exceptions=True)
             for outcome in done:
                 allowed = isinstance(outcome, Rejected | Refused) and outcome.code != "internal"
                 assert outcome is None or allowed, outcome
-            await _hold(service, store)
+            await _hold(service, store, users)
         now[0] += 120_000
         for _ in range(3):
             await service.live.closing.close_due()
@@ -118,8 +119,8 @@ async def _do(service: Any, now: list[int], step: Any) -> None:
             await service.answer(ROOT if not isinstance(step, c.LiveStart) else OWNER, step)
 
 
-async def _hold(service: Any, store: Store) -> None:
-    """What is so at any time."""
+async def _hold(service: Any, store: Store, users: dict[str, str]) -> None:
+    """What is so at any time. `users`: by session, as seen so far."""
     loaded = await store.load(ROOM)
     assert loaded is not None
     log = await store.events(ROOM, after=0, to=loaded.room.pos, limit=10_000)
@@ -133,6 +134,7 @@ async def _hold(service: Any, store: Store) -> None:
         assert stream.until is None
     else:
         assert stream.until is not None
+        assert users.setdefault(stream.session, stream.user) == stream.user, "a session is one creator's"
     if folded.live is not None:
         assert folded.live.session == stream.session
         assert not stream.test

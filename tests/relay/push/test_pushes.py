@@ -104,10 +104,10 @@ async def test_one_destination_is_killed_stalled_and_back_and_the_other_loses_no
         assert {status.state for status in source.told("good")} == {"connecting", "live"}
         assert source.told("good")[-1].dropped == 0
         assert "secret" not in str(source.statuses)
-        pushes.push_to([])
-        await until(lambda: source.state("bad") == source.state("good") == "stopped")
         [whole] = good.recordings()
         await until(lambda: len(frames(whole.read_bytes())) > 100)
+        pushes.push_to([])
+        await until(lambda: source.state("bad") == source.state("good") == "stopped")
         assert in_row(frames(whole.read_bytes()))
         for recording in bad.recordings():
             assert frames(recording.read_bytes())[0] % GROUP == 0

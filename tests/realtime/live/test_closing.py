@@ -1,0 +1,80 @@
+"""What goes on by the clock: beats of media processes, and what is held against the store."""
+
+import pytest
+
+from relay.ports import Refused
+from rooms import commands as c
+from tests.realtime.live.stage import OWNER, ROOM, Stage, flow, running, until
+
+
+async def test_whose_process_says_no_more_that_it_goes_on_is_gone(stage: Stage) -> None:
+    await flow(stage)
+    await stage.lapse(19)
+    await stage.live.closing.beat(["one"])
+    await stage.lapse(2)
+    assert await stage.lives() == ["live.started", "live.interrupted"]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_publisher_that_its_process_has_goes_on(stage: Stage, answers: bool) -> None:
+    admitted = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
+    stage.media.running = running(admitted) if answers else Refused("unavailable", "It stalls.")
+    for _ in range(3):
+        await stage.lapse(19)
+        await stage.live.closing.beat(["one"])
+    await stage.lapse(19)
+    assert await stage.lives() == ["live.started", *([] if answers else ["live.interrupted", "live.stopped gone"])]
+
+
+@pytest.mark.parametrize("flowing", [True, False])
+async def test_who_was_taken_for_gone_while_no_gateway_was_there_goes_on(stage: Stage, flowing: bool) -> None:
+    admitted = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
+    await stage.lapse(60)
+    assert await stage.lives() == ["live.started", "live.interrupted"]
+    stage.media.running = running(admitted, flowing=flowing)
+    await stage.live.closing.beat(["one"])
+    assert await stage.lives() == ["live.started", "live.interrupted", *(["live.resumed"] if flowing else [])]
+    await stage.gate().left(ROOM, admitted.session, admitted.fence, "gone")
+    stage.media.running = ()
+    await stage.live.closing.beat(["one"])
+    assert (await stage.lives())[-1] == "live.interrupted"
+
+
+async def test_a_process_that_does_not_answer_for_a_while_loses_no_publisher(stage: Stage) -> None:
+    await flow(stage)
+    stage.media.processes = ("one", "two")
+    for processes in (["one", "two"], ["two"], ["one", "two"]):
+        await stage.live.closing.compare(processes)
+    await stage.do(OWNER, c.LiveStop(room=ROOM))
+    await until(lambda: stage.media.stopped)
+    assert stage.media.stopped == [("one", ROOM, "stopped")]
+
+
+async def test_an_admission_that_was_never_heard_of_ends_no_live(stage: Stage) -> None:
+    """Another publisher of the same owner; its media process did not get the answer, and has the first one still."""
+    first = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, first.session, first.fence)
+    await stage.gate().admit(await stage.claim())
+    stage.media.running = running(first)
+    await stage.live.closing.beat(["one"])
+    assert stage.media.stopped == [], "the answer may be on its way"
+    await stage.live.closing.beat(["one"])
+    await until(lambda: stage.media.stopped == [("one", ROOM, "replaced")])
+    assert stage.media.fences == [first.fence]
+    stage.media.running = ()
+    again = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, again.session, again.fence)
+    assert again.session == first.session
+    assert await stage.lives() == ["live.started"]
+
+
+async def test_a_stream_that_ended_unheard_is_ended_all_the_same(stage: Stage) -> None:
+    await flow(stage)
+    await stage.live.closing.compare(["one"])
+    stage.media.processes = ()
+    await stage.do(OWNER, c.LiveStop(room=ROOM))
+    stage.media.processes = ("one",)
+    await stage.live.closing.compare(["one"])
+    await until(lambda: stage.media.stopped == [("one", ROOM, "stopped")])

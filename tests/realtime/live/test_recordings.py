@@ -1,0 +1,70 @@
+"""Recordings: noted, listed, changed, taken down."""
+
+import pytest
+
+from relay.ports import Recorded
+from rooms import commands as c
+from rooms.errors import Rejected
+from tests.realtime.live.stage import BOB, OWNER, ROOM, ROOT, Stage, flow, until
+
+
+def recorded(session: str, folder: str = "first") -> Recorded:
+    return Recorded(session, ROOM, "ann", folder, 1, 60_000, 1_000, 640, 360)
+
+
+async def test_recordings_are_listed_renamed_unlisted_and_removed(stage: Stage) -> None:
+    admitted = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
+    await stage.do(OWNER, c.LiveStop(room=ROOM))
+    for _ in range(2):
+        await stage.gate().recorded(recorded(admitted.session))
+    listed = c.RecordingList(room=ROOM)
+    (row,) = (await stage.do(BOB, listed))["recordings"]
+    assert row["hls"] == "/v1/rooms/r1/recordings/first/index.m3u8"
+    assert await stage.live.may_replay(ROOM, "first", "bob")
+    assert not await stage.live.may_replay(ROOM, "none", "bob")
+    assert (row["title"], row["state"], row["first_pos"], row["last_pos"]) == ("Room", "listed", 2, 3)
+    change = c.RecordingUpdate(room=ROOM, recording=row["id"], title="Best", listed=False)
+    with pytest.raises(Rejected, match="recorded this"):
+        await stage.do(BOB, change)
+    await stage.do(OWNER, change)
+    assert (await stage.do(BOB, listed))["recordings"] == []
+    assert (await stage.do(OWNER, listed))["recordings"][0]["title"] == "Best"
+    assert [await stage.live.may_replay(ROOM, "first", user) for user in ("ann", "bob")] == [True, False]
+    await stage.do(OWNER, c.RecordingDelete(room=ROOM, recording=row["id"]))
+    assert (await stage.do(OWNER, listed))["recordings"] == []
+    await stage.live.recordings.remove_deleted(stage.media.node, stage.media)
+    assert stage.media.deleted == ["first"]
+
+
+async def test_what_was_taken_down_is_hidden_also_where_it_is_recorded_later(stage: Stage) -> None:
+    admitted = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
+    await stage.gate().recorded(recorded(admitted.session, "before"))
+    await stage.do(ROOT, c.LiveTakedown(room=ROOM))
+    await stage.gate().recorded(recorded(admitted.session, "after"))
+    assert (await stage.do(BOB, c.RecordingList(room=ROOM)))["recordings"] == []
+    found = (await stage.do(OWNER, c.RecordingList(room=ROOM)))["recordings"]
+    assert [row["state"] for row in found] == ["hidden", "hidden"]
+    assert not await stage.live.may_replay(ROOM, "after", "ann")
+
+
+async def test_what_has_ended_can_be_taken_down_too(stage: Stage) -> None:
+    admitted = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
+    await stage.do(OWNER, c.LiveStop(room=ROOM))
+    await stage.gate().recorded(recorded(admitted.session, "before"))
+    assert await stage.live.may_replay(ROOM, "before", "bob")
+    await stage.do(ROOT, c.LiveTakedown(room=ROOM))
+    await stage.do(OWNER, c.LiveStart(room=ROOM))
+    await flow(stage)
+    await stage.gate().recorded(recorded(admitted.session, "after"))
+    for name in ("before", "after"):
+        assert not await stage.live.may_replay(ROOM, name, "bob")
+    assert (await stage.do(BOB, c.RecordingList(room=ROOM)))["recordings"] == []
+    await until(lambda: (ROOM, admitted.session, "taken_down") in stage.media.over)
+
+
+async def test_nothing_of_a_test_is_kept(stage: Stage) -> None:
+    await stage.gate().recorded(recorded("no-live", "test"))
+    assert stage.media.deleted == ["test"]
