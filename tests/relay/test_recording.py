@@ -21,7 +21,9 @@ async def test_files_and_index_of_a_window_do_not_grow(tmp_path: Path, monkeypat
     disk.start()
     manifest = Manifest("r1", "s1", "ann", 0, b"k" * 32, 0, record=False)
     told: list[object] = []
-    recorder = Recorder(disk, "s1", manifest, 10 * HZ, told.append, pytest.fail, pytest.fail)
+    recorder = Recorder(
+        disk, "s1", manifest, 10 * HZ, told.append, pytest.fail, lambda recorded: pytest.fail(recorded.folder)
+    )
     try:
         recorder.tell(Init(1, b"init", b"", "avc1", 320, 180))
         for msn in range(40):
