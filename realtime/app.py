@@ -39,6 +39,7 @@ from realtime.hosting.service import Service
 from realtime.http.app import make_app
 from realtime.http.credentials import Credentials
 from realtime.http.media import MediaRoutes
+from realtime.http.rtmp import RtmpCallbacks
 from realtime.http.stream import StreamDoor
 from realtime.live.addresses import Addresses
 from realtime.live.engines import Engines
@@ -200,7 +201,7 @@ async def assembled(
         requests.edge.door = StreamDoor(media, engines, () if dev else config.server.allowed_origins)
     app = make_app(
         service=service,
-        media=media.routes if config.relay.processes else (),
+        media=[*media.routes, *RtmpCallbacks(service.live.keys).routes] if config.relay.processes else (),
         admission=admission,
         config=config,
         clock=clock,

@@ -7,7 +7,7 @@ is. What a crash leaves is whole up to the last line; a torn line and the bytes 
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -80,6 +80,13 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(folder / MANIFEST)
+
+
+def write_index(folder: Path, segments: Iterable[Stored]) -> None:
+    """These alone, where others have gone; whole or not at all. Raises OSError."""
+    beside = folder / f"{SEGMENTS}.new"
+    beside.write_bytes(b"".join(map(line_of, segments)))
+    beside.replace(folder / SEGMENTS)
 
 
 def line_of(stored: Stored) -> bytes:

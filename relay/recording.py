@@ -215,6 +215,7 @@ class Recorder:
             self._disk.used -= size
             self._written -= size
             del self._segments[: len(same)]
+            files.write_index(self._folder, self._segments)
 
     def _guarded(self, write: Callable[[], None]) -> None:
         if self._ended:

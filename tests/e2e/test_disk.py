@@ -1,0 +1,92 @@
+"""Disks that fill up, and what a killed media process leaves on them."""
+
+import asyncio
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.test_live import probed, recordings
+from tests.support.live import Creator, LiveServer, creator, encoder, kill, parts
+from tests.support.peer import greeted
+from tests.support.server import token
+
+MEGABYTES, FLOOR = 40, 20
+
+
+@contextmanager
+def small_disk(path: Path) -> Iterator[Path]:
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "none", str(path)], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+def fill(disk: Path) -> None:
+    """To below the floor."""
+    (disk / "filling").write_bytes(bytes((MEGABYTES - FLOOR + 2) * 1_000_000))
+
+
+def fail(disk: Path) -> None:
+    """As disks do that have errors."""
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+
+
+def mend(disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+    (disk / "filling").unlink(missing_ok=True)
+
+
+async def plays(ana: Creator) -> None:
+    """The only recording."""
+    (recording,) = await recordings(ana)
+    assert recording["length_ms"] > 1_000
+    for path in (recording["hls"], recording["mp4"]):
+        there = await ana.client.get(path)
+        found = await asyncio.to_thread(probed, there.headers["location"])
+        assert sorted({one["codec_name"] for one in found["streams"]}) == ["aac", "h264"]
+
+
+@pytest.mark.parametrize(
+    ("happens", "says"),
+    [(fill, "the disk is nearly full ([relay] free_megabytes)"), (fail, "Read-only file system")],
+    ids=["full", "read-only"],
+)
+async def test_a_disk_that_takes_no_more_ends_the_recording_alone(
+    tmp_path: Path, happens: Callable[[Path], None], says: str
+) -> None:
+    with small_disk(tmp_path / "media") as disk:
+        settings = {"GALAXY_RELAY__MEDIA_DIR": str(disk), "GALAXY_RELAY__FREE_MEGABYTES": str(FLOOR)}
+        with LiveServer(tmp_path / "data", settings) as server:
+            async with creator(server) as ana, greeted(server.url, token("ana", name="ana")) as chat:
+                with encoder(await ana.address()):
+                    await ana.until("live.started")
+                    viewer = await ana.shown()
+                    await parts(viewer, 25)  # whole segments are on the disk
+                    await asyncio.to_thread(happens, disk)
+                    warning = await chat.event("live.warning")
+                    assert warning["message"] == f"The recording has stopped: {says}."
+                    await parts(viewer, 25)
+                    await chat.ok("message.send", room=ana.room, text="still here", key="k1")
+                    await viewer.close()
+                    await asyncio.to_thread(mend, disk)
+                    await ana.command(type="live.stop", room=ana.room)
+                await plays(ana)
+
+
+async def test_what_a_killed_media_process_has_recorded_plays(tmp_path: Path) -> None:
+    with LiveServer(tmp_path, {"GALAXY_RELAY__GRACE_SECONDS": "1"}) as server:
+        async with creator(server) as ana:
+            with encoder(await ana.address()):
+                await ana.until("live.started")
+                viewer = await ana.shown()
+                await parts(viewer, 30)
+                await viewer.close()
+                (media,) = server.pids("media")
+                kill(media)
+            await ana.until("live.started", "live.interrupted", "live.stopped")
+            await plays(ana)
