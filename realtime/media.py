@@ -120,6 +120,7 @@ def _health(media: Media, attended: _Attended) -> Health:
 def _figures(media: Media) -> tuple[tuple[str, str, Callable[[], float]], ...]:
     return (
         ("streams", "Streams, those whose publisher is away included.", lambda: len(tuple(media.streams))),
+        ("tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks())),
         ("publishers", "Publishers.", lambda: media.streams.publishers),
         ("publishers_refused", "Publishers that were not let in.", lambda: media.streams.refused),
         ("rtmp_connections", "RTMP connections.", lambda: media.rtmp.connections),

@@ -3,6 +3,7 @@
 Hot paths touch the few instruments of `Metrics`, whose children are kept; all else is read when somebody scrapes.
 """
 
+import asyncio
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sized
 from itertools import accumulate
@@ -165,6 +166,7 @@ class _Watched(Collector):
         for kind, those in sources.connections.items():
             connections.add_metric([kind], len(those))
         yield connections
+        yield _gauge("galaxy_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
         yield _gauge("galaxy_users_online", "Users with a connection here.", len(service.users.online))
         yield _gauge("galaxy_rooms_loaded", "Rooms held in memory.", len(service.directory.hosts))
         yield _gauge("galaxy_rooms_listened", "Rooms that somebody here listens to.", len(service.hub.channels))

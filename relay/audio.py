@@ -175,6 +175,7 @@ def _encoder(target: Literal["aac", "opus"]) -> AudioCodecContext:
 
 def _graph(frame: AudioFrame, sample_format: str, size: int) -> Graph:
     graph = Graph()
+    graph.threads = 1  # none of its own
     source = graph.add_abuffer(
         sample_rate=frame.sample_rate, format=frame.format.name, layout=frame.layout.name, time_base=_SAMPLE
     )

@@ -155,6 +155,7 @@ class Stream:
         self.gop.clear()
         self._each(lambda output: output.ended(reason))
         self.outputs.clear()
+        self._lanes.clear()
 
     def _catch_up(self, output: Output) -> None:
         for unit in self.gop.units(output.audio):

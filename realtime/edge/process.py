@@ -194,6 +194,7 @@ class EdgeServer:
     def _gauges(self) -> tuple[tuple[str, str, Callable[[], float]], ...]:
         return (
             ("galaxy_edge_streams", "Streams that are served.", lambda: len(self.lives.rooms)),
+            ("galaxy_edge_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks())),
             ("galaxy_edge_stream_viewers", "Viewers by fMP4 over WebSocket.", lambda: len(self.viewers.all)),
             ("galaxy_edge_waiting", "Requests that wait for a part.", lambda: self.http.waiting),
             ("galaxy_edge_parts", "Parts written to their viewers.", lambda: self.counters.parts),
