@@ -42,9 +42,15 @@ class Recording(Struct, frozen=True):
     manifest: Manifest
     segments: tuple[Stored, ...]
 
+    @property
+    def parts(self) -> tuple[Init, ...]:
+        """The init segments that have segments: as many MP4 files it is, as none can change its codecs."""
+        used = {one.init for one in self.segments}
+        return tuple(init for init in self.manifest.inits if init.number in used)
+
     def recorded(self, folder: str) -> Recorded:
-        manifest, segments = self.manifest, self.segments
-        init = manifest.inits[-1] if manifest.inits else None
+        manifest, segments, parts = self.manifest, self.segments, self.parts
+        init = parts[-1] if parts else None
         return Recorded(
             session=manifest.session,
             room=manifest.room,
@@ -55,6 +61,7 @@ class Recording(Struct, frozen=True):
             bytes=sum(one.size for one in segments),
             width=init.width if init else 0,
             height=init.height if init else 0,
+            parts=len(parts),
         )
 
 
@@ -105,15 +112,15 @@ def read_recording(folder: Path) -> Recording | None:
 
 
 def movie(found: Recording, part: int) -> Movie | None:
-    """The recording as MP4, from its `part`th init segment on to the next; None where that has no segments.
+    """The `part`th of the recording's parts as MP4, from 1; None where there are fewer.
 
     Fragments with a `sidx` in front, which browsers play and seek in at once, and of which nothing has to be written
     again, however long it is: a table of all samples would take a second of a media process for each four hours.
     """
-    init = found.manifest.inits[part - 1]
-    stored = [one for one in found.segments if one.init == init.number]
-    if not stored:
+    if not 1 <= part <= len(found.parts):
         return None
+    init = found.parts[part - 1]
+    stored = [one for one in found.segments if one.init == init.number]
     stored = [one for one in stored if one.file == stored[0].file]
     duration = sum(one.duration for one in stored)
     track = cmaf.VIDEO_TRACK if init.width else cmaf.AUDIO_TRACK

@@ -133,7 +133,9 @@ class Admitted(Struct, frozen=True):
 
 
 class Recorded(Struct, frozen=True):
-    """A finished recording in a folder under `[relay] media_dir`. Times in milliseconds (Unix epoch, length)."""
+    """A finished recording in a folder under `[relay] media_dir`. Times in milliseconds (Unix epoch, length). `parts`:
+    how many MP4 files it is (`relay.files.movie`).
+    """
 
     session: str
     room: str
@@ -144,6 +146,7 @@ class Recorded(Struct, frozen=True):
     bytes: int
     width: int
     height: int
+    parts: int
 
 
 class Gate(Protocol):

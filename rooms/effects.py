@@ -143,7 +143,8 @@ class Recording(Struct, frozen=True, kw_only=True):
     """What is kept of one live (`session`), of the log from `first_pos` to `last_pos` (None while it is live). Its
     files are in `folder`, on the machine that `node` names. Times in milliseconds.
 
-    `hidden` ones were taken down by the platform; `deleted` ones wait for their files to go.
+    `hidden` ones were taken down by the platform; `deleted` ones wait for their files to go. `parts`: how many
+    MP4 files it is.
     """
 
     id: str
@@ -157,6 +158,7 @@ class Recording(Struct, frozen=True, kw_only=True):
     bytes: int
     width: int
     height: int
+    parts: int
     folder: str
     node: str
     first_pos: int

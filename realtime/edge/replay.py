@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import ParamSpec, TypeVar
@@ -27,6 +28,7 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 P = ParamSpec("P")
 T = TypeVar("T")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_PART = re.compile(r"[0-9]{1,6}")
 
 
 class TooBusy(Exception):
@@ -150,15 +152,14 @@ async def replayed(replay: Replay, asked: Asked) -> Response:
 async def _movie(replay: Replay, folder: Path, found: files.Recording, asked: Asked) -> Response:
     """A file that is on disk but for its head, which is put together here."""
     part = asked.part
-    if not part.isdecimal() or not 1 <= int(part) <= len(found.manifest.inits):
-        return _not_found()
-    movie = files.movie(found, int(part))
+    movie = files.movie(found, int(part)) if _PART.fullmatch(part) else None
     if movie is None:
         return _not_found()
     size = len(movie.head) + movie.size
     headers = {
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, max-age=60",
+        "Content-Disposition": f'attachment; filename="{_film_name(found, part)}"',
         "ETag": f'"{folder.name}-{part}-{size}"',
     }
     first, last, status = 0, size - 1, 200
@@ -173,6 +174,12 @@ async def _movie(replay: Replay, folder: Path, found: files.Recording, asked: As
     headers["Content-Length"] = str(last - first + 1)
     pieces = _pieces(replay, folder / movie.file, movie, first, last + 1)
     return StreamingResponse(pieces, status, headers, "video/mp4")
+
+
+def _film_name(found: files.Recording, part: str) -> str:
+    """What it is saved as: by when the stream began, in UTC."""
+    began = datetime.fromtimestamp(found.manifest.epoch_ms / 1_000, UTC)
+    return f"{began:%Y-%m-%dT%H-%M-%SZ}{f'-{part}' if len(found.parts) > 1 else ''}.mp4"
 
 
 async def _pieces(replay: Replay, path: Path, movie: files.Movie, first: int, end: int) -> AsyncIterator[bytes]:

@@ -100,7 +100,8 @@ class _Handover(asyncio.Protocol):
         viewer = await door.media.viewer(request, self._room)
         elsewhere = await door.media.node_of(self._room)
         if elsewhere is not None or self._transport.get_extra_info("sslcontext") is not None:
-            target = door.media.edge_address(request, self._room, viewer, elsewhere)
+            # Browsers do not follow it: pages ask for the same path by HTTP, and are told as well.
+            target = door.media.edge_address(request, self._room, viewer, elsewhere).replace("http", "ws", 1)
             return Response(None, 307, {"Location": target, "Cache-Control": "no-store"})
         passed = Passed(self._read, self._room, viewer.user, self._peer.address, viewer.granted)
         try:

@@ -48,6 +48,7 @@ class Recordings:
             bytes=recorded.bytes,
             width=recorded.width,
             height=recorded.height,
+            parts=recorded.parts,
             folder=recorded.folder,
             node=node,
             first_pos=1,
@@ -90,7 +91,7 @@ class Recordings:
 
 def shown(recording: Recording) -> dict[str, Any]:
     """As `recording.list` has it: `first_pos` and `last_pos` lead to what was said meanwhile (`room.events`)."""
-    names = ("id", "session", "user", "title", "state", "started_at", "length_ms", "bytes", "width", "height")
+    names = ("id", "session", "user", "title", "state", "started_at", "length_ms", "bytes", "width", "height", "parts")
     paths = {name: f"/v1/rooms/{recording.room}/recordings/{recording.id}/{file}" for name, file in _FILES}
     row = {name: getattr(recording, name) for name in (*names, "first_pos")} | paths
     return row | ({"last_pos": recording.last_pos} if recording.last_pos is not None else {})

@@ -323,6 +323,7 @@ recordings = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
+    Column("parts", Integer, nullable=False, server_default="1"),
     Column("folder", Text, nullable=False),
     Column("node", Text, nullable=False),
     Index("recordings_listed", "room", "started_at", "id"),

@@ -168,7 +168,7 @@ async def test_destinations(store: Store) -> None:
 def recording(number: int, **fields: object) -> Recording:
     whole = Recording(
         id=f"rec{number}", room="r1", user="ann", session="s", title="T", state="listed", started_at=number,
-        length_ms=60_000, bytes=1_000, width=640, height=360, folder=f"folder{number}", node="n", first_pos=2,
+        length_ms=60_000, bytes=1_000, width=640, height=360, parts=3, folder=f"folder{number}", node="n", first_pos=2,
         last_pos=None,
     )  # fmt: skip
     return replace(whole, **fields)

@@ -184,7 +184,7 @@ async def a_creator_goes_live(live: LiveRooms, ann: Speaker, bob: Speaker, root:
     back = await gate.admit(Claim("rtmp", "192.0.2.1", key=key))
     await gate.flowing(room, back.session, back.fence)
     await ann.until("live.resumed")
-    await gate.recorded(Recorded(back.session, room, "ann", "folder", 1, 60_000, 1_000, 640, 360))
+    await gate.recorded(Recorded(back.session, room, "ann", "folder", 1, 60_000, 1_000, 640, 360, 2))
     await ann.ask("live.stop", room=room)
     await ann.until("live.stopped")
     recording = (await bob.ask("recording.list", room=room))["recordings"][0]["id"]

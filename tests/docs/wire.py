@@ -195,6 +195,7 @@ class ShownRecording(Said, kw_only=True):
     bytes: int
     width: int
     height: int
+    parts: int
     first_pos: Pos
     hls: str
     mp4: str

@@ -88,7 +88,7 @@ ROOM: dict[str, Any] = {"room": "r1"}
 
 RECORDING = Recording(
     id="rec", room="r1", user="olga", session="s", title="T", state="listed", started_at=1, length_ms=1, bytes=1,
-    width=1, height=1, folder="f", node="n", first_pos=1, last_pos=2,
+    width=1, height=1, parts=1, folder="f", node="n", first_pos=1, last_pos=2,
 )  # fmt: skip
 
 

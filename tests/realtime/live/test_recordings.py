@@ -9,7 +9,7 @@ from tests.realtime.live.stage import BOB, OWNER, ROOM, ROOT, Stage, flow, until
 
 
 def recorded(session: str, folder: str = "first") -> Recorded:
-    return Recorded(session, ROOM, "ann", folder, 1, 60_000, 1_000, 640, 360)
+    return Recorded(session, ROOM, "ann", folder, 1, 60_000, 1_000, 640, 360, 2)
 
 
 async def test_recordings_are_listed_renamed_unlisted_and_removed(stage: Stage) -> None:
@@ -23,7 +23,7 @@ async def test_recordings_are_listed_renamed_unlisted_and_removed(stage: Stage) 
     assert row["hls"] == "/v1/rooms/r1/recordings/first/index.m3u8"
     assert await stage.live.may_replay(ROOM, "first", "bob")
     assert not await stage.live.may_replay(ROOM, "none", "bob")
-    assert (row["title"], row["state"], row["first_pos"], row["last_pos"]) == ("Room", "listed", 2, 3)
+    assert (row["title"], row["state"], row["first_pos"], row["last_pos"], row["parts"]) == ("Room", "listed", 2, 3, 2)
     change = c.RecordingUpdate(room=ROOM, recording=row["id"], title="Best", listed=False)
     with pytest.raises(Rejected, match="recorded this"):
         await stage.do(BOB, change)

@@ -14,7 +14,7 @@ from tests.rooms.stage import ALLOW, NOW, Stage, user
 
 RECORDING = Recording(
     id="rec1", room="r1", user="olga", session="s", title="T", state="listed", started_at=NOW, length_ms=1, bytes=1,
-    width=2, height=2, folder="rec1", node="n", first_pos=1, last_pos=None,
+    width=2, height=2, parts=1, folder="rec1", node="n", first_pos=1, last_pos=None,
 )  # fmt: skip
 
 

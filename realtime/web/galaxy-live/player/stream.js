@@ -42,17 +42,42 @@ export class StreamWay extends Emitter {
 
   /** Resolves when media comes in. @throws {WayError} */
   async open() {
-    const url = withQuery(this.#options.address, await this.#options.query());
-    url.protocol = url.protocol.replace("http", "ws");
+    const url = await this.#address();
     if (this.#closed) throw new WayError("lost");
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#fail(new WayError("slow", "No media within 8 s")), OPEN_WITHIN_MS);
       this.#opened = { resolve, reject, timer };
-      this.#socket = new WebSocket(url);
-      this.#socket.binaryType = "arraybuffer";
-      this.#socket.onmessage = ({ data }) => (typeof data === "string" ? this.#told(JSON.parse(data)) : this.#media(data));
-      this.#socket.onclose = ({ code }) => this.#fail(new WayError("lost", `The connection ended (${code})`));
+      this.#connect(url);
     });
+  }
+
+  async #address() {
+    return withQuery(this.#options.address, await this.#options.query());
+  }
+
+  #connect(url, sent = false) {
+    url.protocol = url.protocol.replace("http", "ws");
+    const socket = (this.#socket = new WebSocket(url));
+    let open = false;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => (open = true);
+    socket.onmessage = ({ data }) => (typeof data === "string" ? this.#told(JSON.parse(data)) : this.#media(data));
+    socket.onclose = ({ code }) => {
+      if (open || sent) this.#fail(new WayError("lost", `The connection ended (${code})`));
+      else this.#redirected();
+    };
+  }
+
+  /** WebSockets do not follow redirects: where the stream is elsewhere, a request by HTTP finds out. */
+  async #redirected() {
+    try {
+      const { url, redirected } = await fetch(await this.#address());
+      if (this.#closed) return;
+      if (!redirected) throw new WayError("lost", "The connection was refused");
+      this.#connect(new URL(url), true);
+    } catch (error) {
+      this.#fail(error instanceof WayError ? error : new WayError("lost", error.message));
+    }
   }
 
   attach(video) {
