@@ -170,14 +170,15 @@ class Recorder:
     def _write(self, parts: list[Part], ended: SegmentEnded) -> None:
         data = b"".join(part.data for part in parts)
         stored = _stored(parts[0], ended)
-        if not self._ended and (why := self._disk.room_for(self._written, len(data))):
-            self._end(why)
         self._guarded(lambda: self._append(stored, data))
         kept = self._segments[-1] if self._segments and self._segments[-1].msn == ended.msn else stored
         self._loop.call_soon_threadsafe(self._told, kept)
 
     def _append(self, stored: Stored, data: bytes) -> None:
-        """The bytes, then the line that says so."""
+        """The bytes, then the line that says so; where there is room for them."""
+        if why := self._disk.room_for(self._written, len(data)):
+            self._end(why)
+            return
         if not self._file or (not self._manifest.record and self._in_file >= DVR_FILE_SEGMENTS):
             self._next_file(stored.init)
         path = self._folder / self._file
