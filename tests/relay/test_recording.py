@@ -65,3 +65,14 @@ async def test_a_folder_that_is_taken_away_ends_the_recording_with_a_reason(tmp_
     await asyncio.sleep(0)
     assert reasons == ["No such file or directory"]
     assert [one.file for one in told if isinstance(one, Stored)] == ["", ""]
+
+
+def test_what_others_write_and_delete_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.recording.MEASURE_SECONDS", 0.0)
+    disk = Disk(tmp_path, DiskLimits(PLENTY, 1_000, 1))
+    recording = tmp_path / "theirs"
+    recording.mkdir()
+    (recording / "1.0.mp4").write_bytes(bytes(950))
+    assert "media_megabytes" in disk.room_for(0, 100)
+    (recording / "1.0.mp4").unlink()
+    assert disk.room_for(0, 100) == ""
