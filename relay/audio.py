@@ -44,26 +44,36 @@ class AudioLane:
         self._failed = failed
         self._config: AudioConfig | None = None
         self._coder: _Transcoder | None = None
+        self._deaf = False
         self._last = -1
 
     def unit(self, unit: Unit) -> list[Unit]:
         """What becomes of the next unit: none, one or some."""
         config = unit.config
         assert isinstance(config, AudioConfig)  # noqa: S101 - an audio unit's
-        if config != self._config or (self._coder is not None and self._coder.lost(unit.pts)):
-            self._config = config
-            self._coder = None if self._passes(config) else _Transcoder(config, self._target)
-        if self._coder is None:
-            return self._forward([unit])
         try:
-            return self._forward(self._coder.unit(unit))
+            if config != self._config or (self._coder is not None and self._coder.lost(unit.pts)):
+                self._config, self._coder = config, None
+                self._deaf = False
+                if not self._passes(config):
+                    self._deaf = True  # where there is no decoder for it, all of it is left out
+                    self._coder = _Transcoder(config, self._target)
+                    self._deaf = False
+            if self._deaf:
+                return []
+            return self._forward([unit] if self._coder is None else self._coder.unit(unit))
         except FFmpegError as error:
             self._failed(f"{config.codec}: {error.strerror}")
             return []
 
     def advance(self, pts: int) -> list[Unit]:
         """The silence of a track that has nothing to say while the other one has come to `pts`."""
-        return self._forward(self._coder.silence(pts)) if self._coder is not None else []
+        try:
+            return self._forward(self._coder.silence(pts)) if self._coder is not None else []
+        except FFmpegError as error:
+            self._failed(f"silence: {error.strerror}")
+            self._config = self._coder = None  # the next unit begins anew
+            return []
 
     def _forward(self, units: list[Unit]) -> list[Unit]:
         """Without what an encoder that begins makes of the time before its first sample, where that is past, or before

@@ -194,13 +194,20 @@ class _Bits:
         return (code + 1) // 2 if code & 1 else -(code // 2)
 
 
+MOST_SPS, MOST_PPS, MOST_SET = 31, 255, 65_535
+"""ISO/IEC 14496-15, 5.3.3.1."""
+
+
 def config_of(sps: Iterable[bytes], pps: Iterable[bytes]) -> VideoConfig:
     """Raises ValueError where a set is missing or cannot be read."""
     sps, pps = tuple(sps), tuple(pps)
     if not sps or not pps:
         raise ValueError("H.264 without SPS or PPS")
-    first = read_sps(sps[0])
-    return VideoConfig("h264", first.width, first.height, sps, pps)
+    if len(sps) > MOST_SPS or len(pps) > MOST_PPS or any(len(one) > MOST_SET for one in (*sps, *pps)):
+        raise ValueError("H.264 with more parameter sets than a decoder's record holds, or longer ones")
+    # Pictures may be of any of them.
+    largest = max(map(read_sps, sps), key=lambda one: one.width * one.height)
+    return VideoConfig("h264", largest.width, largest.height, sps, pps)
 
 
 def read_avcc(data: bytes) -> tuple[VideoConfig, int]:

@@ -73,10 +73,12 @@ class Parts:
 
     def ended(self, reason: Reason) -> None:
         if not self._ended:
-            self._stop()
             self._ended = True
-            if self._begun:
-                self._tell(Over(reason))
+            try:
+                self._stop()
+            finally:
+                if self._begun:
+                    self._tell(Over(reason))
 
     def _stop(self) -> None:
         if self._timer is not None:
@@ -86,7 +88,11 @@ class Parts:
 
     def _tick(self) -> None:
         self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
-        self._tell_all(self._cutter.tick(self._loop.time()))
+        try:
+            self._tell_all(self._cutter.tick(self._loop.time()))
+        except Exception:
+            log.exception("parts_failed")
+            self.ended("failed")
 
     def _tell_all(self, cuts: list[Cut]) -> None:
         for cut in cuts:

@@ -8,6 +8,7 @@ import asyncio
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,7 @@ MOST_WAITING = 64 * 1024 * 1024
 DVR_FILE_SEGMENTS = 150
 """In a file, where the stream is not recorded: so that the oldest can be deleted."""
 MEGABYTE = 1_000_000
+MEASURE_SECONDS = 60.0
 
 
 class DiskLimits(Struct, frozen=True):
@@ -50,6 +52,8 @@ class Disk:
         self.failed = 0
         """Recordings ended by the disk or a limit."""
         self.used = 0
+        """Bytes in the folder, as of `MEASURE_SECONDS` ago, and what was written here since."""
+        self._measured = 0.0
         self._jobs: queue.SimpleQueue[tuple[Callable[[], None], int] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
@@ -77,6 +81,8 @@ class Disk:
     def room_for(self, stream: int, size: int) -> str:
         """Why there is none; empty where there is. In the thread."""
         limits = self.limits
+        if time.monotonic() - self._measured > MEASURE_SECONDS:
+            self._measure()
         if stream + size > limits.stream:
             return "this stream's limit is reached ([relay] stream_megabytes)"
         if self.used + size > limits.media:
@@ -87,7 +93,9 @@ class Disk:
         return ""
 
     def _measure(self) -> None:
-        self.used += files.bytes_in(self.media)
+        """What other processes write, and gateways delete, is in it too."""
+        self._measured = time.monotonic()
+        self.used = files.bytes_in(self.media)
 
     def _run(self) -> None:
         while (entry := self._jobs.get()) is not None:
@@ -170,14 +178,15 @@ class Recorder:
     def _write(self, parts: list[Part], ended: SegmentEnded) -> None:
         data = b"".join(part.data for part in parts)
         stored = _stored(parts[0], ended)
-        if not self._ended and (why := self._disk.room_for(self._written, len(data))):
-            self._end(why)
         self._guarded(lambda: self._append(stored, data))
         kept = self._segments[-1] if self._segments and self._segments[-1].msn == ended.msn else stored
         self._loop.call_soon_threadsafe(self._told, kept)
 
     def _append(self, stored: Stored, data: bytes) -> None:
-        """The bytes, then the line that says so."""
+        """The bytes, then the line that says so; where there is room for them."""
+        if why := self._disk.room_for(self._written, len(data)):
+            self._end(why)
+            return
         if not self._file or (not self._manifest.record and self._in_file >= DVR_FILE_SEGMENTS):
             self._next_file(stored.init)
         path = self._folder / self._file

@@ -226,6 +226,12 @@ class Peer(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             return
         encoded = _encoder.encode(message)
+        if len(encoded) > LONGEST_FRAME:
+            # The other side would end the connection, and with it everything else that is asked.
+            if isinstance(message, Call):
+                raise Refused("bad_request", f"{message.method}: too long")
+            self._send(Failure(message.number, "unavailable", "the answer is too long", None))
+            return
         self._transport.write(len(encoded).to_bytes(4) + encoded)
         if self._transport.get_write_buffer_size() > MOST_UNSENT:
             self._cut_off("it does not read")

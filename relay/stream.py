@@ -147,6 +147,8 @@ class Stream:
     def remove(self, output: Output) -> None:
         if output in self.outputs:
             self.outputs.remove(output)
+            wanted = {some.audio for some in self.outputs}
+            self._lanes = {codec: lane for codec, lane in self._lanes.items() if codec in wanted}
 
     def end(self, reason: Reason) -> None:
         """No unit comes any more, from anybody."""
@@ -194,6 +196,14 @@ class Stream:
                 log.exception("output_failed", room=self.room, output=type(output).__name__)
                 self.failed_outputs += 1
                 self.remove(output)
+                self._end_failed(output)
+
+    def _end_failed(self, output: Output) -> None:
+        """Whoever is behind it hears that nothing more comes."""
+        try:
+            output.ended("failed")
+        except Exception:
+            log.exception("output_failed", room=self.room, output=type(output).__name__)
 
     def describe(self) -> dict[str, Any]:
         """For `Engine.describe`."""

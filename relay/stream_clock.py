@@ -9,7 +9,7 @@ JUMP_AHEAD = 10 * HZ
 JUMP_BACK = HZ // 2
 """One that falls back so far, too; less is disorder."""
 ALIKE = HZ
-"""How near the place by the other track's clock has to be to the place by the time that has passed."""
+"""How near, after a jump, the place by the other track's clock has to be to the place by the time that has passed."""
 LONGEST_REORDER = 5 * HZ
 """Of `pts` beyond `dts`."""
 
@@ -61,11 +61,12 @@ class StreamClock:
         """None: this unit has no place, as it would be before an earlier one of its track, or before the stream."""
         track = self._tracks[kind]
         if track.offset is None:
-            track.offset = self._anchor(dts, self._expected(now))
+            # Its other track may come late: a line that stalls between the two is no distance between them.
+            track.offset = self._anchor(dts, self._expected(now), JUMP_AHEAD)
         placed = dts + track.offset
         if track.last >= 0 and self._jumps(track, placed, now):
             self.mended += 1
-            track.offset = self._anchor(dts, track.last + max(1, now - track.at))
+            track.offset = self._anchor(dts, track.last + max(1, now - track.at), ALIKE)
             placed = dts + track.offset
         if placed <= track.last:
             if kind == "audio":
@@ -85,8 +86,8 @@ class StreamClock:
         """Where a unit of a new clock belongs: as long after the last one as it came after that."""
         return self._last + max(1, now - self._at) if self._at >= 0 else 0
 
-    def _anchor(self, dts: int, expected: int) -> int:
-        if self._latest is None or abs(dts + self._latest - expected) > ALIKE:
+    def _anchor(self, dts: int, expected: int, alike: int) -> int:
+        if self._latest is None or abs(dts + self._latest - expected) > alike:
             self._latest = expected - dts
         return self._latest
 

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Literal
 
+import structlog
 from msgspec import Struct
 
 from relay.ports import Destination, Reason
@@ -19,6 +20,12 @@ from relay.push.target import read_target
 from relay.rtmp.errors import Violation
 from relay.rtmp.publish_session import Rejected
 from relay.units import HZ, Unit
+
+log = structlog.get_logger("relay.push")
+
+
+MOST_ERROR = 200
+"""Characters of what a destination says of itself."""
 
 
 class PushSettings(Struct, frozen=True):
@@ -100,7 +107,9 @@ class RtmpDestination:
             except (Rejected, NotAllowed, Violation) as error:
                 failures, refusals = 0, refusals + 1
                 await self._pause("refused", str(error), delay(refusals, self._settings.refused_seconds, random.random))
-            except (OSError, Stalled) as error:
+            except Exception as error:
+                if not isinstance(error, OSError | Stalled):
+                    log.exception("push_failed", destination=self._status.id)
                 failures, refusals = failures + 1, 0
                 await self._pause(
                     "retrying", _describe(error), delay(failures, self._settings.retry_seconds, random.random)
@@ -175,7 +184,8 @@ class RtmpDestination:
     async def _pause(self, state: State, error: str, seconds: float) -> None:
         if self._ended.is_set():  # what went wrong while both sides parted is no error
             return
-        self._tell(state, self._target.without_secret(error))
+        said = "".join(letter if letter.isprintable() else " " for letter in self._target.without_secret(error))
+        self._tell(state, said[:MOST_ERROR])
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ended.wait(), seconds)
 

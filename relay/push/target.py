@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 _PORTS = {"rtmp": 1_935, "rtmps": 443}
-_HOST = re.compile(r"[0-9a-z._-]{1,253}|[0-9a-f:.]{2,45}")
+_HOST = re.compile(r"(?=.{1,253}$)[0-9a-z_-]{1,63}(\.[0-9a-z_-]{1,63})*\.?|(?=.*:)[0-9a-f:.]{2,45}")
 HIDDEN = "***"
 
 

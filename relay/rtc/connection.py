@@ -6,6 +6,7 @@ from typing import Protocol
 
 import structlog
 
+from relay.engine import Kind
 from relay.rtc.dtls import Certificate, Secured, Wire
 from relay.rtc.ice import Agent, Party
 from relay.rtc.port import Port
@@ -16,6 +17,10 @@ log = structlog.get_logger("relay.rtc")
 
 CONNECT_SECONDS = 10.0
 """From the offer's answer to the end of the DTLS handshake."""
+
+
+Origin = tuple[Kind, str, str]
+"""What it is for, and the address and user that it is from."""
 
 
 class Session(Protocol):
@@ -45,8 +50,10 @@ class Connection:
         certificate: Certificate,
         session: Session,
         over: Callable[["Connection"], None],
+        origin: Origin,
     ) -> None:
         """`over` is called when all is done, the last thing being sent."""
+        self.origin = origin
         self.resource, self.session = resource, session
         self._agent, self._port = agent, port
         self.party = Party(self, ufrag, password)

@@ -6,10 +6,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
+import structlog
+
 from relay.ports import Reason
 from relay.rtc.packetise import Frame, frame
 from relay.rtc.viewer import Viewer
-from relay.units import HZ, Unit
+from relay.units import HZ, AudioConfig, Unit, VideoConfig
+
+log = structlog.get_logger("relay.rtc")
 
 SLICE_SECONDS = 0.004
 """After so long the event loop has its turn, and the rest of the viewers theirs after that."""
@@ -41,6 +45,7 @@ class Egress:
         self._lost_picture = False
         self._skipping = False
         self._pts, self._pts_at = 0, 0.0
+        self._config: VideoConfig | AudioConfig | None = None
         self._ended = False
         self.dropped_frames = self.malformed = 0
 
@@ -58,6 +63,8 @@ class Egress:
             return
         self._pts, self._pts_at = unit.pts, time.monotonic()
         if made.kind == "video":
+            if unit.config is not self._config or unit.pts != unit.dts:
+                self._leave_behind(unit)
             self._remember(made)
         if len(self._waiting) >= _MOST_WAITING:
             self.dropped_frames += len(self._waiting) - 1
@@ -72,6 +79,15 @@ class Egress:
         self._waiting.append(made)
         if not self._running:
             self._run()
+
+    def _leave_behind(self, unit: Unit) -> None:
+        """Ends viewers whom the stream, as the next encoder makes it, cannot be shown: they take another way."""
+        self._config = unit.config
+        for viewer in (*self.viewers, *self._connecting):
+            track = viewer.tracks.get("video")
+            shown = track is None or (isinstance(unit.config, VideoConfig) and track.codec == unit.config.codec)
+            if viewer.connection is not None and (unit.pts != unit.dts or not shown):
+                viewer.connection.close("changed")
 
     def interrupted(self) -> None:
         self._gop, self._gop_packets = [], 0
@@ -126,10 +142,15 @@ class Egress:
         """Often: reports that are due, and viewers that are to be ended. `now` of `time.monotonic`."""
         pts, unix, loop_now = self._pts + round((now - self._pts_at) * HZ), time.time(), self._loop.time()
         for viewer in tuple(self.viewers):
-            if (why := viewer.gone(now, loop_now)) is not None and viewer.connection is not None:
-                viewer.connection.close(why)
-            elif viewer.started:
-                viewer.report(now, pts, unix)
+            try:
+                if (why := viewer.gone(now, loop_now)) is not None and viewer.connection is not None:
+                    viewer.connection.close(why)
+                elif viewer.started:
+                    viewer.report(now, pts, unix)
+            except Exception:
+                log.exception("viewer_failed")
+                if viewer.connection is not None:
+                    viewer.connection.close("failed")
 
     # Sending
 

@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 _MOST_ADDRESSES = 16
 _REFUSALS_A_SECOND = 100
+_REQUESTS_A_SECOND = 100
+"""Of one session, authentic or not: more are dropped."""
 _ALIVE = 10.0
 
 
@@ -24,6 +26,7 @@ class Party(Generic[T]):
         self.address: Address | None = None
         self.nominated = False
         self.addresses: dict[Address, None] = {}
+        self.requests, self.second = 0, 0
         self.heard = 0.0
         """When the last authentic request came: consent to be sent to (RFC 7675)."""
 
@@ -62,6 +65,9 @@ class Agent(Generic[T]):
         if not stun.is_request(data):
             return None
         party = self._parties.get(stun.local_ufrag(data))
+        if party is not None and self._too_often(party, now):
+            self.dropped += 1
+            return None
         request = stun.authentic(data, party.password) if party else None
         if party is None or request is None:
             return self._refuse(data, now)
@@ -73,6 +79,13 @@ class Agent(Generic[T]):
             party.address = address
             party.nominated = party.nominated or stun.nominates(request)
         return stun.success(request, address, party.password)
+
+    @staticmethod
+    def _too_often(party: Party[T], now: float) -> bool:
+        if int(now) != party.second:
+            party.second, party.requests = int(now), 0
+        party.requests += 1
+        return party.requests > _REQUESTS_A_SECOND
 
     def _note(self, party: Party[T], address: Address, now: float) -> bool:
         """Returns False where the address is another session's that is alive: source addresses can be forged."""

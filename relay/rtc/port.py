@@ -7,18 +7,23 @@ import sys
 from collections.abc import Callable
 from functools import cache
 
+import structlog
 from aioice.ice import get_host_addresses
 
 from relay.rtc.protect import Protector
 from relay.rtc.stun import Address
+
+log = structlog.get_logger("relay.rtc")
 
 _DATAGRAMS_A_WAKE = 256
 """Then the rest of the event loop has its turn."""
 
 _LARGEST = 2_048
 _UDP_SEGMENT = 103
-_NO_OFFLOAD = frozenset({errno.EIO, errno.EINVAL, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
+_NO_OFFLOAD = frozenset({errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
 """How a kernel or a device says that it cannot cut (udp(7))."""
+_NOT_SO = frozenset({errno.EINVAL, errno.EMSGSIZE})
+"""Packets above what the way to this address carries are not cut: one by one they may be fragmented."""
 BUFFER = 4 * 1024 * 1024
 """Asked of the kernel, which may give less (net.core.rmem_max, wmem_max)."""
 
@@ -36,8 +41,8 @@ class Port:
         self.number: int = sock.getsockname()[1]
         self.sent = self.drops = self.errors = 0
         """Datagrams sent; dropped as the socket was full; refused by the kernel (no route, a bad address)."""
-        self.offload = True
-        """Whether the kernel cuts runs; False after it has refused to."""
+        self.offload = _cuts(sock)
+        """Whether the kernel cuts runs."""
         asyncio.get_running_loop().add_reader(sock.fileno(), self._read)
 
     def send(self, data: bytes | memoryview, address: Address) -> bool:
@@ -66,10 +71,11 @@ class Port:
                 self.drops += count
                 return
             except OSError as error:
-                if error.errno not in _NO_OFFLOAD:
+                if error.errno in _NO_OFFLOAD:
+                    self.offload = False
+                elif error.errno not in _NOT_SO:
                     self.errors += count
                     return
-                self.offload = False
             else:
                 self.sent += count
                 return
@@ -91,7 +97,20 @@ class Port:
                 self.errors += 1
                 continue
             if data:
-                self._received(data, address)
+                try:
+                    self._received(data, address)
+                except Exception:
+                    # One datagram's affair, whoever sent it: the others behind it are to be read.
+                    self.errors += 1
+                    log.exception("datagram_failed", length=len(data))
+
+
+def _cuts(sock: socket.socket) -> bool:
+    try:
+        sock.getsockopt(socket.SOL_UDP, _UDP_SEGMENT)
+    except OSError:
+        return False
+    return True
 
 
 @cache

@@ -33,7 +33,7 @@ def parse(data: bytes) -> list[AnyRtcpPacket]:
 
 def ntp(unix: float) -> int:
     """NTP's 64 bits of a Unix time in seconds."""
-    return int((unix + _UNIX_IN_NTP) * (1 << 32))
+    return int((unix + _UNIX_IN_NTP) * (1 << 32)) & (1 << 64) - 1
 
 
 def asks_keyframe(packet: AnyRtcpPacket) -> bool:

@@ -13,6 +13,7 @@ from relay.units import Kind
 _LARGEST = 65_536
 _MOST_LINES = 4_096
 _MOST_SECTIONS = 16
+_MOST_TYPES, _MOST_FEEDBACK = 128, 32
 _TOKEN = re.compile(r"[\x21-\x7e]{1,256}")
 _FINGERPRINT = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){19,63}")
 _HASHES = frozenset({"sha-256", "sha-384", "sha-512"})
@@ -157,11 +158,16 @@ def _section(part: _Attributes, session: _Attributes) -> Section:
 
 
 def _formats(part: _Attributes, types: list[str]) -> tuple[Format, ...]:
+    """Each payload type once, as it can be named again and again with attributes as long as the whole."""
+    if len(types) > _MOST_TYPES:
+        raise ValueError(f"SDP: more than {_MOST_TYPES} payload types in a section")
     names = dict(_by_type(part, "rtpmap"))
     parameters = dict(_by_type(part, "fmtp"))
     feedback: dict[str, list[str]] = {}
     for payload_type, value in _by_type(part, "rtcp-fb"):
         feedback.setdefault(payload_type, []).append(value)
+    if any(len(values) > _MOST_FEEDBACK for values in feedback.values()):
+        raise ValueError(f"SDP: more than {_MOST_FEEDBACK} a=rtcp-fb of one payload type")
     return tuple(
         Format(
             int(payload_type),
@@ -169,7 +175,7 @@ def _formats(part: _Attributes, types: list[str]) -> tuple[Format, ...]:
             _parameters(parameters.get(payload_type, "")),
             (*feedback.get("*", ()), *feedback.get(payload_type, ())),
         )
-        for payload_type in types
+        for payload_type in dict.fromkeys(types)
         if payload_type in names and payload_type.isdecimal() and int(payload_type) < 128
     )
 

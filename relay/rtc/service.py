@@ -5,14 +5,16 @@ import re
 import socket
 from collections.abc import Callable
 from secrets import token_hex
+from typing import Final
 
+import structlog
 from msgspec import Struct
 
-from relay.engine import Answer
+from relay.engine import Answer, Kind
 from relay.ports import Claim, Reception, Refused
 from relay.rtc import answer, sdp
 from relay.rtc.answer import Chosen, Local
-from relay.rtc.connection import Connection, Session
+from relay.rtc.connection import Connection, Origin, Session
 from relay.rtc.dtls import Certificate
 from relay.rtc.ice import Agent
 from relay.rtc.port import Port, own_addresses
@@ -23,9 +25,15 @@ from relay.rtc.whep import Whep
 from relay.rtc.whip import WhipPublisher
 from relay.stream import Stream
 
+log = structlog.get_logger("relay.rtc")
+
 _TICK = 0.02
 _CERTIFICATE_SECONDS = 86_400
-_MOST_CONNECTING = 200
+_MOST_CONNECTING: Final[dict[Kind, int]] = {"whip": 100, "whep": 200}
+_OF_AN_ADDRESS: Final[dict[Kind, int]] = {"whip": 16, "whep": 64}
+_OF_A_USER = 4
+_SHORTEST = 2
+"""Bytes of a datagram that is read."""
 _UFRAG = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
 
 
@@ -68,13 +76,13 @@ class Rtc:
 
     async def whip(self, room: str, user: str, key: str, address: str, offer: str) -> Answer:
         """`relay.engine.Engine.whip`."""
-        self._hold_connecting()
+        self._hold_connecting("whip", address, "")
         read = _read(offer)
         chosen, tracks = _tracks(read)
         publisher = WhipPublisher(tracks, self._settings.max_kbit, self._publishers.discard)
         claim = Claim("whip", address, key, room, user)
         publisher.intake = await self._reception.publish(claim, publisher)
-        connection, local = self._connect(read, publisher)
+        connection, local = self._connect(read, publisher, ("whip", address, ""))
         publisher.connection = connection
         self._publishers.add(publisher)
         text = answer.write(read, chosen, [None] * len(chosen), "recvonly", local, self._settings.max_kbit)
@@ -82,10 +90,10 @@ class Rtc:
 
     async def whep(self, room: str, viewer: str, address: str, offer: str) -> Answer:
         """`relay.engine.Engine.whep`."""
-        self._hold_connecting()
+        self._hold_connecting("whep", address, viewer)
         read = _read(offer)
         session, chosen, sources = self.viewers.admit(room, viewer, read)
-        connection, local = self._connect(read, session)
+        connection, local = self._connect(read, session, ("whep", address, viewer))
         session.connection = connection
         text = answer.write(read, chosen, sources, "sendonly", local)
         return Answer(text, connection.resource, self._etags[connection.resource])
@@ -125,11 +133,17 @@ class Rtc:
 
     # Sessions
 
-    def _hold_connecting(self) -> None:
-        if sum(not connection.connected for connection in self._connections.values()) >= _MOST_CONNECTING:
+    def _hold_connecting(self, kind: Kind, address: str, user: str) -> None:
+        """Publishers and viewers have places of their own; one address, and one user, have some of them."""
+        connecting = [one.origin for one in self._connections.values() if not one.connected and one.origin[0] == kind]
+        if (
+            len(connecting) >= _MOST_CONNECTING[kind]
+            or sum(origin[1] == address for origin in connecting) >= _OF_AN_ADDRESS[kind]
+            or (user and sum(origin[2] == user for origin in connecting) >= _OF_A_USER)
+        ):
             raise Refused("too_many", "Too many sessions are connecting at this moment.", 1_000)
 
-    def _connect(self, offer: Offer, session: Session) -> tuple[Connection, Local]:
+    def _connect(self, offer: Offer, session: Session, origin: Origin) -> tuple[Connection, Local]:
         now = self._loop.time()
         if now - self._certified > _CERTIFICATE_SECONDS:
             self._certificate, self._certified = Certificate(), now
@@ -137,7 +151,7 @@ class Rtc:
         local = Local(token_hex(8), token_hex(16), self._certificate.fingerprint, self._addresses, self.port.number)
         connection = Connection(
             token_hex(16), offer, local.ufrag, local.password, self.agent, self.port, self._certificate, session,
-            self._over,
+            self._over, origin,
         )  # fmt: skip
         self._connections[connection.resource] = connection
         self._etags[connection.resource] = token_hex(8)
@@ -147,7 +161,9 @@ class Rtc:
         del self._connections[connection.resource], self._etags[connection.resource]
 
     def _datagram(self, data: bytes, address: Address) -> None:
-        if data[0] < 4:
+        if len(data) < _SHORTEST:
+            self.agent.dropped += 1
+        elif data[0] < 4:
             reply = self.agent.request(data, address, self._loop.time())
             if reply is not None:
                 self.port.send(reply, address)
@@ -157,11 +173,16 @@ class Rtc:
             self.agent.dropped += 1
 
     def _tick(self) -> None:
+        self._ticks = self._loop.call_later(_TICK, self._tick)
         now = self._loop.time()
         for publisher in tuple(self._publishers):
-            publisher.tick(now)
+            try:
+                publisher.tick(now)
+            except Exception:
+                log.exception("publisher_failed")
+                if publisher.connection is not None:
+                    publisher.connection.close("failed")
         self.viewers.tick(now)
-        self._ticks = self._loop.call_later(_TICK, self._tick)
 
 
 def _read(offer: str) -> Offer:

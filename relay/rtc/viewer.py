@@ -1,6 +1,7 @@
 """One viewer by WHEP: its packets, what it asks for again, and how it fares."""
 
 import time
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
 from secrets import randbits
@@ -19,8 +20,8 @@ from relay.units import HZ, Kind
 _KEPT = 1_024
 """Packets of a track that can be asked for again: a second of 10 Mbit/s."""
 _BUDGET_SHARE, _MOST_BUDGET = 0.25, 512
-"""Packets sent again: at most a quarter of what is sent, and so many at once. What is not sent again is a loss, which
-the viewer makes good by asking for a keyframe.
+"""Packets asked for again: at most a quarter of what is sent, and so many at once. What is not sent again is a loss,
+which the viewer makes good by asking for a keyframe.
 """
 _LOSS, _LOSS_SECONDS = 0.10, 5.0
 _CONSENT_SECONDS = 30.0
@@ -43,7 +44,7 @@ class Outgoing:
     """One track to one viewer: its own SSRC, sequence numbers and timestamps."""
 
     def __init__(self, chosen: Chosen, source: Source, hz: int) -> None:
-        self.source = source
+        self.source, self.codec = source, chosen.codec
         self.hz = hz
         self.type, self.rtx = chosen.format.payload_type, chosen.rtx
         self.sequence = randbits(15)  # far from the wrap, so that a receiver's first packets may come in any order
@@ -86,17 +87,20 @@ class Outgoing:
         """A packet that was sent, to be sent again: in a stream of its own where the viewer takes one, else the very
         same bytes, as another packet under its number would use a nonce twice. None where it is not kept any more.
         """
-        for sent in reversed(self._kept):
-            index = sequence - sent.sequence & 0xFFFF
-            if index >= len(sent.frame.payloads):
-                continue
-            if self.rtx is None:
-                return sent.protected[index] if sent.protected is not None else None
-            marker = index == len(sent.frame.payloads) - 1
-            header = HEADER.pack(0x80, self.rtx | marker << 7, self.rtx_sequence, sent.timestamp, self.source.rtx_ssrc)
-            self.rtx_sequence = (self.rtx_sequence + 1) & 0xFFFF
-            return protect(header + rtx.wrap(sequence, sent.frame.payloads[index]))
-        return None
+        back = self.sequence - sequence & 0xFFFF
+        at = bisect_right(self._kept, -back, key=lambda one: -(self.sequence - one.sequence & 0xFFFF)) - 1
+        if at < 0:
+            return None
+        sent = self._kept[at]
+        index = sequence - sent.sequence & 0xFFFF
+        if index >= len(sent.frame.payloads):
+            return None
+        if self.rtx is None:
+            return sent.protected[index] if sent.protected is not None else None
+        marker = index == len(sent.frame.payloads) - 1
+        header = HEADER.pack(0x80, self.rtx | marker << 7, self.rtx_sequence, sent.timestamp, self.source.rtx_ssrc)
+        self.rtx_sequence = (self.rtx_sequence + 1) & 0xFFFF
+        return protect(header + rtx.wrap(sequence, sent.frame.payloads[index]))
 
 
 class Viewer:
@@ -175,12 +179,15 @@ class Viewer:
         connection = self.connection
         if track is None or connection is None or (outbound := connection.secured.outbound) is None:
             return
-        for sequence in sequences:
-            packet = track.again(sequence, outbound.protect) if self._budget >= 1 else None
+        for index, sequence in enumerate(sequences):
+            if self._budget < 1:
+                self.not_retransmitted += len(sequences) - index
+                return
+            self._budget -= 1  # also for what is not kept: it has to be looked for
+            packet = track.again(sequence, outbound.protect)
             if packet is None:
                 self.not_retransmitted += 1
             else:
-                self._budget -= 1
                 self.retransmitted += 1
                 connection.send(packet)
 

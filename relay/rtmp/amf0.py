@@ -17,6 +17,9 @@ _NUMBER, _BOOLEAN, _STRING, _OBJECT, _NULL, _UNDEFINED = 0, 1, 2, 3, 5, 6
 _ECMA, _END, _STRICT, _DATE, _LONG, _UNSUPPORTED, _XML, _TYPED = 8, 9, 10, 11, 12, 13, 15, 16
 _NOTHING: Final = frozenset({_NULL, _UNDEFINED, _UNSUPPORTED})
 
+MOST_VALUES = 1_000
+"""In a message: commands and metadata have some dozens."""
+
 Value = float | bool | str | None | Sequence["Value"] | Mapping[str, "Value"]
 
 
@@ -26,7 +29,7 @@ class EcmaArray(dict[str, Value]):
 
 def decode(data: bytes) -> list[Value]:
     """All the values of a message, one after the other. Raises Violation."""
-    reader = _Reader(data)
+    reader = _Reader(data, MOST_VALUES)
     values = []
     while reader.at < len(data):
         values.append(reader.value(0))
@@ -34,8 +37,8 @@ def decode(data: bytes) -> list[Value]:
 
 
 class _Reader:
-    def __init__(self, data: bytes):
-        self.data, self.at = data, 0
+    def __init__(self, data: bytes, most: int):
+        self.data, self.at, self._left = data, 0, most
 
     def take(self, count: int) -> bytes:
         start = self.at
@@ -51,6 +54,9 @@ class _Reader:
         return self.take(self.number(length_bytes)).decode(errors="replace")
 
     def value(self, depth: int) -> Value:
+        self._left -= 1
+        if self._left < 0:
+            raise Violation(f"AMF0: more than {MOST_VALUES} values")
         marker = self.number(1)
         if marker in _NOTHING:
             return None

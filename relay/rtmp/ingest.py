@@ -102,13 +102,19 @@ class Ingest:
         try:
             ended = await self._serve(tls)
             self._deadline = None
-            if self._intake is not None and not self._told:
-                self._intake.left(ended.reason)
+            self._tell_left(ended.reason)
             if not ended.gone:
                 await self._part(ended)
         finally:
+            self._tell_left("failed")
             self._writer.transport.abort()
         return ended
+
+    def _tell_left(self, reason: Reason) -> None:
+        """Whatever happens, and once."""
+        if self._intake is not None and not self._told:
+            self._told = True
+            self._intake.left(reason)
 
     def ask_keyframe(self) -> None:
         """RTMP has no word for it."""

@@ -19,6 +19,8 @@ STREAM = 1
 """The one message stream of a connection."""
 
 _CODECS = ["avc1", "mp4a"]
+MOST_COMMAND = 16_384
+"""Bytes: encoders' longest, `connect`, has some hundreds."""
 
 
 class Publish(Struct, frozen=True):
@@ -98,10 +100,11 @@ class ServerSession:
         match message.kind:
             case k if k in (AUDIO, VIDEO):
                 return Media(k == VIDEO, message.timestamp, message.data) if self._accepted else None
-            case k if k == COMMAND:
-                return self._command(decode(message.data))
-            case k if k == COMMAND_AMF3:
-                return self._command(decode(message.data[1:]))  # after a byte of format the values are AMF0's
+            case k if k in (COMMAND, COMMAND_AMF3):
+                if len(message.data) > MOST_COMMAND:
+                    raise Violation(f"a command longer than {MOST_COMMAND} bytes")
+                # In AMF3's message the values are AMF0's after a byte of format.
+                return self._command(decode(message.data[k == COMMAND_AMF3 :]))
             case _:
                 return None
 

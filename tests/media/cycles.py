@@ -98,6 +98,13 @@ async def encoding(ana: Creator, path: Path) -> AsyncIterator[None]:
         await process.wait()
 
 
+async def flowing(ana: Creator) -> None:
+    """The room's stream is this one, and not the one before."""
+    async with asyncio.timeout(PATIENCE):
+        while (await ana.command(type="live.get", room=ana.room))["stream"]["state"] != "flowing":  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
 async def watched(ana: Creator, way: int) -> None:
     """By fMP4; and by HLS or WHEP, if it is their turn."""
     await (await ana.shown()).close()
@@ -116,6 +123,7 @@ async def cycle(ana: Creator, number: int, path: Path) -> None:
     """A stream from its begin to its end."""
     await ana.command(type="live.start", room=ana.room)
     async with encoding(ana, path) if number % 2 else publishing(ana):
+        await flowing(ana)
         await watched(ana, number // 2 % 3)
         await ana.command(type="live.stop", room=ana.room)
 

@@ -1,15 +1,13 @@
-"""WHEP over networks that lose, delay and reorder: what a viewer sees, and what becomes of it.
+"""WebRTC over networks that lose, delay and reorder: what a viewer sees, and what becomes of it.
 
 `python -m tests.media.networks --seconds 30` is the long form; it writes a dated result to `docs/proof/`. ffmpeg
-publishes a film by RTMP whose pictures show their numbers; Chromium watches with the player of the pages. A picture of
-each second is compared with the film's own.
+publishes a film by RTMP, whose pictures show their numbers, and Chromium watches with the player of the pages over such
+a network; then Chromium publishes the film by WHIP over it. A picture of each second is compared with the film's own.
 """
 
 import argparse
 import asyncio
 import base64
-import io
-import math
 import socket
 import subprocess
 import sys
@@ -22,19 +20,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page
 
 from tests.media.latency import browsers, freezes
 from tests.support.impaired import Condition, Impaired
 from tests.support.live import PATIENCE, Creator, LiveServer, creator
+from tests.support.numbered import FRAMES, Picture, film, pictures, psnr
 from tests.support.server import token
 
-WIDTH, HEIGHT = 640, 360
-BITS, SIDE = 9, 40
-FILM_SECONDS = 16
-FRAMES = 30 * FILM_SECONDS
 SETTLE_SECONDS = 3.0
 BLACKOUT_SECONDS = 3.0
 ROWS = {
@@ -48,8 +41,28 @@ ROWS = {
     "blackout of 3 s": Condition(),
 }
 BLACKOUT = "blackout of 3 s"
+OF_PUBLISHERS = tuple(network for network in ROWS if "20%" not in network)
 
-WATCH = """async ({room, token}) => {
+PUBLISH = """async ({url, key, film}) => {
+  const bytes = Uint8Array.from(atob(film), (one) => one.charCodeAt(0));
+  const video = document.createElement("video");
+  document.body.replaceChildren(video);
+  Object.assign(video, { muted: true, loop: true, src: URL.createObjectURL(new Blob([bytes], { type: "video/mp4" })) });
+  await video.play();
+  const peer = (window.peer = new RTCPeerConnection());
+  peer.addTransceiver(video.captureStream().getVideoTracks()[0], { direction: "sendonly" });
+  const h264 = RTCRtpSender.getCapabilities("video").codecs.filter((codec) => codec.mimeType === "video/H264");
+  peer.getTransceivers()[0].setCodecPreferences(h264);
+  await peer.setLocalDescription(await peer.createOffer());
+  const answer = await fetch(url, {
+    method: "POST", body: peer.localDescription.sdp,
+    headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${key}` },
+  });
+  if (answer.status !== 201) throw new Error(await answer.text());
+  await peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
+}"""
+
+WATCH = """async ({room, ways, token}) => {
   const { Player, roomAddresses } = await import("/web/galaxy-live/player.js");
   const video = document.createElement("video");
   document.body.replaceChildren(video);
@@ -61,7 +74,7 @@ WATCH = """async ({room, token}) => {
       window.peers.push(this);
     }
   };
-  const addresses = roomAddresses(room);
+  const addresses = Object.fromEntries(ways.map((way) => [way, roomAddresses(room)[way]]));
   const player = (window.player = new Player(video, { addresses, query: async () => ({ token }) }));
   window.changes = [];
   player.on("change", ({ way, from, reason }) => window.changes.push(`${from ?? ""} to ${way}: ${reason ?? ""}`));
@@ -110,58 +123,19 @@ class Row:
     changes: list[str]
 
 
-def film(path: Path) -> None:
-    """Of 480 pictures without B-frames at 1.5 Mbit/s; the number of each is in its first row, lowest bit first. It can
-    be looped.
+async def watched(
+    page: Page, ana: Creator, relay: Impaired, network: str, seconds: float, ways: Sequence[str]
+) -> dict[str, Any]:
+    """What the page has kept after so long over such a network, the first of `ways` to begin with; nothing is lost
+    until it plays.
     """
-    boxes = [f"drawbox=x=0:y=0:w={BITS * SIDE}:h={SIDE}:color=black:t=fill"]
-    for bit in range(BITS):
-        lit = f"enable='gte(mod(n/{1 << bit},2),1)'"
-        boxes.append(f"drawbox=x={bit * SIDE}:y=0:w={SIDE}:h={SIDE}:color=white:t=fill:{lit}")
-    picture = f"testsrc2=size={WIDTH}x{HEIGHT}:rate=30,{','.join(boxes)}"
-    sound = f"sine=sample_rate=48000,atrim=end_sample={48_000 * FILM_SECONDS - 1024}"
-    rate = ["-b:v", "1500k", "-maxrate", "1500k", "-bufsize", "1500k", "-g", "60", "-bf", "0"]
-    codecs = ["-c:v", "libx264", "-preset", "veryfast", "-profile:v", "baseline", *rate, "-c:a", "aac", "-ac", "2"]
-    colours = [word for name in ("colorspace", "color_primaries", "color_trc") for word in (f"-{name}", "smpte170m")]
-    inputs = ["-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound]
-    command = ["ffmpeg", "-v", "error", "-y", *inputs, *codecs, *colours, "-t", str(FILM_SECONDS), str(path)]
-    subprocess.run(command, check=True)
-
-
-def luma(frame: av.VideoFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """0 to 255, of whatever format."""
-    rgb = frame.to_ndarray(format="rgb24").astype(float)
-    weighed: np.ndarray[Any, np.dtype[np.float64]] = rgb @ np.array([0.299, 0.587, 0.114])
-    return weighed
-
-
-def pictures(path: Path) -> list[np.ndarray[Any, Any]]:
-    """A film's, by number."""
-    with av.open(str(path), "r") as container:
-        return [luma(frame).astype(np.uint8) for frame in container.decode(video=0)]
-
-
-def number(picture: np.ndarray[Any, Any]) -> int:
-    return sum(1 << bit for bit in range(BITS) if picture[SIDE // 2, bit * SIDE + SIDE // 2] > 127)
-
-
-def psnr(png: str, reference: Sequence[np.ndarray[Any, Any]]) -> float:
-    """In dB, of a picture as the browser shows it, against the one of its number."""
-    with av.open(io.BytesIO(base64.b64decode(png)), "r", format="png_pipe") as container:
-        shown = luma(next(container.decode(video=0)))
-    error = float(((shown - reference[number(shown) % len(reference)]) ** 2).mean())
-    return 10 * math.log10(255**2 / max(error, 1e-3))
-
-
-async def watched(page: Page, ana: Creator, relay: Impaired, network: str, seconds: float) -> dict[str, Any]:
-    """What the page has kept after so long over such a network; it is one where nothing is lost until it plays."""
     relay.condition = Condition()
     await page.goto(f"{ana.client.base_url}/")
-    await page.evaluate(WATCH, {"room": ana.room, "token": token("bob", name="bob")})
+    await page.evaluate(WATCH, {"room": ana.room, "ways": ways, "token": token("bob", name="bob")})
     async with asyncio.timeout(PATIENCE):
         while await page.evaluate("window.seen.length") < 10:  # noqa: ASYNC110 - the page tells nobody
             await asyncio.sleep(0.1)
-    assert await page.evaluate("window.player.way") == "whep"
+    assert await page.evaluate("window.player.way") == ways[0]
     relay.condition = ROWS[network]
     await asyncio.sleep(SETTLE_SECONDS)
     before = await page.evaluate(STATISTICS)
@@ -180,7 +154,7 @@ async def watched(page: Page, ana: Creator, relay: Impaired, network: str, secon
     return found | {"freeze_count": after.get("freezeCount", 0) - before.get("freezeCount", 0)}
 
 
-def row(network: str, found: dict[str, Any], reference: Sequence[np.ndarray[Any, Any]]) -> Row:
+def row(network: str, found: dict[str, Any], reference: Sequence[Picture]) -> Row:
     times: list[float] = found["seen"]
     values = [psnr(png, reference) for png in found["pictures"]]
     longest = max(b - a for a, b in pairwise(times)) / 1_000
@@ -217,8 +191,24 @@ async def encoding(ana: Creator, path: Path) -> AsyncIterator[None]:
         await process.wait()
 
 
-async def run(seconds: float, networks: Sequence[str] = tuple(ROWS)) -> list[Row]:
-    """Each network for so long, one after the other."""
+@asynccontextmanager
+async def filming(ana: Creator, path: Path, browser: Browser) -> AsyncIterator[None]:
+    """A film again and again, by a browser's WHIP."""
+    page = await browser.new_page()
+    await page.goto(f"{ana.client.base_url}/")
+    key = (await ana.command(type="live.key", room=ana.room))["key"]
+    film = base64.b64encode(await asyncio.to_thread(path.read_bytes)).decode()
+    await page.evaluate(PUBLISH, {"url": f"/v1/rooms/{ana.room}/whip", "key": key, "film": film})
+    await ana.until("live.started")
+    await (await ana.shown()).close()
+    yield
+    await page.close()
+
+
+async def run(seconds: float, networks: Sequence[str] = tuple(ROWS), *, publisher: bool = False) -> list[Row]:
+    """Each network for so long, one after the other: between server and viewer, or between `publisher` and server; then
+    the viewer takes fMP4, of which nothing is lost.
+    """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         path = Path(place, "film.mp4")
         await asyncio.to_thread(film, path)
@@ -227,28 +217,21 @@ async def run(seconds: float, networks: Sequence[str] = tuple(ROWS)) -> list[Row
         async with (
             impaired_server(Path(place, "data")) as (server, relay),
             creator(server) as ana,
-            browsers() as (_, watching),
-            encoding(ana, path),
+            browsers() as (publishing, watching),
+            filming(ana, path, publishing) if publisher else encoding(ana, path),
         ):
             rows = []
             for network in networks:
                 page = await watching.new_page()
-                found = await watched(page, ana, relay, network, seconds)
+                ways = ["stream"] if publisher else ["whep", "stream", "hls"]
+                found = await watched(page, ana, relay, network, seconds, ways)
                 await page.close()
                 rows.append(await asyncio.to_thread(row, network, found, reference))
             return rows
 
 
-def report(found: list[Row], seconds: float) -> str:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
+def table(found: list[Row]) -> list[str]:
     lines = [
-        "# WHEP over bad networks",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit.strip()}, "
-        f"`python -m tests.media.networks --seconds {seconds:g}`.",
-        "ffmpeg publishes 640 × 360 at 30 pictures a second and 1.5 Mbit/s by RTMP, a keyframe every two seconds;",
-        "Chromium watches through a relay that loses and delays in both directions. PSNR is of luma, against the film.",
-        "",
         "| network | pictures | freezes (by WebRTC's count) | longest | PSNR, mean and least | of | way at the end |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -258,7 +241,36 @@ def report(found: list[Row], seconds: float) -> str:
             f"| {one.network} | {one.frames} | {one.freezes} ({one.freeze_count}) | {one.longest:.1f} s"
             f" | {one.psnr:.1f}, {one.least:.1f} dB | {one.samples} | {one.way}{changed} |"
         )
+    return lines
+
+
+def report(viewers: list[Row], publishers: list[Row], seconds: float) -> str:
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
+    lines = [
+        "# Bad networks",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit.strip()}, "
+        f"`python -m tests.media.networks --seconds {seconds:g}`.",
+        "A relay loses and delays in both directions. PSNR is of luma, a picture a second, against the film.",
+        "",
+        "## Between server and viewer",
+        "",
+        "ffmpeg publishes 640 × 360 at 30 pictures a second and 1.5 Mbit/s by RTMP, a keyframe every two seconds;",
+        "Chromium watches by WHEP first.",
+        "",
+        *table(viewers),
+        "",
+        "## Between publisher and server",
+        "",
+        "Chromium publishes the same film by WHIP; another one watches by fMP4, of which nothing is lost.",
+        "",
+        *table(publishers),
+    ]
     return "\n".join(lines) + "\n"
+
+
+async def both(seconds: float) -> tuple[list[Row], list[Row]]:
+    return await run(seconds), await run(seconds, OF_PUBLISHERS, publisher=True)
 
 
 def main() -> int:
@@ -266,7 +278,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--output", type=Path, default=Path("docs/proof"))
     args = parser.parse_args()
-    text = report(asyncio.run(run(args.seconds)), args.seconds)
+    text = report(*asyncio.run(both(args.seconds)), args.seconds)
     print(text)
     (args.output / f"{datetime.now(UTC):%Y-%m-%d}-networks.md").write_text(text, encoding="utf-8")
     return 0

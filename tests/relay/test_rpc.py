@@ -239,3 +239,15 @@ def test_frames_may_come_in_any_pieces(cuts: list[int]) -> None:
     for start, end in itertools.pairwise(edges):
         peer.data_received(stream[start:end])
     assert [(call.number, call.method) for call in served] == [(0, "m"), (1, "m"), (2, "m")]
+
+
+async def test_what_is_too_long_is_refused_where_it_is_made_and_all_else_goes_on(tmp_path: Path) -> None:
+    async with linked(tmp_path / "a.sock") as (link, listener):
+        long = Claim("rtmp", "127.0.0.1", key="k" * rpc.LONGEST_FRAME)
+        with pytest.raises(Refused, match="greet: too long"):
+            await link.call(TEXT, "greet", long, 1)
+        with pytest.raises(Refused, match="the answer is too long"):
+            await link.call(TEXT, "greet", CLAIM, rpc.LONGEST_FRAME)
+        (peer,) = listener.peers
+        assert await link.call(TEXT, "greet", CLAIM, 1) == "hello k "
+        assert listener.peers == [peer]

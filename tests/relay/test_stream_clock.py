@@ -91,3 +91,14 @@ def test_no_track_goes_back_whatever_comes(units: list[tuple[Kind, int, int, int
             assert place.dts > last[kind]
             assert place.dts <= place.pts <= place.dts + 5 * HZ + ALIKE + JUMP_AHEAD
             last[kind] = place.dts
+
+
+@given(st.integers(0, JUMP_AHEAD - HZ))
+def test_a_line_that_stalls_between_two_tracks_puts_no_distance_between_them(stall: int) -> None:
+    clock = StreamClock()
+    first = clock.place("video", 1_000, 1_000, 0)
+    second = clock.place("audio", 1_000 + AUDIO, 1_000 + AUDIO, stall)
+    assert first is not None
+    assert second is not None
+    assert second.dts - first.dts == AUDIO
+    assert clock.mended == 0

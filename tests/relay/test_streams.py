@@ -246,6 +246,7 @@ async def test_an_output_that_fails_fails_alone() -> None:
         intake.unit(unit)
     stream.add(late)
     assert stream.failed_outputs == 1
+    assert broken.events == ["ended failed"], "whoever is behind it hears that nothing more comes"
     assert len(stage.outputs[0].units) > 20
     assert late.units[0].key
     assert {unit.kind for unit in late.units} == {"video"}

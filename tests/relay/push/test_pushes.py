@@ -10,6 +10,7 @@ import pytest
 
 from relay.ports import Destination
 from relay.push.destination import PushSettings
+from relay.rtmp.publish_session import Rejected
 from tests.relay.push.nginx import nginx_rtmp
 from tests.relay.push.support import AUDIO, GROUP, LOCAL, VIDEO, pushing
 from tests.relay.rtmp.support import KEY, Stream, running, until
@@ -64,6 +65,23 @@ async def test_a_refusal_is_a_status_without_the_key() -> None:
         await until(lambda: source.told("one") and source.state("one") == "refused")
         assert source.told("one")[-1].error == "No stream has this key."
         assert "wrong-one" not in str(source.statuses)
+
+
+async def test_what_a_destination_says_is_cut_and_any_failure_is_a_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = [Rejected("no\n" * 1_000_000), RuntimeError("broken")]
+
+    async def fail(*_: object) -> None:
+        raise failures[0] if len(source.told("one")) < 3 else failures[1]
+
+    monkeypatch.setattr("relay.push.destination.connect", fail)
+    async with pushing() as (source, pushes):
+        pushes.push_to([Destination("one", "One", "rtmp://127.0.0.1:1/live/key")])
+        await until(lambda: source.told("one") and source.state("one") == "refused")
+        error = source.told("one")[-1].error
+        assert error.startswith("no no ")
+        assert len(error) == 200
+        await until(lambda: source.state("one") == "retrying")
+        assert source.told("one")[-1].error == "broken"
 
 
 async def test_private_addresses_are_refused_before_a_byte_is_sent() -> None:

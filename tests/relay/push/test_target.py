@@ -23,7 +23,8 @@ def test_a_url_is_taken_apart_and_shown_without_its_key() -> None:
 @pytest.mark.parametrize(
     "url",
     ["http://a/app/s3cret", "rtmp:///app/s3cret", "rtmp://a/s3cret", "rtmp://u:p@a/app/s3cret", "rtmp://a:x/app/s3cret",
-     "rtmp://a\tb c/app/s3cret", "rtmp://[::1/app/s3cret", "rtmp://a/app/s3cret#x", ""],
+     "rtmp://a\tb c/app/s3cret", "rtmp://[::1/app/s3cret", "rtmp://a/app/s3cret#x", "",
+     "rtmp://a..b/app/s3cret", "rtmp://.a/app/s3cret", f"rtmp://{'a' * 64}.b/app/s3cret"],
 )  # fmt: skip
 def test_other_urls_are_refused_without_being_quoted(url: str) -> None:
     with pytest.raises(ValueError, match=r".") as refused:

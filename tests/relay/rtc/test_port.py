@@ -1,6 +1,5 @@
 """Runs of packets arrive as they were, cut by the kernel or sent one by one."""
 
-import asyncio
 import random
 
 import pytest
@@ -41,11 +40,11 @@ async def test_packets_arrive_whole_and_in_order(offload: bool) -> None:
 
 async def test_a_kernel_that_cannot_cut_is_sent_packets(monkeypatch: pytest.MonkeyPatch) -> None:
     came: list[bytes] = []
+    # The option's number is another one, which the kernel does not know.
+    monkeypatch.setattr("relay.rtc.port._UDP_SEGMENT", 9_999)
     receiver = Port(udp(), lambda data, address: came.append(data))
     sender = Port(udp(), lambda data, address: None)
     try:
-        # The option's number is another one: EINVAL, as of a kernel without it.
-        monkeypatch.setattr("relay.rtc.port._UDP_SEGMENT", 9_999)
         packets = [bytes([index]) * 100 for index in range(5)]
         sender.send_run(memoryview(b"".join(packets)), 100, 5, receiver.socket.getsockname())
         await until(lambda: len(came) == len(packets))
@@ -54,4 +53,21 @@ async def test_a_kernel_that_cannot_cut_is_sent_packets(monkeypatch: pytest.Monk
     finally:
         sender.close()
         receiver.close()
-        await asyncio.sleep(0)
+
+
+async def test_a_run_that_the_kernel_does_not_take_is_sent_one_by_one() -> None:
+    """And the next one again as one: it is this run's affair, or its address's."""
+    came: list[bytes] = []
+    receiver = Port(udp(), lambda data, address: came.append(data))
+    sender = Port(udp(), lambda data, address: None)
+    try:
+        # More packets than it cuts in one call: EINVAL.
+        packets = [index.to_bytes(2) for index in range(130)]
+        sender.send_run(memoryview(b"".join(packets)), 2, 130, receiver.socket.getsockname())
+        await until(lambda: len(came) == len(packets))
+        assert came == packets
+        assert sender.offload
+        assert sender.errors == 0
+    finally:
+        sender.close()
+        receiver.close()

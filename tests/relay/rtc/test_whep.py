@@ -1,10 +1,13 @@
 """Watching by WHEP, with aiortc's peer connection as the client: what is decoded there is what was published here."""
 
+from typing import Any
+
 import pytest
+from msgspec.structs import replace
 
 from relay.ports import Refused
 from relay.rtc.service import RtcSettings
-from relay.units import Unit
+from relay.units import Unit, VideoConfig
 from tests.relay.rtc.support import Watcher, publishing, running, until, watching
 
 
@@ -128,3 +131,18 @@ async def test_sequence_numbers_wrap_on_both_ways(monkeypatch: pytest.MonkeyPatc
             assert watcher.pts == sorted(set(watcher.pts))
         times = [unit.dts for unit in door.intakes[0].of("audio")]
         assert times == sorted(set(times))
+
+
+@pytest.mark.parametrize(
+    "change", [{"config": VideoConfig("vp8", 320, 240)}, {"pts": 1 << 30}], ids=["codec", "B-frames"]
+)
+async def test_a_viewer_is_ended_where_the_stream_becomes_another(change: dict[str, Any]) -> None:
+    """As the next encoder makes it: players then take a way that shows it."""
+    async with running() as (rtc, door), publishing(rtc):
+        await until(lambda: door.intakes[0].of("video"))
+        async with watching(rtc) as (watcher, _):
+            await until(lambda: watcher.frames["video"])
+            (egress,) = rtc.viewers.egresses.values()
+            egress.unit(replace(door.intakes[0].of("video")[-1], **change))
+            await until(lambda: watcher.peer.connectionState in ("closed", "failed"))
+        assert rtc.viewers.watching() == {}

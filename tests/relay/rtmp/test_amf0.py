@@ -61,6 +61,8 @@ def test_what_we_do_not_write_is_read(data: bytes, value: Value) -> None:
         (b"\x07\0\0", "type marker 7"),
         (b"\x03\0\1a" * (DEEPEST + 2), "nested deeper"),
         (b"\x03\0\1a\5", "longer than its message"),
+        (b"\5" * 1_001, "more than 1000 values"),
+        (b"\x0a\0\0\x0f\xff" + b"\5" * 4_095, "more than 1000 values"),
     ],
 )
 def test_what_is_malformed_is_named(data: bytes, reason: str) -> None:

@@ -123,8 +123,10 @@ async def _rejected(connection: Connection) -> None:
         GREETING + write_message(Message(COMMAND, 0, 0, b"\2\0\xff"), 3, 128),
         GREETING + write_message(Message(COMMAND, 0, 0, encode("publish", 1.0, None, KEY)), 3, 128),
         GREETING + write_message(Message(22, 0, 0, bytes(100_000)), 3, 128),
+        GREETING + write_message(Message(COMMAND, 0, 0, encode("connect", 1.0, {"app": "a" * 20_000})), 3, 128),
+        GREETING + write_message(Message(COMMAND, 0, 0, encode("connect", 1.0) + b"\5" * 5_000), 3, 128),
     ],
-    ids=["http", "rtmpe", "chunk", "amf", "unconnected", "too much"],
+    ids=["http", "rtmpe", "chunk", "amf", "unconnected", "too much", "a long command", "many values"],
 )
 async def test_what_is_malformed_ends_that_connection_alone(data: bytes) -> None:
     async with running() as server:

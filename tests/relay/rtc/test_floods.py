@@ -1,0 +1,143 @@
+"""Sessions that never connect, and requests of nobody: bounded, and whoever streams goes on."""
+
+import asyncio
+import secrets
+import socket
+
+import pytest
+from aioice import stun
+from aiortc import RTCPeerConnection
+from aiortc.mediastreams import AudioStreamTrack
+
+from relay.ports import Refused
+from relay.rtc import sdp
+from relay.rtc.answer import Chosen, Source
+from relay.rtc.packetise import Frame
+from relay.rtc.sdp import Format
+from relay.rtc.service import Rtc
+from relay.rtc.viewer import Outgoing, Sent
+from relay.rtc.whip import WhipPublisher
+from relay.units import HZ
+from tests.relay.rtc.support import Recorded, publishing, running, until
+
+
+async def goes_on(intake: Recorded) -> None:
+    """So many pictures more, and the publisher is still there."""
+    seen = len(intake.of("video"))
+    await until(lambda: len(intake.of("video")) > seen + 10)
+    assert intake.reasons == []
+
+
+async def offered(rtc: Rtc, offer: str, address: str = "10.0.0.1") -> bool:
+    try:
+        await rtc.whip("", "", "key", address, offer)
+    except Refused as refused:
+        assert refused.code == "too_many"
+        return False
+    return True
+
+
+async def test_sessions_that_never_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.rtc.connection.CONNECT_SECONDS", 1.0)
+    peer = RTCPeerConnection()
+    peer.addTrack(AudioStreamTrack())
+    await peer.setLocalDescription(await peer.createOffer())
+    async with running() as (rtc, door), publishing(rtc):
+        intake = door.intakes[0]
+        await until(lambda: intake.of("video"))
+        taken = [await offered(rtc, peer.localDescription.sdp) for _ in range(300)]
+        assert sum(taken) == 16, "of one address"
+        assert len(rtc.agent) == 17
+        await goes_on(intake)
+        more = [await offered(rtc, peer.localDescription.sdp, f"10.0.1.{number % 250}") for number in range(300)]
+        assert 0 < sum(more) <= 100 - 16
+        await goes_on(intake)
+        await until(lambda: len(rtc.agent) == 1)
+        taken += more
+        assert [one.reasons for one in door.intakes[1:]] == [["failed"]] * sum(taken)
+    await peer.close()
+
+
+async def test_requests_of_nobody() -> None:
+    async with running() as (rtc, door), publishing(rtc):
+        intake = door.intakes[0]
+        await until(lambda: intake.of("video"))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            for _ in range(50):
+                for _ in range(200):
+                    request = stun.Message(
+                        stun.Method.BINDING, stun.Class.REQUEST, attributes={"USERNAME": f"{secrets.token_hex(8)}:x"}
+                    )
+                    sock.sendto(bytes(request), ("127.0.0.1", rtc.port.number))
+                await asyncio.sleep(0)
+            await until(lambda: rtc.agent.dropped > 1_000)
+            await goes_on(intake)
+            assert len(rtc.agent) == 1
+            assert rtc.agent.refused < rtc.agent.dropped
+
+
+async def test_one_viewer_has_few_of_the_places() -> None:
+    """And none of publishers'."""
+    peer = RTCPeerConnection()
+    peer.addTransceiver("video", direction="recvonly")
+    await peer.setLocalDescription(await peer.createOffer())
+    async with running() as (rtc, door), publishing(rtc):
+        await until(lambda: door.intakes[0].of("video"))
+        for _ in range(4):
+            await rtc.whep("room", "bob", "10.0.0.1", peer.localDescription.sdp)
+        with pytest.raises(Refused, match="Too many"):
+            await rtc.whep("room", "bob", "10.0.0.1", peer.localDescription.sdp)
+        await rtc.whep("room", "cat", "10.0.0.1", peer.localDescription.sdp)
+        async with publishing(rtc):
+            await until(lambda: len(door.intakes) == 2 and door.intakes[1].of("video"))
+    await peer.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["m=video 9 UDP/TLS/RTP/SAVPF" + " 96" * 10_000, "a=rtcp-fb:96 nack\r\n" * 3_000],
+    ids=["payload types", "feedback"],
+)
+def test_what_repeats_in_an_offer_is_refused(line: str) -> None:
+    offer = (
+        f"v=0\r\na=setup:actpass\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=rtcp-mux\r\na=rtpmap:96 H264/90000\r\n{line}"
+    )
+    offer += "\r\na=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=rtcp-mux\r\n"
+    offer += f"a=fingerprint:sha-256 {':'.join(['AB'] * 32)}\r\n"
+    with pytest.raises(ValueError, match="SDP: more than"):
+        sdp.parse(offer)
+
+
+async def test_a_datagram_of_one_byte_is_nobodys() -> None:
+    async with running() as (rtc, door), publishing(rtc):
+        intake = door.intakes[0]
+        await until(lambda: intake.of("video"))
+        (address,) = list(rtc.agent._by_address)[:1]
+        rtc._datagram(b"\x80", address)
+        await goes_on(intake)
+
+
+async def test_one_that_fails_takes_no_other_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as (rtc, door), publishing(rtc):
+        await until(lambda: door.intakes[0].of("video"))
+        first = door.intakes[0].publisher
+        assert isinstance(first, WhipPublisher)
+
+        def broken(now: float) -> None:
+            raise ValueError("broken")
+
+        monkeypatch.setattr(first, "tick", broken)
+        await until(lambda: door.intakes[0].reasons)
+        async with publishing(rtc):
+            await until(lambda: len(door.intakes) == 2)
+            await goes_on(door.intakes[1])
+
+
+def test_packets_that_are_not_kept_cost_what_is_asked_for() -> None:
+    """However many numbers a NACK has, and whatever they are."""
+    track = Outgoing(Chosen(Format(96, "h264/90000", {}, ("nack",)), "h264", 97, {}), Source(1, 2, "g"), HZ)
+    for number in range(2_000):
+        track._keep(Sent(number & 0xFFFF, 0, Frame("video", False, 0, (b"a",), 1), None))
+    track.sequence = 2_000
+    found = [track.again(sequence, lambda packet: packet) is not None for sequence in range(2_100)]
+    assert [sequence for sequence, kept in enumerate(found) if kept] == list(range(2_000 - 1_024, 2_000))
