@@ -203,7 +203,7 @@ def report(before: dict[str, Held], after: dict[str, Held], warm: int, total: in
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cycles", type=int, default=1_000)
-    parser.add_argument("--warm", type=int, default=50)
+    parser.add_argument("--warm", type=int, default=300)
     parser.add_argument("--output", type=Path, default=Path("docs/proof"))
     args = parser.parse_args()
     before, after = asyncio.run(run(args.warm, args.cycles, FORGOTTEN))
