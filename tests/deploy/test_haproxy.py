@@ -4,10 +4,12 @@ import asyncio
 import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
 from tests.support.haproxy import HAProxy
+from tests.support.live import LiveServer, creator, encoder
 from tests.support.peer import WAIT, greeted
 from tests.support.server import ServerProcess, opened, token
 
@@ -62,3 +64,19 @@ async def test_a_gateway_that_is_stalled_gets_no_new_clients(tmp_path: Path) -> 
         one.process.send_signal(signal.SIGCONT)
         await until_states(proxy, "UP", "UP")
         assert (await opened(one), await opened(two)) == (0, 3)
+
+
+async def test_streams_are_fetched_by_the_name_of_their_node(tmp_path: Path) -> None:
+    with LiveServer(tmp_path) as server:
+        async with creator(server) as ana:
+            with encoder(await ana.address()):
+                await (await ana.shown()).close()
+                at = urlsplit((await ana.client.get(f"/v1/rooms/{ana.room}/hls/index.m3u8")).headers["location"])
+                assert at.port is not None
+                with HAProxy([server.port], edge=at.port) as proxy:
+                    async with httpx.AsyncClient(base_url=proxy.url) as viewer:
+                        there = await viewer.get(f"{at.path}?{at.query}", headers={"Host": "edge1.example.com"})
+                        assert there.status_code == 200, there.text
+                        assert there.text.startswith("#EXTM3U")
+                        gateway = await viewer.get(f"{at.path}?{at.query}")
+                        assert gateway.status_code == 401, "a gateway knows no passes"

@@ -26,7 +26,9 @@ class HAProxy:
     deploy/haproxy.cfg; where the tests are not root, the change of user and root directory is left out.
     """
 
-    def __init__(self, upstreams: Iterable[int]):
+    def __init__(self, upstreams: Iterable[int], edge: int = 8_081):
+        """`edge`: the port of the first node's stream-edge process."""
+        self._edge = edge
         self.folder = Path(tempfile.mkdtemp(prefix="galaxy-haproxy-"))
         self.certificate, key = self_signed(self.folder)
         self._ports = [free_port() for _ in range(3)]
@@ -80,9 +82,10 @@ class HAProxy:
 
     def _write(self, upstreams: Iterable[int]) -> None:
         text = SHIPPED.read_text()
-        servers = re.findall(r"^ +server .*\n", text, re.MULTILINE)
+        servers = re.findall(r"^ +server gateway.*\n", text, re.MULTILINE)
         listed = "".join(f"    server gateway{n} 127.0.0.1:{port}\n" for n, port in enumerate(upstreams, 1))
         text = put(text, "".join(servers), listed)
+        text = put(text, "10.77.0.11:8081", f"127.0.0.1:{self._edge}")
         direct, tls, plain = self._ports
         text = put(text, "    bind :443 ssl", f"    bind 127.0.0.1:{direct}\n    bind 127.0.0.1:{tls} ssl")
         # More needs descriptors that not every machine gives its tests.

@@ -22,6 +22,7 @@ POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; "
     "media-src 'self' blob:"
 )
+PAGES = {"room": "room.html", "studio": "studio.html"}
 STYLES = (
     "base",
     "controls",
@@ -34,6 +35,8 @@ STYLES = (
     "player",
     "watch",
     "replay",
+    "studio",
+    "recordings",
 )
 BLANK = (
     "<!doctype html><html lang=en><title>blank</title><link rel=icon href='data:,'>"
@@ -188,7 +191,7 @@ class ScriptedServer:
             return response
         if path.startswith("/v1/"):
             return _response(b"", "text/plain", HTTPStatus.NOT_FOUND)
-        page = "room.html" if path.startswith("/room/") else "index.html"
+        page = PAGES.get(path.split("/")[1], "index.html")
         file = WEB / (path.removeprefix("/web/") if path.startswith("/web/") else page)
         if not file.is_file():
             return _response(b"", "text/plain", HTTPStatus.NOT_FOUND)

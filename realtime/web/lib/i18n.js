@@ -72,6 +72,12 @@ export function duration(seconds) {
   return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(Math.round(seconds / size));
 }
 
+/** A file's size in its largest fitting unit: "1.4 GB". */
+export function fileSize(bytes) {
+  const [unit, size] = [["gigabyte", 1e9], ["megabyte", 1e6]].find(([, s]) => bytes >= s) ?? ["kilobyte", 1e3];
+  return new Intl.NumberFormat(locale, { style: "unit", unit, maximumSignificantDigits: 3 }).format(bytes / size);
+}
+
 /** A countdown: 0:07, 12:30, 3:00:00. */
 export function clock(ms) {
   const total = Math.max(0, Math.ceil(ms / 1000));

@@ -11,6 +11,9 @@
  *   destinations  destination-add, destination-item (data-id, data-state), destination-toggle, destination-edit,
  *                 destination-remove, destination-name, destination-url, destination-key, destination-submit,
  *                 confirm-destination-submit
+ *   recordings    recordings, recording-item (data-id, data-state), recording-toggle, recording-download, recording-part,
+ *                 recording-edit, recording-delete, recording-title, recording-submit, confirm-recording-submit,
+ *                 recording-more
  *   health        health, health-NAME, advice
  *   beside        those of app.js
  */

@@ -10,6 +10,7 @@ import { destinationsCard } from "./destinations.js";
 import { detailsCard } from "./details.js";
 import { encoderCard } from "./encoder.js";
 import { healthCard } from "./health.js";
+import { recordingsCard } from "./recordings.js";
 import { Stage } from "./stage.js";
 import { StreamState } from "./state.js";
 
@@ -32,7 +33,7 @@ export class StudioView {
       bearer: async () => (await room.command("live.key")).key,
     });
     this.details = detailsCard(this.state);
-    this.cards = [this.details, encoderCard(room, this.state), destinationsCard(room), healthCard(room, this.state)];
+    this.cards = [this.details, encoderCard(room, this.state), destinationsCard(room), healthCard(room, this.state), recordingsCard(room)];
     this.comments = new RoomView({ client: shell.client, rooms: shell.rooms, me: shell.me, home: () => shell.home(), signIn: () => shell.signIn() }, room, { beside: true });
     this.#parts = [this.state, this.stage, ...this.cards, this.comments];
     this.badge = h("b.live-badge", { testid: "stream-state" });

@@ -4,24 +4,47 @@ import { withQuery } from "../galaxy-live/player/addresses.js";
 import { mediaQuery } from "./media.js";
 
 const SHOWN = 12;
+const FINISHED_AFTER_MS = 2000;
+
+/**
+ * A recording's poster, where there is one, and how long it is. `query`: who looks. A ticket lasts a minute, so the
+ * poster is fetched at once, and not when somebody scrolls there.
+ */
+export function recordingPicture({ poster, length_ms }, query) {
+  const picture = h("img", { src: withQuery(poster, query).href, alt: "", onerror: () => picture.remove() });
+  return h("span.recording-picture", null, picture, h("span.recording-length", null, clock(length_ms)));
+}
+
+/** Calls `run` when a stream has ended and will be a recording. @returns {() => void} ends that */
+export function afterLive(room, run) {
+  let live = room.live !== null;
+  let timer = null;
+  const off = room.on("change", () => {
+    const before = live;
+    live = room.live !== null;
+    if (before && !live) timer = setTimeout(run, FINISHED_AFTER_MS);
+  });
+  return () => {
+    off();
+    clearTimeout(timer);
+  };
+}
 
 /** What was recorded here, newest first; hidden where there is nothing. Who has no name is not told. */
 export class RecordingList {
   #room;
-  #offs;
-  #live;
+  #off;
 
   constructor(room) {
     this.#room = room;
-    this.#live = room.live !== null;
     this.list = h("ul.recording-list", { role: "list" });
     this.element = h("section.recordings", { testid: "recordings", hidden: true, "aria-label": t("replay.recordings") }, h("h2", null, t("replay.recordings")), this.list);
     this.rows = [];
-    this.#offs = [room.on("change", () => this.#follow())];
+    this.#off = afterLive(room, () => this.load().catch((error) => room.client.emit("error", error)));
   }
 
   destroy() {
-    this.#offs.forEach((off) => off());
+    this.#off();
   }
 
   /** Reads the list. @throws {GalaxyError} */
@@ -34,17 +57,10 @@ export class RecordingList {
     fill(this.list, this.rows.map((row) => this.#row(row, query)));
   }
 
-  #row({ id, title, started_at, length_ms, poster }, query) {
-    const picture = h("img", { src: withQuery(poster, query).href, alt: "", loading: "lazy", onerror: () => picture.remove() });
+  #row(recording, query) {
+    const { id, title, started_at } = recording;
     return h("li", null, h("a.recording", { href: `#recording/${encodeURIComponent(id)}`, testid: "recording", data: { id } },
-      h("span.recording-picture", null, picture, h("span.recording-length", null, clock(length_ms))),
+      recordingPicture(recording, query),
       h("b", { dir: "auto" }, h("bdi", null, title)), h("small", null, shortTime(started_at))));
-  }
-
-  /** A stream that has ended will be a recording. */
-  #follow() {
-    const live = this.#room.live !== null;
-    if (this.#live && !live) setTimeout(() => this.load().catch((error) => this.#room.client.emit("error", error)), 2000);
-    this.#live = live;
   }
 }
