@@ -1,29 +1,19 @@
 """The studio's recordings: listed, renamed, saved, unlisted, deleted."""
 
 import subprocess
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page
-from websockets.exceptions import ConnectionClosed
 
 from tests.support.live import PATIENCE, LiveServer, encoder
 from tests.support.server import NO_LIMITS
 from tests.web.live import Person, looking
-from tests.web.scripted import Peer, ScriptedServer
-from tests.web.test_page import CONTRAST, REPLIES, check
-
-STREAM = {"state": "idle", "title": "Harbour", "mature": False, "test": False}
-ANSWERS: dict[str, dict[str, Any]] = {
-    "live.get": {"stream": STREAM},
-    "live.key": {"key": "k", "whip": "w", "rtmp": "r"},
-    "live.destination.list": {"destinations": []},
-    "ticket.create": {"ticket": "t1"},
-}
-FOCUSED = "() => document.activeElement.dataset.testid ?? document.activeElement.tagName"
+from tests.web.scripted import ScriptedServer
+from tests.web.studio import FOCUSED, Studio
+from tests.web.test_page import CONTRAST, check
 
 
 def recording(number: int, **fields: Any) -> dict[str, Any]:
@@ -34,58 +24,6 @@ def recording(number: int, **fields: Any) -> dict[str, Any]:
         "width": 640, "height": 360, "parts": 1, "first_pos": 1, "hls": f"{base}/index.m3u8",
         "mp4": f"{base}/recording.mp4", "poster": f"{base}/poster.webp",
     } | fields  # fmt: skip
-
-
-class Studio:
-    """Answers the page of Ann's live room r1, which has these recordings, newest first."""
-
-    def __init__(self, page: Page, server: ScriptedServer, recordings: list[dict[str, Any]]):
-        self.recordings = recordings
-        self.refused: dict[str, dict[str, Any]] = {}
-        """By the command's type: an error's fields."""
-        session = '{"user": {"id": "ann", "name": "Ann"}, "token": "t", "dev": false}'
-        page.evaluate("(session) => sessionStorage.setItem('galaxy-live.session', session)", session)
-        self.page, self.server = page, server
-        self.open()
-
-    def open(self) -> None:
-        self.page.goto(f"{self.server.address}/studio/r1")
-        self.peer = self.server.accept()
-        self.peer.welcome()
-        threading.Thread(target=self._answer, args=(self.peer,)).start()
-        self.page.get_by_test_id("studio").wait_for()
-
-    def _answer(self, peer: Peer) -> None:
-        try:
-            while not peer.done.is_set():
-                command = peer.receive()
-                if "id" in command and command["type"] in self.refused:
-                    peer.refuse(command, **self.refused[command["type"]])
-                elif "id" in command:
-                    peer.ok(command, **self._reply(command))
-        except (ConnectionClosed, TimeoutError):
-            return
-
-    def _reply(self, command: dict[str, Any]) -> dict[str, Any]:
-        match command["type"]:
-            case "recording.list":
-                begin = int(command.get("cursor", 0))
-                end = begin + command["limit"]
-                more = {"cursor": str(end)} if end < len(self.recordings) else {}
-                return {"recordings": self.recordings[begin:end]} | more
-            case "recording.update":
-                one = next(one for one in self.recordings if one["id"] == command["recording"])
-                listed = {"state": "listed" if command["listed"] else "unlisted"} if "listed" in command else {}
-                one |= listed | ({"title": command["title"]} if "title" in command else {})
-                return {}
-            case "recording.delete":
-                self.recordings = [one for one in self.recordings if one["id"] != command["recording"]]
-                return {}
-            case "room.join":
-                reply = REPLIES["room.join"](command)
-                return reply | {"room": reply["room"] | {"kind": "live", "live": None}}
-        answer = REPLIES.get(command["type"])
-        return answer(command) if answer is not None else ANSWERS.get(command["type"], {})
 
 
 def items(page: Page) -> Locator:

@@ -39,6 +39,29 @@ export function fill(element, ...children) {
   return element;
 }
 
+/**
+ * Draws rows, each with an `id`, as the list's children. A row that stays keeps its element, and with it the focus.
+ * @param {(row: object) => {element: Element, draw: (row: object) => void}} make for a row that is new
+ * @returns {(rows: object[]) => void}
+ */
+export function keyedList(list, make) {
+  const drawn = new Map();
+  return (rows) => {
+    const ids = new Set(rows.map(({ id }) => id));
+    for (const [id, { element }] of drawn) {
+      if (ids.has(id)) continue;
+      element.remove();
+      drawn.delete(id);
+    }
+    for (const [at, row] of rows.entries()) {
+      if (!drawn.has(row.id)) drawn.set(row.id, make(row));
+      const { element, draw } = drawn.get(row.id);
+      draw(row);
+      if (list.children[at] !== element) list.insertBefore(element, list.children[at] ?? null);
+    }
+  };
+}
+
 /** Calls `draw` once per frame, however often it is asked to. */
 export function perFrame(draw) {
   let asked = false;

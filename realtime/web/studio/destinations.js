@@ -1,24 +1,26 @@
 import { confirmDialog, field, formDialog } from "../lib/dialog.js";
-import { fill, h } from "../lib/dom.js";
-import { number, t } from "../lib/i18n.js";
+import { h, keyedList } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
 import { icon } from "../lib/icons.js";
 import { attempt } from "../lib/toast.js";
 
 /** The creator's other platforms, and how the push to each of them does. */
 export function destinationsCard(room) {
   const list = h("ul.destinations", { role: "list" });
+  const none = h("p.empty", { hidden: true }, t("destination.none"));
   const statuses = new Map();
-  let rows = [];
+  let known = null;
   const load = async () => {
-    rows = (await room.client.request("live.destination.list")).destinations;
+    known = (await room.client.request("live.destination.list")).destinations;
     draw();
   };
   const change = (type, fields) => room.client.request(type, fields).then(load);
+  const add = h("button.plain.small", { type: "button", testid: "destination-add", onclick: () => destinationDialog(null, change) }, icon("plus"), t("destination.add"));
+  const rows = keyedList(list, (first) => destinationRow(first, { change, removed: () => add.focus() }));
   const draw = () => {
-    const focused = list.contains(document.activeElement) ? [document.activeElement.dataset.testid, document.activeElement.closest("li").dataset.id] : null;
-    fill(list, rows.map((one) => destinationRow(one, statuses.get(one.id), change)));
-    if (rows.length === 0) fill(list, h("li.empty", null, t("destination.none")));
-    if (focused) list.querySelector(`li[data-id="${CSS.escape(focused[1])}"] [data-testid="${focused[0]}"]`)?.focus();
+    if (known === null) return;
+    rows(known.map((one) => ({ ...one, status: statuses.get(one.id) })));
+    none.hidden = known.length > 0;
   };
   const offs = [
     room.on("destination", (status) => {
@@ -28,25 +30,49 @@ export function destinationsCard(room) {
     room.on("change", () => room.live === null && statuses.size > 0 && !room.health && (statuses.clear(), draw())),
   ];
   attempt(load);
-  const add = h("button.plain.small", { type: "button", testid: "destination-add", onclick: () => destinationDialog(null, change) }, icon("plus"), t("destination.add"));
-  const element = h("section.studio-card", { "aria-label": t("destination.title") }, h("header", null, h("h2", null, t("destination.title")), add), h("p.hint", null, t("destination.text")), list);
+  const element = h("section.studio-card", { "aria-label": t("destination.title") }, h("header", null, h("h2", null, t("destination.title")), add), h("p.hint", null, t("destination.text")), none, list);
   return { element, destroy: () => offs.forEach((off) => off()) };
 }
 
-function destinationRow({ id, name, url, enabled }, status, change) {
-  const state = enabled ? (status?.state ?? "waiting") : "off";
-  const update = (fields) => attempt(() => change("live.destination.update", { destination: id, ...fields }));
-  const remove = () => confirmDialog({ title: t("destination.remove"), text: t("destination.removeText", { name }), submitLabel: t("destination.remove"), testid: "confirm-destination", submit: () => change("live.destination.remove", { destination: id }) });
-  const tool = (testid, mark, label, run) => h("button.icon-button", { type: "button", testid, title: label, "aria-label": `${label}: ${name}`, onclick: run }, icon(mark));
-  const facts = [t(`destination.state.${state}`), state === "live" && t("health.kbitValue", { value: status.kbit }), status?.dropped > 0 && t("destination.dropped", { count: status.dropped })];
-  return h("li", { testid: "destination-item", data: { id, state } },
-    h("label.toggle", { title: t("destination.enabled") }, h("input", { type: "checkbox", role: "switch", testid: "destination-toggle", checked: enabled, "aria-label": `${t("destination.enabled")}: ${name}`, onchange: (event) => update({ enabled: event.target.checked }) })),
-    h("div.destination-text", null,
-      h("b", { dir: "auto" }, h("bdi", null, name)), h("small", { dir: "ltr" }, url),
-      h("small.destination-state", null, facts.filter(Boolean).join(" · ")),
-      enabled && status?.error && h("small.destination-error", { dir: "auto" }, status.error)),
-    tool("destination-edit", "edit", t("destination.edit"), () => destinationDialog({ id, name, url }, change)),
+/** `change(type, fields)` tells the server and reads the list anew; `removed()` is called when the row has gone. */
+function destinationRow(first, { change, removed }) {
+  let row = first;
+  const destination = first.id;
+  const [name, url, facts, problem] = [h("bdi"), h("small", { dir: "ltr" }), h("small.destination-state"), h("small.destination-error", { dir: "auto" })];
+  const enable = async (event) => {
+    await attempt(() => change("live.destination.update", { destination, enabled: event.target.checked }));
+    draw(row);
+  };
+  const enabled = h("input", { type: "checkbox", role: "switch", testid: "destination-toggle", onchange: enable });
+  const labels = [[enabled, t("destination.enabled")]];
+  const tool = (testid, mark, label, run) => {
+    const button = h("button.icon-button", { type: "button", testid, title: label, onclick: run }, icon(mark));
+    labels.push([button, label]);
+    return button;
+  };
+  const remove = async () => {
+    const text = t("destination.removeText", { name: row.name });
+    await confirmDialog({ title: t("destination.remove"), text, submitLabel: t("destination.remove"), testid: "confirm-destination", submit: () => change("live.destination.remove", { destination }) }).closed;
+    if (!element.isConnected) removed();
+  };
+  const element = h("li", { testid: "destination-item", data: { id: destination } },
+    h("label.toggle", { title: t("destination.enabled") }, enabled),
+    h("div.destination-text", null, h("b", { dir: "auto" }, name), url, facts, problem),
+    tool("destination-edit", "edit", t("destination.edit"), () => destinationDialog(row, change)),
     tool("destination-remove", "trash", t("destination.remove"), remove));
+  const draw = (now) => {
+    row = now;
+    const { status } = row;
+    const state = row.enabled ? (status?.state ?? "waiting") : "off";
+    element.dataset.state = state;
+    enabled.checked = row.enabled;
+    [name.textContent, url.textContent] = [row.name, row.url];
+    facts.textContent = [t(`destination.state.${state}`), state === "live" && t("health.kbitValue", { value: status.kbit }), status?.dropped > 0 && t("destination.dropped", { count: status.dropped })].filter(Boolean).join(" · ");
+    problem.textContent = (row.enabled && status?.error) || "";
+    problem.hidden = problem.textContent === "";
+    for (const [control, label] of labels) control.setAttribute("aria-label", `${label}: ${row.name}`);
+  };
+  return { element, draw };
 }
 
 function destinationDialog(old, change) {

@@ -6,7 +6,7 @@ import { attempt, toast } from "../lib/toast.js";
 /** What the stream is called: filled in by what the server has, until somebody writes there. */
 export function detailsCard(state) {
   let touched = false;
-  const title = h("input", { name: "title", maxlength: 128, dir: "auto", testid: "detail-title" });
+  const title = h("input", { name: "title", maxlength: 100, dir: "auto", testid: "detail-title" });
   const category = h("input", { name: "category", maxlength: 64, dir: "auto", testid: "detail-category" });
   const mature = h("input", { name: "mature", type: "checkbox", testid: "detail-mature" });
   const test = h("input", { name: "test", type: "checkbox", testid: "detail-test" });

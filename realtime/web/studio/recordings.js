@@ -1,4 +1,4 @@
-import { h } from "../lib/dom.js";
+import { h, keyedList } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { attempt } from "../lib/toast.js";
 import { mediaQuery } from "../watch/media.js";
@@ -8,11 +8,11 @@ import { recordingRow } from "./recording_row.js";
 const PAGE = 8;
 const MOST_ASKED = 200;
 
-/** What was recorded in the room, newest first. Rows stay the same elements, so that the focus stays where it is. */
+/** What was recorded in the room, newest first. */
 export function recordingsCard(room) {
-  const rows = new Map();
   let shown = null;
   let cursor;
+  let query = {};
   let turn = Promise.resolve();
   const list = h("ul.kept", { role: "list" });
   const none = h("p.empty", { hidden: true }, t("recording.none"));
@@ -38,20 +38,10 @@ export function recordingsCard(room) {
     const { found, next } = await read(PAGE, cursor);
     await draw([...shown, ...found], next);
   });
+  const rows = keyedList(list, (recording) => recordingRow(room, recording, query, { change, removed: () => heading.focus() }));
   const draw = async (recordings, next) => {
-    const query = recordings.some(({ id }) => !rows.has(id)) ? await mediaQuery(room)() : {};
-    const ids = new Set(recordings.map(({ id }) => id));
-    for (const [id, row] of rows) {
-      if (ids.has(id)) continue;
-      row.element.remove();
-      rows.delete(id);
-    }
-    for (const [at, recording] of recordings.entries()) {
-      if (!rows.has(recording.id)) rows.set(recording.id, recordingRow(room, recording, query, { change, removed: () => heading.focus() }));
-      const row = rows.get(recording.id);
-      row.draw(recording);
-      if (list.children[at] !== row.element) list.insertBefore(row.element, list.children[at] ?? null);
-    }
+    query = recordings.length > 0 ? await mediaQuery(room)() : {};
+    rows(recordings);
     [shown, cursor] = [recordings, next];
     none.hidden = shown.length > 0;
   };
