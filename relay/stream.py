@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
+from math import inf
 from typing import Any, Literal
 
 import msgspec
@@ -21,6 +22,8 @@ log = structlog.get_logger("relay.stream")
 
 AUDIO_ALONE_SECONDS = 3.0
 """Audio of a new publisher waits so long for a first keyframe; then it is a stream without pictures."""
+CONFIG_SECONDS = 1.0
+"""A publisher's sound may change its settings once in so long: each change costs new decoders and filters."""
 CAP_SECONDS = 5.0
 """A publisher's first seconds, in which its rate is not held against it."""
 
@@ -46,6 +49,16 @@ class Publishing:
         self.flowing = False
         self.keyframes = Keyframes(regular=publisher.kind == "whip")
         self.meter = Meter(caps.max_kbit, now)
+        self._audio: AudioConfig | None = None
+        self._changed = -inf
+
+    def sounds(self, config: AudioConfig, now: float) -> None:
+        """What its next unit of sound is in. Raises TooMuch."""
+        if self._audio is not None and config != self._audio:
+            if now - self._changed < CONFIG_SECONDS:
+                raise TooMuch("The sound's settings change more than once a second.")
+            self._changed = now
+        self._audio = config
 
 
 class Stream:
@@ -123,6 +136,8 @@ class Stream:
         config = unit.config
         if isinstance(config, VideoConfig) and config.width * config.height > self._caps.max_pixels:
             raise TooMuch(f"Pictures of {config.width} × {config.height} are too large for this server.")
+        if isinstance(config, AudioConfig):
+            publishing.sounds(config, now)
         if now - publishing.since > CAP_SECONDS and publishing.meter.kbit(now) > self._caps.max_kbit:
             raise TooMuch(f"More than {self._caps.max_kbit} kbit/s: lower the encoder's bitrate.")
 

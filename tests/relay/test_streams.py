@@ -8,11 +8,11 @@ import pytest
 from relay import news, streams
 from relay.engine import Running
 from relay.news import News
-from relay.ports import Claim, Intake, Refused
-from relay.stream import Caps, Stream
+from relay.ports import Admitted, Claim, Intake, Refused
+from relay.stream import Caps, Stream, TooMuch
 from relay.streams import Streams, StreamsSettings
-from relay.units import VideoConfig
-from tests.relay.stage import FRAME, StagedGate, StagedOutput, StagedPublisher, audio, units, video
+from relay.units import HZ, AudioConfig, VideoConfig
+from tests.relay.stage import AUDIO, FRAME, StagedGate, StagedOutput, StagedPublisher, audio, units, video
 
 PATIENCE = 10.0
 CLAIM = Claim("rtmp", "127.0.0.1", key="room")
@@ -220,6 +220,51 @@ async def test_pictures_that_are_too_large_end_the_publisher_and_tell_the_creato
     await until(lambda: stage.gate.reports)
     assert "3840 × 2160" in stage.gate.reports[0]["message"]
     await stage.close()
+
+
+async def test_sound_that_changes_its_settings_all_the_time_ends_the_publisher() -> None:
+    stage = Stage()
+    publisher = StagedPublisher()
+    intake = await stage.publish(publisher)
+    intake.unit(video(0, key=True))
+    other = AudioConfig("aac", 44_100, 2, b"\x12\x10")
+    for index, config in enumerate((AUDIO, AUDIO, other, other)):
+        intake.unit(audio(index * FRAME, config))
+    assert publisher.closed is None
+    intake.unit(audio(4 * FRAME, AUDIO))
+    assert publisher.closed == "refused"
+    await until(lambda: stage.gate.reports)
+    assert "more than once a second" in stage.gate.reports[0]["message"]
+    await stage.close()
+
+
+def test_sound_may_change_its_settings_once_a_second() -> None:
+    stream = Stream(Admitted("room", "ana", "s1", 1, "Title"), SETTINGS.caps)
+    publishing = stream.attach(stream.admitted, StagedPublisher(), 0.0)
+    stream.unit(publishing, video(0, key=True), 0.0)
+    for second in range(1, 10):
+        config = AUDIO if second % 2 else AudioConfig("aac", 44_100, 2, b"\x12\x10")
+        stream.unit(publishing, audio(second * HZ, config), float(second))
+    with pytest.raises(TooMuch):
+        stream.unit(publishing, audio(10 * HZ, AudioConfig("aac", 44_100, 1, b"\x12\x08")), 9.5)
+
+
+def test_a_lane_that_no_output_wants_any_more_is_fed_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Stream(Admitted("room", "ana", "s1", 1, "Title"), SETTINGS.caps)
+    publishing = stream.attach(stream.admitted, StagedPublisher(), 0.0)
+    viewer = StagedOutput("opus")
+    stream.add(StagedOutput())
+    stream.add(viewer)
+    fed: list[str] = []
+    monkeypatch.setattr("relay.audio.AudioLane.advance", lambda lane, pts: fed.append(lane._target) or [])
+    stream.unit(publishing, video(0, key=True), 0.0)
+    stream.unit(publishing, audio(0), 0.0)
+    stream.unit(publishing, video(FRAME), 0.0)
+    assert sorted(fed) == ["aac", "opus"]
+    stream.remove(viewer)
+    fed.clear()
+    stream.unit(publishing, video(2 * FRAME), 0.1)
+    assert fed == ["aac"]
 
 
 async def test_more_kbit_than_allowed_end_the_publisher(monkeypatch: pytest.MonkeyPatch) -> None:
