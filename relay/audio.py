@@ -24,6 +24,8 @@ _PRE_SKIP = 312
 _SILENT_AFTER = HZ * 2 // 5
 """How far a track may be behind before it is taken for muted, in ticks: far more than audio and video ever differ."""
 _SILENCE = 4_800
+_MOST_SILENCE = 10
+"""Times _SILENCE that one call makes, at 0.2 ms each; what is missing then is made by the calls after it."""
 _OFF = 4_800
 """Samples by which the filter may be behind what it has been given; more is a hole that it has not filled."""
 _BIT_RATE = {"aac": 128_000, "opus": 96_000}
@@ -67,7 +69,9 @@ class AudioLane:
             return []
 
     def advance(self, pts: int) -> list[Unit]:
-        """The silence of a track that has nothing to say while the other one has come to `pts`."""
+        """The silence of a track that has nothing to say while the other one has come to `pts`: at most a second a
+        call.
+        """
         try:
             return self._forward(self._coder.silence(pts)) if self._coder is not None else []
         except FFmpegError as error:
@@ -120,7 +124,9 @@ class _Transcoder:
 
     def silence(self, pts: int) -> list[Unit]:
         made: list[Unit] = []
-        while self._begun and self._heard + _SILENT_AFTER < pts:
+        for _ in range(_MOST_SILENCE):
+            if not self._begun or self._heard + _SILENT_AFTER >= pts:
+                break
             frame = AudioFrame(format="fltp", layout="stereo", samples=_SILENCE)
             for plane in frame.planes:
                 plane.update(bytes(plane.buffer_size))

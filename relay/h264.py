@@ -13,6 +13,8 @@ _HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 
 """Those whose SPS says its chroma format (7.3.2.1.1)."""
 _LARGEST = 16_384
 """Pixels a side: far above every level, and a bound for what a hostile SPS makes us believe."""
+MOST_CROPPED = 64
+"""Pixels a side that are coded and not shown: encoders fill up whole macroblocks, or tiles of some of them."""
 
 
 def nal_type(nal: bytes) -> int:
@@ -86,6 +88,8 @@ def read_sps(nal: bytes) -> Sps:
         height -= (top + bottom) * (2 if chroma == 1 else 1) * fields
     if not (0 < width <= _LARGEST and 0 < height <= _LARGEST):
         raise ValueError(f"SPS: pictures of {width} × {height}")
+    if across * 16 - width > MOST_CROPPED or down * 16 * fields - height > MOST_CROPPED:
+        raise ValueError(f"SPS: pictures of {width} × {height}, cut from far larger ones")
     reorders = order_type != 2 and profile != 66 and _reorders(bits)
     return Sps(profile, compatibility, level, width, height, reorders)
 

@@ -8,6 +8,8 @@ JUMP_AHEAD = 10 * HZ
 """A track that leaps so far beyond the time that has passed has a broken clock, or a new one."""
 JUMP_BACK = HZ // 2
 """One that falls back so far, too; less is disorder."""
+PACE = 1.01
+"""Ticks of a publisher's clock to one of ours, at most, beyond JUMP_AHEAD: clocks drift, by far less."""
 ALIKE = HZ
 """How near, after a jump, the place by the other track's clock has to be to the place by the time that has passed."""
 LONGEST_REORDER = 5 * HZ
@@ -38,7 +40,8 @@ class StreamClock:
     """Times are in ticks of HZ; `now` is any clock that never goes back. The first unit is at 0.
 
     A new publisher's first unit comes after the last one by the time that has passed; its other track keeps its
-    distance to that. The same holds where a clock jumps in mid-stream.
+    distance to that. The same holds where a clock jumps in mid-stream, or runs far ahead of the time that has passed
+    since its first unit.
     """
 
     def __init__(self) -> None:
@@ -50,10 +53,12 @@ class StreamClock:
         self._last, self._at = 0, -1
         self._latest: int | None = None
         """The offset that was found last."""
+        self._began: tuple[int, int] | None = None
+        """Where the publisher's first unit was placed, and when."""
 
     def new_publisher(self) -> None:
         """What comes now is on another clock."""
-        self._latest = None
+        self._latest = self._began = None
         for track in self._tracks.values():
             track.offset = None
 
@@ -63,9 +68,12 @@ class StreamClock:
         if track.offset is None:
             # Its other track may come late: a line that stalls between the two is no distance between them.
             track.offset = self._anchor(dts, self._expected(now), JUMP_AHEAD)
+            self._began = self._began or (dts + track.offset, now)
         placed = dts + track.offset
         if track.last >= 0 and self._jumps(track, placed, now):
             self.mended += 1
+            if track.offset == self._latest:
+                self._latest = None  # it is what does not hold any more
             track.offset = self._anchor(dts, track.last + max(1, now - track.at), ALIKE)
             placed = dts + track.offset
         if placed <= track.last:
@@ -91,7 +99,10 @@ class StreamClock:
             self._latest = expected - dts
         return self._latest
 
-    @staticmethod
-    def _jumps(track: _Track, placed: int, now: int) -> bool:
+    def _jumps(self, track: _Track, placed: int, now: int) -> bool:
+        """Also where many leaps, each of them small enough, have come too far."""
         ahead = placed - track.last
-        return ahead < -JUMP_BACK or ahead > JUMP_AHEAD + now - track.at
+        if ahead < -JUMP_BACK or ahead > JUMP_AHEAD + now - track.at:
+            return True
+        since, at = self._began or (placed, now)
+        return placed - since > JUMP_AHEAD + (now - at) * PACE

@@ -63,7 +63,9 @@ class Thumbnails:
 
 
 def picture(unit: Unit) -> bytes:
-    """A keyframe as WebP, at most WIDTH pixels wide. Raises ValueError for what cannot be decoded."""
+    """A keyframe as WebP, at most WIDTH pixels wide. Raises ValueError for what cannot be decoded, or is
+    larger than its config says.
+    """
     config = unit.config
     if not isinstance(config, VideoConfig):
         raise TypeError("a picture of audio")
@@ -73,6 +75,9 @@ def picture(unit: Unit) -> bytes:
     decoder = av.CodecContext.create("h264" if config.codec == "h264" else "vp8", "r")
     assert isinstance(decoder, VideoCodecContext)  # noqa: S101 - both are
     decoder.thread_count = 1
+    # Whatever the data says: no larger than the publisher was let in with.
+    width, height = config.width + h264.MOST_CROPPED, config.height + h264.MOST_CROPPED
+    decoder.options = {"max_pixels": str(width * height)}
     try:
         frames = [*decoder.decode(Packet(data)), *decoder.decode(None)]
         if not frames:

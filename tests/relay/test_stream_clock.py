@@ -1,5 +1,6 @@
 """The stream's clock: nothing goes back, gaps are real, tracks keep their distance, whatever publishers send."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,4 +102,23 @@ def test_a_line_that_stalls_between_two_tracks_puts_no_distance_between_them(sta
     assert first is not None
     assert second is not None
     assert second.dts - first.dts == AUDIO
+    assert clock.mended == 0
+
+
+@pytest.mark.parametrize("leap", [HZ // 2, 9 * HZ])
+def test_leaps_that_are_each_small_enough_do_not_carry_the_clock_away(leap: int) -> None:
+    clock = StreamClock()
+    for index in range(300):
+        place = clock.place("video", index * leap, index * leap, index * FRAME)
+        assert place is not None
+        assert place.dts - index * FRAME <= JUMP_AHEAD + HZ
+    assert clock.mended
+
+
+def test_a_clock_that_drifts_for_days_is_never_mended() -> None:
+    clock = StreamClock()
+    for minute in range(3 * 24 * 60):
+        place = clock.place("video", at := minute * 60 * HZ + minute * 60 * HZ // 2_000, at, minute * 60 * HZ)
+        assert place is not None
+        assert place.dts == at
     assert clock.mended == 0

@@ -11,13 +11,13 @@ from av.video.frame import VideoFrame
 
 from relay import h264
 from relay.thumbnails import Thumbnails, picture
-from relay.units import HZ, Unit
+from relay.units import HZ, Unit, VideoConfig
 
 
-def keyframe(size: str = "1280x720", color: str = "red") -> Unit:
+def keyframe(size: str = "1280x720", color: str = "red", bitstream: str = "null") -> Unit:
     made = subprocess.run(
         ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"color={color}:size={size}", "-frames:v", "1", "-c:v",
-         "libx264", "-pix_fmt", "yuv420p", "-f", "h264", "-"],
+         "libx264", "-pix_fmt", "yuv420p", "-bsf:v", bitstream, "-f", "h264", "-"],
         capture_output=True, check=True,
     ).stdout  # fmt: skip
     nals = [nal.rstrip(b"\0") for nal in made.split(b"\0\0\1") if nal.rstrip(b"\0")]
@@ -42,6 +42,21 @@ def test_a_picture_is_webp_of_the_keyframe(size: str, shown: tuple[int, int]) ->
         red, green, blue = frame.to_ndarray(format="rgb24")[10, 10]
         assert red > 200
         assert max(green, blue) < 50
+
+
+def test_pictures_larger_than_the_config_says_are_not_decoded() -> None:
+    """Its own parameter sets are in the data, after a start code within a NAL unit."""
+    small, large = keyframe("320x180"), keyframe("1280x720")
+    config = large.config
+    assert isinstance(config, VideoConfig)
+    hidden = h264.annex_b([b"\x06sei", *config.sps, *config.pps, *h264.split_lengths(large.data)])[4:]
+    with pytest.raises(ValueError, match="h264"):
+        picture(Unit("video", 0, 0, h264.join_lengths([hidden]), True, small.config))
+
+
+def test_large_pictures_of_which_little_is_shown_are_refused() -> None:
+    with pytest.raises(ValueError, match="320 × 180, cut from far larger ones"):
+        keyframe("1280x720", bitstream="h264_metadata=crop_right=960:crop_bottom=540")
 
 
 async def test_one_every_ten_seconds_and_none_after_the_end() -> None:
