@@ -29,6 +29,8 @@ MOST_WAITING = 64 * 1024 * 1024
 """Bytes of segments that wait for the disk, of all streams."""
 DVR_FILE_SEGMENTS = 150
 """In a file, where the stream is not recorded: so that the oldest can be deleted."""
+MOST_INITS = 64
+"""Different init segments of a stream: the manifest that names them is written anew with each."""
 MEGABYTE = 1_000_000
 MEASURE_SECONDS = 60.0
 
@@ -48,7 +50,7 @@ class Disk:
         self.media, self.limits = media, limits
         self.waiting = 0
         self.dropped = 0
-        """Segments that were not written, as too much waited."""
+        """Segments and posters that were not written, as too much waited."""
         self.failed = 0
         """Recordings ended by the disk or a limit."""
         self.used = 0
@@ -69,7 +71,9 @@ class Disk:
         self._thread.join(seconds)
 
     def do(self, job: Callable[[], None], size: int = 0) -> bool:
-        """False: too much waits already. Jobs without a size are always taken: there are few."""
+        """False: too much waits already. Jobs without a size are always taken: a recorder has MOST_INITS and
+        a few of them.
+        """
         with self._lock:
             if size and self.waiting + size > MOST_WAITING:
                 self.dropped += 1
@@ -129,28 +133,45 @@ class Recorder:
         self._told, self._stopped, self._recorded = told, stopped, recorded
         self._loop = asyncio.get_running_loop()
         self._parts: list[Part] = []
+        self._inits: list[Init] = []
+        self._init = 0
+        """What the manifest calls the present one: that of the first like it."""
         # From here on the thread's alone.
         self._segments: list[Stored] = []
         self._written = 0
-        self._in_file = 0
+        self._in_file = self._files = 0
         self._file = ""
         self._ended = False
         disk.do(self._begin)
 
     def tell(self, told: Told) -> None:
         if isinstance(told, Init):
-            self._disk.do(lambda: self._add_init(told))
+            self._take_init(told)
         elif isinstance(told, Part):
             self._parts.append(told)
         elif isinstance(told, SegmentEnded):
             parts, self._parts = self._parts, []
-            size = sum(len(part.data) for part in parts)
-            if parts and not self._disk.do(lambda: self._write(parts, told), size):
+            size, init = sum(len(part.data) for part in parts), self._init
+            if parts and not self._disk.do(lambda: self._write(parts, told, init), size):
                 self._told(_stored(parts[0], told))
         elif isinstance(told, Poster):
-            self._disk.do(lambda: self._poster(told.data))
+            self._disk.do(lambda: self._poster(told.data), len(told.data))
         elif isinstance(told, Over):
             self._disk.do(self._finish)
+
+    def _take_init(self, init: Init) -> None:
+        if self._inits and not self._init:
+            return  # too many have been
+        known = next((one for one in self._inits if replace(one, number=init.number) == init), None)
+        if known is not None:
+            self._init = known.number
+        elif len(self._inits) < MOST_INITS:
+            self._inits.append(init)
+            self._init = init.number
+            self._disk.do(lambda: self._add_init(init))
+        elif self._init:
+            self._init = 0
+            self._disk.do(lambda: self._guarded(self._end_changing))
 
     # In the thread
 
@@ -163,7 +184,6 @@ class Recorder:
 
     def _add_init(self, init: Init) -> None:
         self._manifest = replace(self._manifest, inits=(*self._manifest.inits, init))
-        self._file = ""
         self._guarded(lambda: files.write_manifest(self._folder, self._manifest))
 
     def _poster(self, data: bytes) -> None:
@@ -175,19 +195,20 @@ class Recorder:
 
         self._guarded(write)
 
-    def _write(self, parts: list[Part], ended: SegmentEnded) -> None:
+    def _write(self, parts: list[Part], ended: SegmentEnded, init: int) -> None:
         data = b"".join(part.data for part in parts)
         stored = _stored(parts[0], ended)
-        self._guarded(lambda: self._append(stored, data))
+        self._guarded(lambda: self._append(replace(stored, init=init), data))
         kept = self._segments[-1] if self._segments and self._segments[-1].msn == ended.msn else stored
-        self._loop.call_soon_threadsafe(self._told, kept)
+        self._loop.call_soon_threadsafe(self._told, replace(kept, init=stored.init))
 
     def _append(self, stored: Stored, data: bytes) -> None:
         """The bytes, then the line that says so; where there is room for them."""
         if why := self._disk.room_for(self._written, len(data)):
             self._end(why)
             return
-        if not self._file or (not self._manifest.record and self._in_file >= DVR_FILE_SEGMENTS):
+        changed = self._segments and self._segments[-1].init != stored.init
+        if not self._file or changed or (not self._manifest.record and self._in_file >= DVR_FILE_SEGMENTS):
             self._next_file(stored.init)
         path = self._folder / self._file
         offset = files.size_of(path)
@@ -209,7 +230,8 @@ class Recorder:
 
     def _next_file(self, number: int) -> None:
         init = next(one for one in self._manifest.inits if one.number == number)
-        self._file, self._in_file = f"{number}.{len(self._segments)}.mp4", 0
+        self._file, self._in_file = f"{number}.{self._files}.mp4", 0
+        self._files += 1
         (self._folder / self._file).write_bytes(init.data)
 
     def _forget(self, before: int) -> None:
@@ -233,6 +255,9 @@ class Recorder:
             write()
         except OSError as error:
             self._end(f"{error.strerror}")
+
+    def _end_changing(self) -> None:
+        self._end(f"the encoder has changed its settings more than {MOST_INITS} times")
 
     def _end(self, why: str) -> None:
         self._ended = True

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from relay.feed_values import Over, Stored
+from relay.feed_values import Over, Poster, Stored, Told
 from relay.files import Manifest, read_recording
 from relay.parts_values import Init, Part, SegmentEnded
-from relay.recording import Disk, DiskLimits, Recorder
+from relay.ports import Recorded
+from relay.recording import MOST_INITS, Disk, DiskLimits, Recorder
 from relay.units import HZ
 
 PLENTY = 1_000_000_000
@@ -29,7 +30,7 @@ async def test_files_and_index_of_a_window_do_not_grow(tmp_path: Path, monkeypat
         recorder.tell(Init(1, b"init", b"", "avc1", 320, 180))
         for msn in range(40):
             start = msn * SEGMENT
-            recorder.tell(Part(msn, 0, start, SEGMENT, True, 1, False, 0, False, b"segment"))
+            recorder.tell(Part(msn, 0, start, SEGMENT, True, 1, False, 0, False, b"segment %2d" % msn))
             recorder.tell(SegmentEnded(msn, start, SEGMENT))
         async with asyncio.timeout(10):
             while len(told) < 40:  # noqa: ASYNC110
@@ -38,6 +39,9 @@ async def test_files_and_index_of_a_window_do_not_grow(tmp_path: Path, monkeypat
         assert found is not None
         kept = [one.msn for one in found.segments]
         assert kept == list(range(kept[0], 40))
+        for one in found.segments:
+            data = (tmp_path / "s1" / one.file).read_bytes()
+            assert data[one.offset : one.offset + one.size] == b"segment %2d" % one.msn
         assert 5 <= len(kept) <= 5 + 2 * 3
         assert {one.file for one in found.segments} == {path.name for path in (tmp_path / "s1").glob("*.mp4")}
         recorder.tell(Over("stopped"))
@@ -76,3 +80,57 @@ def test_what_others_write_and_delete_counts(tmp_path: Path, monkeypatch: pytest
     assert "media_megabytes" in disk.room_for(0, 100)
     (recording / "1.0.mp4").unlink()
     assert disk.room_for(0, 100) == ""
+
+
+async def recorded(folder: Path, inits: list[bytes]) -> tuple[list[Stored], list[str], list[Recorded]]:
+    """A stream with a segment after each of these init segments: what edges are told, and how it ends."""
+    disk = Disk(folder, DiskLimits(PLENTY, PLENTY, 1))
+    disk.start()
+    told: list[Told] = []
+    reasons: list[str] = []
+    finished: list[Recorded] = []
+    manifest = Manifest("r1", "s1", "ann", 0, b"k" * 32, 0, record=True)
+    recorder = Recorder(disk, "s1", manifest, 0, told.append, reasons.append, finished.append)
+    for msn, init in enumerate(inits):
+        recorder.tell(Init(msn + 1, init, b"", "avc1", 320, 180))
+        recorder.tell(Part(msn, 0, msn * SEGMENT, SEGMENT, True, msn + 1, False, 0, False, b"segment"))
+        recorder.tell(SegmentEnded(msn, msn * SEGMENT, SEGMENT))
+    recorder.tell(Over("stopped"))
+    await asyncio.to_thread(disk.close, 30.0)
+    await asyncio.sleep(0)
+    return [one for one in told if isinstance(one, Stored)], reasons, finished
+
+
+async def test_settings_that_come_back_are_written_once(tmp_path: Path) -> None:
+    told, reasons, finished = await recorded(tmp_path, [b"portrait", b"landscape"] * 50)
+    found = read_recording(tmp_path / "s1")
+    assert found is not None
+    assert reasons == []
+    assert [one.data for one in found.manifest.inits] == [b"portrait", b"landscape"]
+    assert [one.init for one in found.segments] == [1, 2] * 50
+    for one in found.segments:
+        data = (tmp_path / "s1" / one.file).read_bytes()
+        assert data.startswith(found.manifest.inits[one.init - 1].data)
+        assert data[one.offset : one.offset + one.size] == b"segment"
+    assert [one.init for one in told] == list(range(1, 101)), "edges know it by the number they were given"
+    assert finished[0].parts == 2
+
+
+async def test_settings_that_change_without_end_end_the_recording(tmp_path: Path) -> None:
+    told, reasons, finished = await recorded(tmp_path, [b"init %d" % number for number in range(100)])
+    found = read_recording(tmp_path / "s1")
+    assert found is not None
+    assert len(found.manifest.inits) == len(found.segments) == MOST_INITS
+    assert reasons == ["the encoder has changed its settings more than 64 times"]
+    assert [bool(one.file) for one in told] == [True] * MOST_INITS + [False] * (100 - MOST_INITS)
+    assert finished[0].parts == MOST_INITS
+
+
+async def test_posters_wait_for_the_disk_within_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.recording.MOST_WAITING", 100)
+    disk = Disk(tmp_path, DiskLimits(PLENTY, PLENTY, 1))
+    manifest = Manifest("r1", "s1", "ann", 0, b"k" * 32, 0, record=True)
+    recorder = Recorder(disk, "s1", manifest, 0, lambda _: None, pytest.fail, lambda _: None)
+    for _ in range(5):
+        recorder.tell(Poster(bytes(40)))
+    assert (disk.waiting, disk.dropped) == (80, 3)

@@ -6,12 +6,13 @@ from collections.abc import Callable
 import pytest
 
 from relay import news, streams
+from relay.audio import AudioLane
 from relay.engine import Running
 from relay.news import News
 from relay.ports import Admitted, Claim, Intake, Refused
 from relay.stream import Caps, Stream, TooMuch
 from relay.streams import Streams, StreamsSettings
-from relay.units import HZ, AudioConfig, VideoConfig
+from relay.units import HZ, AudioConfig, Unit, VideoConfig
 from tests.relay.stage import AUDIO, FRAME, StagedGate, StagedOutput, StagedPublisher, audio, units, video
 
 PATIENCE = 10.0
@@ -228,11 +229,11 @@ async def test_sound_that_changes_its_settings_all_the_time_ends_the_publisher()
     intake = await stage.publish(publisher)
     intake.unit(video(0, key=True))
     other = AudioConfig("aac", 44_100, 2, b"\x12\x10")
-    for index, config in enumerate((AUDIO, AUDIO, other, other)):
+    closed = []
+    for index, config in enumerate((AUDIO, AUDIO, other, other, AUDIO)):
         intake.unit(audio(index * FRAME, config))
-    assert publisher.closed is None
-    intake.unit(audio(4 * FRAME, AUDIO))
-    assert publisher.closed == "refused"
+        closed.append(publisher.closed)
+    assert closed == [None, None, None, None, "refused"]
     await until(lambda: stage.gate.reports)
     assert "more than once a second" in stage.gate.reports[0]["message"]
     await stage.close()
@@ -256,7 +257,12 @@ def test_a_lane_that_no_output_wants_any_more_is_fed_nothing(monkeypatch: pytest
     stream.add(StagedOutput())
     stream.add(viewer)
     fed: list[str] = []
-    monkeypatch.setattr("relay.audio.AudioLane.advance", lambda lane, pts: fed.append(lane._target) or [])
+
+    def advance(lane: AudioLane, pts: int) -> list[Unit]:
+        fed.append(lane._target)
+        return []
+
+    monkeypatch.setattr("relay.audio.AudioLane.advance", advance)
     stream.unit(publishing, video(0, key=True), 0.0)
     stream.unit(publishing, audio(0), 0.0)
     stream.unit(publishing, video(FRAME), 0.0)
