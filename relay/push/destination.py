@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import random
 import ssl
 from collections.abc import Callable
@@ -204,6 +203,6 @@ async def _first(*tasks: asyncio.Task[Any]) -> Any:
 def _describe(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not valid: {error.verify_message}"
-    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror  # also of names that are not found, whose errno is no error of the system
     return str(error) or type(error).__name__
