@@ -29,6 +29,10 @@ MOST_WAITING = 64 * 1024 * 1024
 """Bytes of segments that wait for the disk, of all streams."""
 DVR_FILE_SEGMENTS = 150
 """In a file, where the stream is not recorded: so that the oldest can be deleted."""
+BEGINNING = 64 * 1024
+"""Bytes that a stream's beginning counts for among them, and with it all that a stream has without a size: so many
+streams more may begin while the disk is stuck, and no recording of others.
+"""
 MOST_INITS = 64
 """Different init segments of a stream: the manifest that names them is written anew with each."""
 MEGABYTE = 1_000_000
@@ -50,7 +54,7 @@ class Disk:
         self.media, self.limits = media, limits
         self.waiting = 0
         self.dropped = 0
-        """Segments and posters that were not written, as too much waited."""
+        """Segments, posters and whole recordings that were not written, as too much waited."""
         self.failed = 0
         """Recordings ended by the disk or a limit."""
         self.used = 0
@@ -142,7 +146,9 @@ class Recorder:
         self._in_file = self._files = 0
         self._file = ""
         self._ended = False
-        disk.do(self._begin)
+        self._taken = disk.do(self._begin, BEGINNING)
+        if not self._taken:
+            self._loop.call_soon(stopped, "the disk does not keep up")
 
     def tell(self, told: Told) -> None:
         if isinstance(told, Init):
@@ -152,16 +158,18 @@ class Recorder:
         elif isinstance(told, SegmentEnded):
             parts, self._parts = self._parts, []
             size, init = sum(len(part.data) for part in parts), self._init
-            if parts and not self._disk.do(lambda: self._write(parts, told, init), size):
+            if parts and not (self._taken and self._disk.do(lambda: self._write(parts, told, init), size)):
                 self._told(_stored(parts[0], told))
+        elif not self._taken:
+            return
         elif isinstance(told, Poster):
             self._disk.do(lambda: self._poster(told.data), len(told.data))
         elif isinstance(told, Over):
             self._disk.do(self._finish)
 
     def _take_init(self, init: Init) -> None:
-        if self._inits and not self._init:
-            return  # too many have been
+        if not self._taken or (self._inits and not self._init):
+            return
         known = next((one for one in self._inits if replace(one, number=init.number) == init), None)
         if known is not None:
             self._init = known.number
@@ -169,7 +177,7 @@ class Recorder:
             self._inits.append(init)
             self._init = init.number
             self._disk.do(lambda: self._add_init(init))
-        elif self._init:
+        else:
             self._init = 0
             self._disk.do(lambda: self._guarded(self._end_changing))
 

@@ -154,3 +154,13 @@ def test_audio_that_cannot_be_decoded_is_left_out_and_told_of() -> None:
 
     assert problems
     assert {b.pts - a.pts for a, b in pairwise(made)} == {STEP["opus"]}
+
+
+def test_sound_that_no_decoder_is_made_for_is_left_out_until_its_settings_change() -> None:
+    good = beeps("aac", seconds=1)
+    problems: list[str] = []
+    lane = AudioLane("opus", problems.append)
+    bad = AudioConfig("aac", 48_000, 2, b"\xff\xff")
+    assert [one for unit in good for one in lane.unit(replace(unit, config=bad))] == []
+    assert problems
+    assert [one for unit in good for one in lane.unit(unit)]

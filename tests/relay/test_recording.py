@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from relay.feed_values import Over, Poster, Stored, Told
 from relay.files import Manifest, read_recording
 from relay.parts_values import Init, Part, SegmentEnded
 from relay.ports import Recorded
-from relay.recording import MOST_INITS, Disk, DiskLimits, Recorder
+from relay.recording import BEGINNING, MOST_INITS, Disk, DiskLimits, Recorder
 from relay.units import HZ
 
 PLENTY = 1_000_000_000
@@ -127,10 +128,40 @@ async def test_settings_that_change_without_end_end_the_recording(tmp_path: Path
 
 
 async def test_posters_wait_for_the_disk_within_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay.recording.MOST_WAITING", 100)
+    monkeypatch.setattr("relay.recording.MOST_WAITING", BEGINNING + 100)
     disk = Disk(tmp_path, DiskLimits(PLENTY, PLENTY, 1))
     manifest = Manifest("r1", "s1", "ann", 0, b"k" * 32, 0, record=True)
     recorder = Recorder(disk, "s1", manifest, 0, lambda _: None, pytest.fail, lambda _: None)
     for _ in range(5):
         recorder.tell(Poster(bytes(40)))
-    assert (disk.waiting, disk.dropped) == (80, 3)
+    assert (disk.waiting, disk.dropped) == (BEGINNING + 80, 3)
+
+
+async def test_streams_that_begin_while_the_disk_is_stuck_wait_within_its_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.recording.MOST_WAITING", 3 * BEGINNING + 100)
+    disk = Disk(tmp_path, DiskLimits(PLENTY, PLENTY, 1))
+    disk.start()
+    stuck = threading.Event()
+
+    def stall() -> None:
+        stuck.wait()
+
+    disk.do(stall)
+    told: list[Told] = []
+    reasons: list[str] = []
+    for number in range(5):
+        manifest = Manifest("r1", f"s{number}", "ann", 0, b"k" * 32, 0, record=True)
+        recorder = Recorder(disk, f"s{number}", manifest, 0, told.append, reasons.append, lambda _: None)
+        recorder.tell(Init(1, b"init", b"", "avc1", 320, 180))
+        recorder.tell(Part(0, 0, 0, SEGMENT, True, 1, False, 0, False, b"segment"))
+        recorder.tell(SegmentEnded(0, 0, SEGMENT))
+        recorder.tell(Poster(b"poster"))
+        recorder.tell(Over("stopped"))
+    await asyncio.sleep(0)
+    assert reasons == ["the disk does not keep up"] * 2
+    assert [one.file for one in told if isinstance(one, Stored)] == ["", ""], "edges know what is never on disk"
+    stuck.set()
+    await asyncio.to_thread(disk.close, 30.0)
+    assert [(tmp_path / f"s{number}").exists() for number in range(5)] == [True] * 3 + [False] * 2

@@ -92,6 +92,19 @@ async def test_a_silent_publisher_is_noticed() -> None:
         assert server.streams[0].reasons == ["gone"]
 
 
+async def test_an_error_of_ours_ends_the_publisher_and_its_stream_hears_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async with running() as server:
+        connection = await publisher(server.url)
+        monkeypatch.setattr("tests.relay.rtmp.support.Stream.unit", broken)
+        await connection.send(video(0), CONFIGS, 10)
+        await until(lambda: server.server.ended["failed"])
+        assert server.streams[0].reasons == ["failed"]
+        connection.abort()
+
+
 async def test_a_server_that_ends_tells_its_streams() -> None:
     async with running() as server:
         connection = await publisher(server.url)
