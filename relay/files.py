@@ -43,14 +43,19 @@ class Recording(Struct, frozen=True):
     segments: tuple[Stored, ...]
 
     @property
-    def parts(self) -> tuple[Init, ...]:
-        """The init segments that have segments: as many MP4 files it is, as none can change its codecs."""
-        used = {one.init for one in self.segments}
-        return tuple(init for init in self.manifest.inits if init.number in used)
+    def parts(self) -> tuple[tuple[Init, tuple[Stored, ...]], ...]:
+        """File by file, with its init segment: as many MP4 files it is, as none can change its codecs. One init segment
+        may have several, where the stream came back to it.
+        """
+        inits = {init.number: init for init in self.manifest.inits}
+        by_file: dict[str, list[Stored]] = {}
+        for one in self.segments:
+            by_file.setdefault(one.file, []).append(one)
+        return tuple((inits[stored[0].init], tuple(stored)) for stored in by_file.values() if stored[0].init in inits)
 
     def recorded(self, folder: str) -> Recorded:
         manifest, segments, parts = self.manifest, self.segments, self.parts
-        init = parts[-1] if parts else None
+        init = parts[-1][0] if parts else None
         return Recorded(
             session=manifest.session,
             room=manifest.room,
@@ -117,11 +122,10 @@ def movie(found: Recording, part: int) -> Movie | None:
     Fragments with a `sidx` in front, which browsers play and seek in at once, and of which nothing has to be written
     again, however long it is: a table of all samples would take a second of a media process for each four hours.
     """
-    if not 1 <= part <= len(found.parts):
+    parts = found.parts
+    if not 1 <= part <= len(parts):
         return None
-    init = found.parts[part - 1]
-    stored = [one for one in found.segments if one.init == init.number]
-    stored = [one for one in stored if one.file == stored[0].file]
+    init, stored = parts[part - 1]
     duration = sum(one.duration for one in stored)
     track = cmaf.VIDEO_TRACK if init.width else cmaf.AUDIO_TRACK
     references = [cmaf.Reference(one.size, one.duration, True) for one in stored]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from relay.feed_values import Over, Poster, Stored, Told
-from relay.files import Manifest, read_recording
+from relay.files import Manifest, movie, read_recording
 from relay.parts_values import Init, Part, SegmentEnded
 from relay.ports import Recorded
 from relay.recording import BEGINNING, MOST_INITS, Disk, DiskLimits, Recorder
@@ -114,7 +114,7 @@ async def test_settings_that_come_back_are_written_once(tmp_path: Path) -> None:
         assert data.startswith(found.manifest.inits[one.init - 1].data)
         assert data[one.offset : one.offset + one.size] == b"segment"
     assert [one.init for one in told] == list(range(1, 101)), "edges know it by the number they were given"
-    assert finished[0].parts == 2
+    assert finished[0].parts == 100, "an MP4 file for each stretch of the same settings"
 
 
 async def test_settings_that_change_without_end_end_the_recording(tmp_path: Path) -> None:
@@ -165,3 +165,28 @@ async def test_streams_that_begin_while_the_disk_is_stuck_wait_within_its_bound(
     stuck.set()
     await asyncio.to_thread(disk.close, 30.0)
     assert [(tmp_path / f"s{number}").exists() for number in range(5)] == [True] * 3 + [False] * 2
+
+
+async def test_every_file_of_a_recording_is_in_an_mp4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the encoder comes back to settings that it had before."""
+    monkeypatch.setattr("relay.cmaf.with_duration", lambda data, duration: data)
+    disk = Disk(tmp_path, DiskLimits(PLENTY, PLENTY, 1))
+    disk.start()
+    done = asyncio.get_running_loop().create_future()
+    manifest = Manifest("r1", "s1", "ann", 0, b"k" * 32, 0, record=True)
+    recorder = Recorder(disk, "s1", manifest, 0, lambda told: None, pytest.fail, done.set_result)
+    try:
+        for number, init in enumerate((b"one", b"other", b"one"), 1):
+            recorder.tell(Init(number, init, b"", "avc1", 320, 180))
+            start = number * SEGMENT
+            recorder.tell(Part(number, 0, start, SEGMENT, True, number, True, number, False, bytes([number]) * 9))
+            recorder.tell(SegmentEnded(number, start, SEGMENT))
+        recorder.tell(Over("stopped"))
+        recorded = await asyncio.wait_for(done, 10)
+        found = read_recording(tmp_path / "s1")
+        assert found is not None
+        movies = [movie(found, part) for part in range(1, recorded.parts + 1)]
+        assert [one.file for one in movies if one is not None] == list(dict.fromkeys(s.file for s in found.segments))
+        assert len(movies) == 3
+    finally:
+        await asyncio.to_thread(disk.close)
