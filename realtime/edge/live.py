@@ -13,12 +13,14 @@ from relay import cmaf
 from relay.feed_values import Began, Index, Interrupted, Over, Poster, Stored, Told
 from relay.hls.media import live_playlist
 from relay.hls.names import Names
-from relay.hls.window import Segment, Window
-from relay.parts_values import Init, Keyframes, Part, SegmentEnded
+from relay.hls.window import SKIP_UNTIL, Segment, Window
+from relay.parts_values import LONGEST_SEGMENT, Init, Keyframes, Part, SegmentEnded
 from relay.units import HZ
 
-MEMORY_TICKS = 24 * HZ
-"""Of segments in memory: as much as clients may still ask for where nothing is on disk."""
+MEMORY_TICKS = SKIP_UNTIL * HZ - LONGEST_SEGMENT
+"""Of segments in memory: as much as clients may still ask for where nothing is on disk. What is lost with it becomes a
+gap before delta updates skip it: of what they skip nothing may have changed (RFC 8216bis, 6.2.5.1).
+"""
 SHORT_TICKS = 60 * HZ
 """What live.m3u8 and audio.m3u8 go back; dvr.m3u8 has all there is."""
 MEMORY_BYTES = 96 * 1024 * 1024
