@@ -37,6 +37,8 @@ from tests.support.webrtc import publishing
 APART = 0.040
 STRETCH = 12.0
 """Seconds of an output that are looked at."""
+LEAST = 8
+"""Flashes of an output, or it shows nothing."""
 FILM_SECONDS = 64
 """3,000 frames of AAC: it can be played again and again without a gap."""
 LONG_SECONDS, MUTED_SECONDS = 600, 60
@@ -54,7 +56,7 @@ class Found:
     @property
     def holds(self) -> bool:
         everything = [one for stretch in self.stretches for one in stretch]
-        return len(everything) > len(self.stretches) * 5 and max(map(abs, everything)) <= APART
+        return len(everything) >= LEAST and max(map(abs, everything)) <= APART
 
     def row(self) -> str:
         everything = [one for stretch in self.stretches for one in stretch]
