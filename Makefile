@@ -47,10 +47,10 @@ proof: $(VENV)/installed-dev debian  ## the long forms of what tests show in sho
 	$(BIN)/python -m tests.faults.rolling --rounds 100
 	$(BIN)/python -m tests.media.latency --seconds 60
 	$(BIN)/python -m tests.media.networks --seconds 30
-	$(BIN)/python -m tests.media.cycles --cycles 1000
 	$(BIN)/python -m tests.media.sync --minutes 30
 	$(BIN)/python -m tests.loadtest.planted_faults
 	$(BIN)/python -m loadtest soak --out artefacts/loadtest/soak
+	$(BIN)/python -m tests.media.cycles --cycles 1000
 
 bench: $(VENV)/installed-dev  ## beside other servers, into docs/performance.md; two idle cores, about 45 minutes
 	@$(MAKE) --no-print-directory debian APT="nats-server gcc libc6-dev libuv1 zlib1g $$(command -v npm >/dev/null || echo nodejs npm)"

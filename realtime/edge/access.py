@@ -44,6 +44,8 @@ class Access:
 
     async def may_watch(self, room: str, bearer: Bearer) -> bool:
         """Raises Refused(`unavailable`)."""
+        if bearer.granted and self._clock() >= bearer.until_ms:
+            return False
         key = (room, bearer.user, bearer.granted)
         known = self._known.get(key)
         if known is not None and self._clock() < known[1]:

@@ -21,11 +21,12 @@ _LABEL = b"pass v1:"
 
 class Bearer(Struct, frozen=True):
     """A viewer. `user`: an anonymous one has an id of its own, made up by the gateway. `granted`: the user's token
-    alone lets them into the room.
+    alone lets them into the room, until `until_ms`.
     """
 
     user: str
     granted: bool = False
+    until_ms: int = 0
 
 
 class Pass(Struct, frozen=True, array_like=True):
@@ -49,7 +50,8 @@ class Passes:
 
     def issue(self, room: str, bearer: Bearer, now_ms: int) -> str:
         """ASCII that needs no escaping in a URL."""
-        payload = msgspec.msgpack.encode(Pass(room, bearer.user, now_ms + PASS_MS, bearer.granted))
+        until = min(now_ms + PASS_MS, bearer.until_ms) if bearer.granted else now_ms + PASS_MS
+        payload = msgspec.msgpack.encode(Pass(room, bearer.user, until, bearer.granted))
         return base64.urlsafe_b64encode(self._mac(payload) + payload).rstrip(b"=").decode()
 
     def verify(self, text: str, room: str, now_ms: int) -> Bearer:
@@ -71,7 +73,7 @@ class Passes:
             raise BadToken("The pass is for another room")
         if now_ms >= found.until_ms:
             raise ExpiredToken("The pass has expired")
-        return Bearer(found.user, found.granted)
+        return Bearer(found.user, found.granted, found.until_ms if found.granted else 0)
 
     def _mac(self, payload: bytes) -> bytes:
         return hmac.digest(self._secret, _LABEL + payload, "sha256")

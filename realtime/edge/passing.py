@@ -40,6 +40,7 @@ class Passed(Struct, frozen=True, array_like=True):
     user: str
     address: str
     granted: bool = False
+    until_ms: int = 0
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -154,7 +154,7 @@ class Viewers:
         if found is None:
             raise Refused(404, "Not found.\n")
         if passed is not None:
-            viewer = Viewer(connection, self, passed.room, Bearer(passed.user, passed.granted))
+            viewer = Viewer(connection, self, passed.room, Bearer(passed.user, passed.granted, passed.until_ms))
             self.all.add(viewer)
             self._enter(viewer)
             return viewer

@@ -189,7 +189,10 @@ class MediaRoutes:
 
 
 def _bearer(identity: Identity | None, room: str) -> Bearer:
-    return Bearer(f"~{secrets.token_hex(8)}") if identity is None else Bearer(identity.user, room in identity.rooms)
+    if identity is None:
+        return Bearer(f"~{secrets.token_hex(8)}")
+    granted = room in identity.rooms
+    return Bearer(identity.user, granted, identity.expires_ms if granted else 0)
 
 
 def _told(handler: Handler) -> Handler:

@@ -103,7 +103,7 @@ class _Handover(asyncio.Protocol):
             # Browsers do not follow it: pages ask for the same path by HTTP, and are told as well.
             target = door.media.edge_address(request, self._room, viewer, elsewhere).replace("http", "ws", 1)
             return Response(None, 307, {"Location": target, "Cache-Control": "no-store"})
-        passed = Passed(self._read, self._room, viewer.user, self._peer.address, viewer.granted)
+        passed = Passed(self._read, self._room, viewer.user, self._peer.address, viewer.granted, viewer.until_ms)
         try:
             door.engines.passers[door.edge_for(self._room)].hand_over(self._transport.get_extra_info("socket"), passed)
         except OSError as error:

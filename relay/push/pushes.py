@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Protocol
 
 import structlog
@@ -31,9 +32,13 @@ class Pushes:
 
     def __init__(self, outputs: Outputs, settings: PushSettings, report: Callable[[PushStatus], None]):
         self._outputs, self._settings, self._report = outputs, settings, report
-        self._tls = ssl.create_default_context()
         self._running: dict[str, RtmpDestination] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """The authorities take their time to load: not for streams that are pushed nowhere."""
+        return ssl.create_default_context()
 
     def push_to(self, destinations: Iterable[Destination]) -> None:
         """From now on exactly to these."""

@@ -46,7 +46,9 @@ class ChunkReader:
 
     def __init__(self, largest_message: int = LARGEST_MESSAGE):
         self.weight = 0
-        """Bytes of all messages until now, each counted for at least LEAST_WEIGHT: small ones cost more than bytes."""
+        """Bytes of all messages until now, aborted ones too; each whole one counts for at least LEAST_WEIGHT, as small
+        ones cost more than bytes.
+        """
         self._largest = largest_message
         self._chunk = LEAST_CHUNK
         self._streams: dict[int, _Stream] = {}
@@ -78,6 +80,7 @@ class ChunkReader:
             elif message.kind == ABORT:
                 aborted = self._streams.get(_number(message.data, "Abort"))
                 if aborted is not None:
+                    self.weight += aborted.received
                     self._forget(aborted)
             else:
                 return message

@@ -82,14 +82,22 @@ async def test_a_stream_is_watched_by_hls_and_fmp4(tmp_path: Path) -> None:
 
 
 async def test_viewers_are_asked_about_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Though nobody tells the edge: who may not watch any more is sent away, whom a token lets in stays."""
+    """Though nobody tells the edge: who may not watch any more is sent away; whom a token lets in stays while it is
+    good.
+    """
     monkeypatch.setattr("realtime.edge.process.ASK_AGAIN_SECONDS", 0.01)
     monkeypatch.setattr("realtime.edge.access.KEPT_MS", 0)
     settings = config(tmp_path / "data", {"GALAXY_RELAY__PROCESSES": "1"})
     feed, gateway = Feed(), Everybody()
     await feed.start(unix.listen(feed_path(settings, 0)))
     feed.open(Began("r1", "s1", "ann", now_ms(), b"k" * 32, False, "s1"))
-    async with assembled(settings, 0, now_ms, gateway) as edge, running(edge.server, bind("127.0.0.1", 0)) as server:
+    ahead = 0
+    good = now_ms() + 60_000
+
+    def clock() -> int:
+        return now_ms() + ahead
+
+    async with assembled(settings, 0, clock, gateway) as edge, running(edge.server, bind("127.0.0.1", 0)) as server:
         passes = Passes(ticket_secret(settings))
         base = f"ws://127.0.0.1:{server.port}/v1/rooms/r1/stream?pass="
         async with asyncio.timeout(10):
@@ -97,7 +105,8 @@ async def test_viewers_are_asked_about_again(tmp_path: Path, monkeypatch: pytest
                 await asyncio.sleep(0.01)
             async with (
                 connect(base + passes.issue("r1", Bearer("bob"), now_ms())) as bob,
-                connect(base + passes.issue("r1", Bearer("cat", granted=True), now_ms())) as cat,
+                connect(base + passes.issue("r1", Bearer("cat", True, good), now_ms())) as cat,
+                connect(base + passes.issue("r1", Bearer("dan", True, good), now_ms())) as dan,
             ):
                 gateway.private = True
                 await bob.wait_closed()
@@ -106,4 +115,8 @@ async def test_viewers_are_asked_about_again(tmp_path: Path, monkeypatch: pytest
                 gateway.banned.add("cat")
                 await cat.wait_closed()
                 assert cat.close_code == REVOKED
+                assert dan.state is State.OPEN
+                ahead = 61_000
+                await dan.wait_closed()
+                assert dan.close_code == REVOKED
     await feed.close()

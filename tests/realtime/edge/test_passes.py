@@ -23,6 +23,14 @@ def test_a_pass_names_its_user_for_its_room_for_a_day() -> None:
         PASSES.verify(PASS, "r2", NOW)
 
 
+def test_a_pass_by_a_grant_ends_with_the_token_that_has_it() -> None:
+    granted = Bearer("ann", True, NOW + 1_000)
+    text = PASSES.issue("r1", granted, NOW)
+    assert PASSES.verify(text, "r1", NOW + 999) == granted
+    with pytest.raises(ExpiredToken):
+        PASSES.verify(text, "r1", NOW + 1_000)
+
+
 def test_another_secret_makes_no_good_pass() -> None:
     with pytest.raises(BadToken, match="signature"):
         Passes(b"t" * 32).verify(PASS, "r1", NOW)

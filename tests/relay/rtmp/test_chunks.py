@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.rtmp.chunks import AUDIO, COMMAND, DATA, LARGEST_MESSAGE, VIDEO, ChunkReader, Message, write_message
+from relay.rtmp.chunks import ABORT, AUDIO, COMMAND, DATA, LARGEST_MESSAGE, VIDEO, ChunkReader, Message, write_message
 from relay.rtmp.errors import Violation
 from tests.relay.rtmp.writing import AnyWriter, basic
 
@@ -109,3 +109,16 @@ def test_an_aborted_message_is_forgotten() -> None:
 def test_what_breaks_a_bound_is_named(data: bytes, reason: str) -> None:
     with pytest.raises(Violation, match=reason):
         read(data, [])
+
+
+def test_what_is_aborted_is_weighed_too() -> None:
+    """Or a publisher could send as much as they like, and finish nothing."""
+    reader = ChunkReader()
+    begun = write_message(Message(VIDEO, 1, 0, bytes(100_000)), 6, 128)
+    abort = write_message(Message(ABORT, 0, 0, (6).to_bytes(4)), 2, 128)
+    half = begun[: 12 + 128 + 400 * 129]
+    for _ in range(10):
+        reader.receive(half + abort)
+        assert reader.next_message() is None
+    assert reader.buffered == 0
+    assert reader.weight >= 10 * 400 * 128
