@@ -191,7 +191,10 @@ class Viewers:
             viewer.connection.close(ENDED, "ended")
 
     def revoke(self, room: str, user: str) -> None:
-        for viewer in [one for one in self.all if one.room == room and one.user == user]:
+        self._send_away([one for one in self.all if one.room == room and one.user == user])
+
+    def _send_away(self, viewers: Collection[Viewer]) -> None:
+        for viewer in viewers:
             viewer.connection.close(REVOKED, "you may not watch this room any more")
 
     async def ask_again(self) -> None:
@@ -201,7 +204,8 @@ class Viewers:
         for room, bearer in {(one.room, one.bearer) for one in self.all if one.bearer is not None}:
             try:
                 if not await self._access.may_watch(room, bearer):
-                    self.revoke(room, bearer.user)
+                    # Others of the same user may have come with a better token.
+                    self._send_away([one for one in self.all if one.room == room and one.bearer == bearer])
             except ports.Refused as refused:
                 log.warning("not_asked", reason=refused.message)
                 return

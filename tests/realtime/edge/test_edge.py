@@ -107,6 +107,7 @@ async def test_viewers_are_asked_about_again(tmp_path: Path, monkeypatch: pytest
                 connect(base + passes.issue("r1", Bearer("bob"), now_ms())) as bob,
                 connect(base + passes.issue("r1", Bearer("cat", True, good), now_ms())) as cat,
                 connect(base + passes.issue("r1", Bearer("dan", True, good), now_ms())) as dan,
+                connect(base + passes.issue("r1", Bearer("dan", True, good + 60_000), now_ms())) as again,
             ):
                 gateway.private = True
                 await bob.wait_closed()
@@ -119,4 +120,5 @@ async def test_viewers_are_asked_about_again(tmp_path: Path, monkeypatch: pytest
                 ahead = 61_000
                 await dan.wait_closed()
                 assert dan.close_code == REVOKED
+                assert again.state is State.OPEN, "by a token that is still good"
     await feed.close()
