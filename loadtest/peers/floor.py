@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from loadtest.peers.peer import PUBLISHER, Message, Peer, free_port, launch, run, upgrade_request
+from loadtest.peers.peer import PUBLISHER, Message, Peer, launch, run, upgrade_request
+from loadtest.ports import free_port
 from loadtest.wire import BINARY, TEXT, framed
 
 SOURCE = Path(__file__).with_suffix(".c")

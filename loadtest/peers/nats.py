@@ -5,7 +5,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from loadtest.peers.peer import HOST, Failed, Message, Peer, free_port, launch, payloads, run, upgrade_request
+from loadtest.peers.peer import HOST, Failed, Message, Peer, launch, payloads, run, upgrade_request
+from loadtest.ports import free_port
 from loadtest.wire import BINARY, masked
 
 CONFIG = """\

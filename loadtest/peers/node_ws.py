@@ -3,8 +3,9 @@
 import shutil
 from pathlib import Path
 
-from loadtest.peers.peer import Failed, free_port, launch, run
+from loadtest.peers.peer import Failed, launch, run
 from loadtest.peers.relay_peer import RelayPeer
+from loadtest.ports import free_port
 
 PACKAGE = "ws@8.23.0"
 SCRIPT = Path(__file__).with_name("node_ws.js")

@@ -162,12 +162,6 @@ def payloads(data: bytes) -> tuple[bytes, bytes]:
     return b"".join(found), data[at:]
 
 
-def free_port() -> int:
-    with socket.create_server((HOST, 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def launch(title: str, command: Sequence[str], port: int, scratch: Path) -> subprocess.Popen[bytes]:
     """Starts a server; returns once something listens on the port. Raises Failed with what it wrote on stderr."""
     said = scratch / "stderr"

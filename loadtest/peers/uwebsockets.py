@@ -3,8 +3,9 @@
 import sys
 from pathlib import Path
 
-from loadtest.peers.peer import free_port, launch, run
+from loadtest.peers.peer import launch, run
 from loadtest.peers.relay_peer import RelayPeer
+from loadtest.ports import free_port
 
 PACKAGE = "socketify==0.0.31"
 SCRIPT = Path(__file__).with_name("uwebsockets_server.py")

@@ -4,8 +4,9 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from loadtest.peers.peer import free_port, launch
+from loadtest.peers.peer import launch
 from loadtest.peers.relay_peer import RelayPeer
+from loadtest.ports import free_port
 
 SCRIPT = Path(__file__).with_name("websockets_server.py")
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from loadtest.peers.peer import free_port
+from loadtest.ports import free_port
 from loadtest.processes import cpu_seconds
 from tests.costs.crowd import Drain, play, watch
 from tests.support.certificates import self_signed

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from loadtest.peers.peer import free_port
+from loadtest.ports import free_port
 from realtime.config import Server, load
 from realtime.gateway.server import CLOSE_SECONDS
 from tests.support.server import SECRET

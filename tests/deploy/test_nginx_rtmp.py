@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from loadtest.peers.peer import free_port
+from loadtest.ports import free_port
 from tests.relay.push.nginx import listens
 from tests.relay.rtc.support import until
 from tests.support.live import LiveServer, creator, encoder, ended

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from loadtest.peers.peer import free_port
+from loadtest.ports import free_port
 from realtime.client import Client, MessageCreated, Room
 from realtime.config import Limits
 from realtime.gateway.addresses import client_address, parse_networks

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
-from loadtest.peers.peer import free_port
+from loadtest.ports import free_port
 from tests.media.latency import ARGS
 from tests.support.cluster import Cluster
 from tests.support.live import PATIENCE, Creator, creator, encoder

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import httpx
 
-from loadtest.peers.peer import free_port
+from loadtest.ports import free_port
 from tests.support.live import PATIENCE, Creator, LiveServer, creator
 from tests.support.server import NO_LIMITS
 from tests.support.webrtc import publishing, watching

@@ -8,7 +8,6 @@ a network; then Chromium publishes the film by WHIP over it. A picture of each s
 import argparse
 import asyncio
 import base64
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from typing import Any
 
 from playwright.async_api import Browser, Page
 
+from loadtest.ports import free_port
 from tests.media.latency import browsers, freezes
 from tests.support.impaired import Condition, Impaired
 from tests.support.live import PATIENCE, Creator, LiveServer, creator
@@ -168,9 +168,7 @@ def row(network: str, found: dict[str, Any], reference: Sequence[Picture]) -> Ro
 @asynccontextmanager
 async def impaired_server(data: Path) -> AsyncIterator[tuple[LiveServer, Impaired]]:
     """Clients are told that its UDP port is at another address, which is the relay's."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    port = free_port()
     settings = {"GALAXY_RELAY__UDP_PORT": str(port), "GALAXY_RELAY__PUBLIC_ADDRESSES": "127.0.0.2"}
     with LiveServer(data, settings) as server:
         async with Impaired(("127.0.0.2", port), ("127.0.0.1", port)) as relay:

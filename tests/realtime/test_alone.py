@@ -6,13 +6,13 @@ from pathlib import Path
 
 import httpx
 
+from loadtest.ports import free_port
 from realtime.notify import VARIABLE
 from tests.support.server import ServerProcess
 
 
 def test_health_has_a_port_where_nothing_else_is(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with (
         ServerProcess(tmp_path, {"GALAXY_SERVER__ADMIN_PORT": str(port)}) as server,
         httpx.Client(base_url=f"http://127.0.0.1:{port}") as admin,

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from loadtest.ports import free_port
 from realtime.notify import VARIABLE
 
 PATIENCE = 30.0
@@ -299,8 +300,7 @@ async def test_a_port_that_others_share_is_in_use(tmp_path: Path) -> None:
 
 
 async def test_each_has_a_port_where_it_alone_answers(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        first = min(free.getsockname()[1], 65_000)
+    first = free_port(1)
     async with supervised(tmp_path, f"--admin-port={first}") as program:
         await program.ready()
         for slot in (0, 1):

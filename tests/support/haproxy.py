@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from loadtest.peers.peer import free_port
+from loadtest.ports import free_port
 from tests.support.certificates import self_signed
 from tests.support.nginx import put
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from loadtest.peers.peer import free_port
+from loadtest.ports import free_port
 from tests.support.certificates import self_signed
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "nginx.conf"

@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -13,29 +12,11 @@ from typing import Any, Self
 
 import redis
 
+from loadtest.ports import free_port
 from tests.support.certificates import self_signed
 
 _START_SECONDS = 30.0
 _SLOTS = 16_384
-
-
-def free_port(*also: int) -> int:
-    """A port of the loopback that is free now, as are those so far above it."""
-    while True:
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            port: int = one.getsockname()[1]
-        if all(port + more < 65_536 and _free(port + more) for more in also):
-            return port
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as one:
-        try:
-            one.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 class RedisServer:

@@ -13,6 +13,7 @@ from typing import Self
 
 import httpx
 
+from loadtest.ports import free_port
 from realtime.app import assembled
 from realtime.auth import issue
 from realtime.config import Config, load
@@ -71,7 +72,7 @@ async def serving(
 
 
 class ServerProcess:
-    """`galaxy-live serve` as a process of its own; `url` is known once `start` has returned."""
+    """`galaxy-live serve` as a process of its own."""
 
     def __init__(
         self,
@@ -84,8 +85,8 @@ class ServerProcess:
     ):
         """`within` is a command that runs the rest of its line as this process, elsewhere."""
         self.data = data
-        self.url = ""
-        self.port = 0
+        self.port = free_port()  # it may be started again: a port that the system chooses could be taken until then
+        self.url = f"http://{host}:{self.port}"
         secret = {} if dev else {"GALAXY_AUTH__SECRET": SECRET, "GALAXY_LOG__LEVEL": "warning"}
         self._settings = {"GALAXY_RELAY__PROCESSES": "0"} | secret | dict(settings or {})
         self._dev = dev
@@ -94,7 +95,7 @@ class ServerProcess:
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Starts it on the port it had before, or a free one; returns when it listens."""
+        """Starts it, always on the same port; returns when it listens."""
         command = [*self._within, sys.executable, "-m", "realtime.cli", "serve"]
         command += ["--data", str(self.data), "--host", self._host, "--port", str(self.port)]
         self.process = subprocess.Popen(
@@ -105,9 +106,7 @@ class ServerProcess:
         )
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            if found := re.search(rf"http://{re.escape(self._host)}:(\d+)", line):
-                self.port = int(found[1])
-                self.url = f"http://{self._host}:{self.port}"
+            if self.url in line:
                 return
         raise RuntimeError(f"the server ended with {self.wait()} before it listened")
 

@@ -12,8 +12,9 @@ from loadtest.bench.__main__ import main
 from loadtest.bench.driver import Driver, cores
 from loadtest.bench.results import Bench, read
 from loadtest.peers import SERVERS
-from loadtest.peers.peer import Failed, free_port, launch
+from loadtest.peers.peer import Failed, launch
 from loadtest.peers.websockets_broadcast import WebsocketsBroadcast
+from loadtest.ports import free_port
 
 SMALL = ["--peers", "websockets", "--pairs", "2", "--seconds", "0.05"]
 

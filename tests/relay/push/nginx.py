@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from loadtest.peers.peer import free_port
+from loadtest.ports import free_port
 from tests.relay.rtmp.support import until
 
 CONFIG = """load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;
