@@ -105,6 +105,16 @@ class Claim(Struct, frozen=True):
     user: str = ""
 
 
+class Bearer(Struct, frozen=True):
+    """A viewer, as a gateway has let them in. `user`: an anonymous one has an id of its own, made up by the gateway.
+    `granted`: the user's token alone lets them into the room, until `until_ms` (Unix epoch).
+    """
+
+    user: str
+    granted: bool = False
+    until_ms: int = 0
+
+
 class Destination(Struct, frozen=True):
     """Another platform that a stream is pushed to. `url` is rtmp:// or rtmps://, with the secret key put in."""
 
