@@ -28,7 +28,7 @@ from realtime.edge.ports import Edge, Gateway, RemoteGateway, Watching
 from realtime.edge.replay import Replay
 from realtime.edge.viewers import Viewers
 from realtime.gateway.addresses import parse_networks
-from realtime.gateway.http_edge import HttpLimits, Peer
+from realtime.gateway.http_edge import HttpLimits, Peer, nothing_to_release
 from realtime.gateway.http_protocol import http_class
 from realtime.gateway.server import GalaxyServer, make_server
 from realtime.gateway.websocket import Limits, websocket_class
@@ -103,6 +103,7 @@ class EdgeServer:
             open_per_address=limits.connections_per_address,
         )
         requests = http_class(bounds, parse_networks(config.server.trusted_proxies))
+        self._counts = requests.edge
         self.server: GalaxyServer = make_server(
             make_app(self.http),
             ws_class=self._sockets,
@@ -147,14 +148,22 @@ class EdgeServer:
         task.add_done_callback(self._arriving.discard)
 
     async def _take(self, passed: Passed, sock: socket.socket) -> None:
-        peer = Peer(passed.address, 0, False, lambda: None)
-        connection = self._sockets(self.server.config, self.server.server_state, {"peer": peer})
         try:
-            await self._loop.connect_accepted_socket(lambda: connection, sock)
+            release = self._counts.count_open(sock.getpeername()[0])
         except OSError:  # the client has gone meanwhile
             sock.close()
             return
-        self.viewers.take(passed, connection)
+        peer = Peer(passed.address, 0, False, release or nothing_to_release)
+        connection = self._sockets(self.server.config, self.server.server_state, {"peer": peer})
+        try:
+            await self._loop.connect_accepted_socket(lambda: connection, sock)
+        except OSError:  # likewise
+            peer.release()
+            sock.close()
+            return
+        if release is None:
+            self._counts.refused["connections"] += 1
+        self.viewers.take(passed, connection, too_many=release is None)
 
     def gone(self, live: Live) -> None:
         """The stream is over."""

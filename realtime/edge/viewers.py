@@ -130,22 +130,25 @@ class Viewers:
         self.subprotocols: Collection[str] = ()
         self._lives, self._access = lives, access
         self._passed: Passed | None = None
+        self._too_many = False
         self._asking: set[asyncio.Task[None]] = set()
 
     def allows_origin(self, origin: str, host: str) -> bool:
         """Every: who may watch is said by the pass, which no page of another site has."""
         return True
 
-    def take(self, passed: Passed, connection: Connection) -> None:
-        """The connection is made, and has read nothing yet."""
-        self._passed = passed
+    def take(self, passed: Passed, connection: Connection, *, too_many: bool) -> None:
+        """The connection is made, and has read nothing yet. `too_many`: its address has as many as it may."""
+        self._passed, self._too_many = passed, too_many
         try:
             connection.data_received(passed.head)
         finally:
-            self._passed = None
+            self._passed, self._too_many = None, False
 
     def accept(self, handshake: Handshake, connection: Connection) -> Viewer:
         passed = self._passed
+        if self._too_many:
+            raise Refused(503, "Too many connections.\n")
         found = _PATH.fullmatch(handshake.path)
         if found is None:
             raise Refused(404, "Not found.\n")

@@ -44,6 +44,11 @@ class Client:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
         self.reader, self.writer = reader, writer
 
+    async def gone(self) -> None:
+        """Returns once the other side has closed."""
+        await self.reader.read()
+        self.writer.close()
+
     async def head(self) -> bytes:
         return await self.reader.readuntil(b"\r\n\r\n")
 
@@ -92,4 +97,30 @@ async def test_who_was_revoked_while_a_gateway_let_them_in_is_not_shown_the_stre
         assert b" 101 " in await again.head()
         assert {viewer.user for viewer in staged.edge.viewers.all if viewer.live is not None} == {"bob", "cat"}
         for client in (late, other, again):
+            client.writer.close()
+
+
+async def test_a_passed_connection_counts_for_its_address_as_long_as_it_lives(tmp_path: Path) -> None:
+    async with stage(tmp_path, {"GALAXY_LIMITS__CONNECTIONS_PER_ADDRESS": "2"}) as staged:
+        first, second = await staged.passed("bob"), await staged.passed("cat")
+        assert b" 101 " in await first.head()
+        assert b" 101 " in await second.head()
+        third = await staged.passed("dan")
+        assert b" 503 " in await third.head()
+        await third.gone()
+        first.writer.close()
+        while len(staged.edge.viewers.all) > 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        fourth = await staged.passed("eve")
+        assert b" 101 " in await fourth.head()
+        fourth.writer.close()
+        second.writer.close()
+
+
+async def test_those_through_a_trusted_proxy_count_for_no_address(tmp_path: Path) -> None:
+    settings = {"GALAXY_LIMITS__CONNECTIONS_PER_ADDRESS": "1", "GALAXY_SERVER__TRUSTED_PROXIES": "127.0.0.1"}
+    async with stage(tmp_path, settings) as staged:
+        clients = [await staged.passed(user) for user in ("bob", "cat")]
+        for client in clients:
+            assert b" 101 " in await client.head()
             client.writer.close()
