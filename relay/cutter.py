@@ -81,6 +81,8 @@ class Cutter:
             return self._begin_anew(unit, now)
         if unit.config != config:
             return []  # to be decoded by a keyframe that did not come
+        if unit.dts < self._first:
+            return []  # sound from before the first picture
         if self._leaps(unit) or self._lost_track(unit):
             return self._begin_anew(unit, now)
         if unit.kind == "video":

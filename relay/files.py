@@ -15,7 +15,6 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay import cmaf
 from relay.feed_values import Stored
 from relay.parts_values import Init
 from relay.ports import Recorded
@@ -70,15 +69,6 @@ class Recording(Struct, frozen=True):
         )
 
 
-class Movie(Struct, frozen=True):
-    """An MP4 file: `head`, then `size` bytes of the file named, from `offset` on."""
-
-    head: bytes
-    file: str
-    offset: int
-    size: int
-
-
 _manifest = msgspec.json.Decoder(Manifest)
 _line = msgspec.json.Decoder(Stored)
 _encode = msgspec.json.encode
@@ -114,23 +104,6 @@ def read_recording(folder: Path) -> Recording | None:
         return Recording(manifest, tuple(_line.decode(line) for line in lines))
     except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
         return None
-
-
-def movie(found: Recording, part: int) -> Movie | None:
-    """The `part`th of the recording's parts as MP4, from 1; None where there are fewer.
-
-    Fragments with a `sidx` in front, which browsers play and seek in at once, and of which nothing has to be written
-    again, however long it is: a table of all samples would take a second of a media process for each four hours.
-    """
-    parts = found.parts
-    if not 1 <= part <= len(parts):
-        return None
-    init, stored = parts[part - 1]
-    duration = sum(one.duration for one in stored)
-    track = cmaf.VIDEO_TRACK if init.width else cmaf.AUDIO_TRACK
-    references = [cmaf.Reference(one.size, one.duration, True) for one in stored]
-    head = cmaf.with_duration(init.data, duration) + cmaf.segment_index(track, stored[0].start, references)
-    return Movie(head, stored[0].file, stored[0].offset, sum(one.size for one in stored))
 
 
 def finish(folder: Path) -> Recording | None:
