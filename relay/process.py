@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay import files, unix
+from relay.disk import Disk, DiskLimits
 from relay.engine import Answer, Engine, Running
 from relay.feed import Feed
 from relay.feed_values import Began
@@ -27,7 +28,7 @@ from relay.ports import Bearer, Destination, Output, Reason, Recorded, Refused
 from relay.push.destination import PushSettings
 from relay.push.pushes import Pushes
 from relay.push.status import PushStatus
-from relay.recording import Disk, DiskLimits, Recorder
+from relay.recording import Recorder
 from relay.remote import RemoteGate
 from relay.rights import Rights
 from relay.rpc import Counters, Method, methods_of
@@ -225,7 +226,7 @@ class Media:
             manifest,
             settings.dvr_seconds * HZ,
             line.tell,
-            lambda why: self._warn(stream, f"The recording has stopped: {why}."),
+            lambda message: self._warn(stream, message),
             self._recorded,
         )
         return [line, recorder]
