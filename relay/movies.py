@@ -31,8 +31,7 @@ def movie(found: Recording, part: int) -> Movie | None:
 
     Fragments with a `sidx` in front, which browsers play and seek in at once, and of which nothing but their times has
     to be written again, however long it is: a table of all samples would take a second of a media process for each four
-    hours. An edit list does not do instead: beside a `sidx` libav takes the
-    length without it.
+    hours. An edit list does not do instead: beside a `sidx` libav takes the length without it.
     """
     parts = found.parts
     if not 1 <= part <= len(parts):

@@ -78,7 +78,7 @@ class EdgeHttp:
     def __init__(self, lives: Lives, access: Access, replay: Replay):
         self._lives, self._access, self._replay = lives, access, replay
         self.waiting = 0
-        """Requests that wait for something to be told of a stream."""
+        """Requests that wait for a part or a playlist."""
 
     async def index(self, request: Request) -> Response:
         live = await self._watched(request)
@@ -86,10 +86,8 @@ class EdgeHttp:
             return _taken_down()
         token, session = request.query_params["pass"], live.began.session
         most, average = live.bandwidth
-        until = asyncio.get_running_loop().time() + HINT_SECONDS
-        while not live.inits:  # it has just begun
-            if live.over is not None or not await self._changed(live, until):
-                raise Refused("not_found", "The stream has not begun.")
+        if not live.inits:
+            raise Refused("not_found", "The stream has not begun.")
         init = live.inits[max(live.inits)]
         name = "dvr.m3u8" if request.query_params.get("dvr") == "1" else "live.m3u8"
         variants = []
@@ -156,9 +154,13 @@ class EdgeHttp:
         if live.began.session != request.path_params["session"]:
             raise Refused("not_found", "This stream is over.")
         until = asyncio.get_running_loop().time() + BLOCK_SECONDS
-        while judge(ask, live.window) == "wait":
-            if not await self._changed(live, until):
-                return _plain(503, "Nothing new has come.")
+        self.waiting += 1
+        try:
+            while judge(ask, live.window) == "wait":
+                if not await live.changed(until):
+                    return _plain(503, "Nothing new has come.")
+        finally:
+            self.waiting -= 1
         if live.hidden:
             return _taken_down()
         age = 6 * LONGEST_SEGMENT // HZ if ask.msn is not None else 1
@@ -178,16 +180,12 @@ class EdgeHttp:
     async def _part(self, live: Live, name: Name) -> bytes | None:
         """One that is to come next is waited for: a preload hint has named it (6.2.6)."""
         until = asyncio.get_running_loop().time() + HINT_SECONDS
-        while (data := live.part(name.number, name.index, audio=name.audio)) is None:
-            hinted = live.window.position == (name.number, name.index)
-            if not hinted or live.over is not None or not await self._changed(live, until):
-                return None
-        return data
-
-    async def _changed(self, live: Live, until: float) -> bool:
-        """`Live.changed`, counted."""
         self.waiting += 1
         try:
-            return await live.changed(until)
+            while (data := live.part(name.number, name.index, audio=name.audio)) is None:
+                hinted = live.window.position == (name.number, name.index)
+                if not hinted or live.over is not None or not await live.changed(until):
+                    return None
         finally:
             self.waiting -= 1
+        return data

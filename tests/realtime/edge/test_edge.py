@@ -82,39 +82,6 @@ async def test_a_stream_is_watched_by_hls_and_fmp4(tmp_path: Path) -> None:
     await feed.close()
 
 
-async def test_who_comes_before_the_first_part_waits_for_it(tmp_path: Path) -> None:
-    """A stream that is said to flow is known here, though none of its parts is whole yet."""
-    settings = config(tmp_path / "data", {"GALAXY_RELAY__PROCESSES": "1"})
-    units = units_of(film(tmp_path / "film.mp4", 2))
-    feed = Feed()
-    await feed.start(unix.listen(feed_path(settings, 0)))
-    began = Began("r1", "s1", "ann", now_ms(), b"k" * 32, False, "s1")
-    parts = Parts(lambda: [feed.open(began)])
-    async with (
-        asyncio.timeout(20),
-        assembled(settings, 0, now_ms, Everybody()) as edge,
-        running(edge.server, bind("127.0.0.1", 0)) as server,
-        httpx.AsyncClient() as http,
-    ):
-        token = Passes(ticket_secret(settings)).issue("r1", Bearer("bob"), now_ms())
-        base = f"127.0.0.1:{server.port}/v1/rooms/r1"
-        parts.unit(units[0])
-        while "r1" not in edge.lives.rooms:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-        async with connect(f"ws://{base}/stream?pass={token}") as socket:
-            index = asyncio.create_task(http.get(f"http://{base}/hls/index.m3u8", params={"pass": token}))
-            while not edge.http.waiting or not edge.lives.rooms["r1"].audience:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-            for unit in units[1:]:
-                parts.unit(unit)
-            said = json.loads(await socket.recv())
-            assert (said["type"], said["width"]) == ("init", 320)
-            assert (await socket.recv())[4:8] == b"ftyp"
-            assert (await socket.recv())[4:8] == b"moof"
-            assert "RESOLUTION=320x180" in (await index).text
-    await feed.close()
-
-
 async def test_viewers_are_asked_about_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Though nobody tells the edge: who may not watch any more is sent away; whom a token lets in stays while it is
     good.
