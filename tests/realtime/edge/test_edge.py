@@ -70,7 +70,7 @@ async def test_a_stream_is_watched_by_hls_and_fmp4(tmp_path: Path) -> None:
             assert (await http.get(f"{base}/hls/index.m3u8")).status_code == 401
             cat = Passes(ticket_secret(settings)).issue("r1", Bearer("cat"), now_ms())
             msn, part = edge.lives.rooms["r1"].window.position
-            ask = {"pass": cat, "_HLS_msn": msn, "_HLS_part": part}
+            ask = {"pass": cat, "_HLS_msn": f"{msn}", "_HLS_part": f"{part}"}
             waiting = asyncio.create_task(http.get(f"{base}/hls/s1/live.m3u8", params=ask))
             while not edge.http.waiting:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
