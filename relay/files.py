@@ -7,7 +7,7 @@ is. What a crash leaves is whole up to the last line; a torn line and the bytes 
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -95,14 +95,24 @@ def line_of(stored: Stored) -> bytes:
     return _encode(stored) + b"\n"
 
 
-def read_recording(folder: Path) -> Recording | None:
-    """None where there is none, or it cannot be read. A last line that is not whole does not count."""
+def read_manifest(folder: Path) -> Manifest | None:
+    """None where there is none. Raises OSError where it cannot be read."""
     try:
-        manifest = _manifest.decode((folder / MANIFEST).read_bytes())
-        index = folder / SEGMENTS
+        return _manifest.decode((folder / MANIFEST).read_bytes())
+    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
+        return None
+
+
+def read_recording(folder: Path) -> Recording | None:
+    """As `read_manifest`. A last line that is not whole does not count."""
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return None
+    index = folder / SEGMENTS
+    try:
         lines = index.read_bytes().split(b"\n")[:-1] if index.exists() else []
         return Recording(manifest, tuple(_line.decode(line) for line in lines))
-    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
+    except (FileNotFoundError, msgspec.DecodeError):
         return None
 
 
@@ -126,14 +136,6 @@ def finish(folder: Path) -> Recording | None:
     manifest = replace(found.manifest, state="finished")
     write_manifest(folder, manifest)
     return Recording(manifest, found.segments)
-
-
-def orphans(media: Path, process: int) -> Iterator[Path]:
-    """Folders of streams that this media process had when it ended without finishing them."""
-    for folder in sorted(media.iterdir()) if media.exists() else ():
-        found = read_recording(folder)
-        if found is not None and found.manifest.process == process and found.manifest.state == "live":
-            yield folder
 
 
 def delete(folder: Path) -> None:

@@ -15,13 +15,14 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay import files, unix
+from relay import unix
 from relay.disk import Disk, DiskLimits
 from relay.engine import Answer, Engine, Running
 from relay.feed import Feed
 from relay.feed_values import Began
 from relay.files import Manifest
 from relay.news import News
+from relay.orphans import finish_orphans
 from relay.parts import Parts, Sink
 from relay.parts_values import Keyframes
 from relay.ports import Bearer, Destination, Output, Reason, Recorded, Refused
@@ -106,8 +107,8 @@ class Media:
         """On bound sockets, which are closed at the end. Raises OSError."""
         settings = self._settings
         self.disk.start()
-        loop = asyncio.get_running_loop()
-        self.disk.do(lambda: self._finish_orphans(loop))
+        orphans = finish_orphans(self.disk, sorted(settings.media.iterdir()), settings.number, self._recorded)
+        self._spawn(orphans)
         await self.feed.start(unix.listen(feed_path(settings.run, settings.number)))
         await self._gateways.start(unix.listen(engine_path(settings.run, settings.number)))
         self._rtc = rtc = Rtc(udp, settings.rtc, self.streams, self.streams.get, self.rights)
@@ -238,17 +239,6 @@ class Media:
 
     def _recorded(self, recorded: Recorded) -> None:
         self.news.say(recorded.room, lambda: self._gate.recorded(recorded))
-
-    def _finish_orphans(self, loop: asyncio.AbstractEventLoop) -> None:
-        """In the disk's thread: what this process's predecessor did not finish."""
-        for folder in files.orphans(self._settings.media, self._settings.number):
-            found = files.finish(folder)
-            if found is None:
-                continue
-            if found.manifest.record and found.segments:
-                loop.call_soon_threadsafe(self._recorded, found.recorded(folder.name))
-            else:
-                files.delete(folder)
 
     # What creators are told
 
