@@ -22,7 +22,7 @@ from relay.feed import Feed
 from relay.feed_values import Began
 from relay.files import Manifest
 from relay.news import News
-from relay.orphans import finish_orphans
+from relay.orphans import finish_orphans, folders_of
 from relay.parts import Parts, Sink
 from relay.parts_values import Keyframes
 from relay.ports import Bearer, Destination, Output, Reason, Recorded, Refused
@@ -107,8 +107,7 @@ class Media:
         """On bound sockets, which are closed at the end. Raises OSError."""
         settings = self._settings
         self.disk.start()
-        orphans = finish_orphans(self.disk, sorted(settings.media.iterdir()), settings.number, self._recorded)
-        self._spawn(orphans)
+        self._spawn(finish_orphans(self.disk, folders_of(self.disk), settings.number, self._recorded))
         await self.feed.start(unix.listen(feed_path(settings.run, settings.number)))
         await self._gateways.start(unix.listen(engine_path(settings.run, settings.number)))
         self._rtc = rtc = Rtc(udp, settings.rtc, self.streams, self.streams.get, self.rights)
