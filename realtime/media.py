@@ -142,6 +142,7 @@ def _figures(media: Media) -> tuple[tuple[str, str, Callable[[], float]], ...]:
             "Frames that not all viewers by WHEP got in time.",
             lambda: media.rtc.viewers.dropped_frames if media.rtc else 0,
         ),
+        ("denials_forgotten", "Revocations that were held for less than their time.", lambda: media.rights.forgotten),
         ("udp_sent", "Datagrams sent.", lambda: media.rtc.port.sent if media.rtc else 0),
         ("udp_dropped", "Datagrams dropped as the socket was full.", lambda: media.rtc.port.drops if media.rtc else 0),
         ("udp_errors", "Datagrams that the kernel refused.", lambda: media.rtc.port.errors if media.rtc else 0),

@@ -40,8 +40,8 @@ def codecs(video: VideoConfig | None, audio: AudioConfig | None) -> str:
     return ",".join([*([h264.codec_string(video)] if video else []), *(["mp4a.40.2"] if audio else [])])
 
 
-def init_segment(video: VideoConfig | None, audio: AudioConfig | None, duration: int | None = None) -> bytes:
-    """ftyp and moov. `duration` in ticks where it is known: of a whole recording."""
+def init_segment(video: VideoConfig | None, audio: AudioConfig | None) -> bytes:
+    """ftyp and moov."""
     tracks, extends = [], []
     if video is not None:
         tracks.append(_video_track(video))
@@ -49,8 +49,6 @@ def init_segment(video: VideoConfig | None, audio: AudioConfig | None, duration:
     if audio is not None:
         tracks.append(_audio_track(audio))
         extends.append(_trex(AUDIO_TRACK))
-    if duration is not None:
-        extends.insert(0, full_box(b"mehd", 1, 0, duration.to_bytes(8)))
     movie = full_box(
         b"mvhd", 0, 0, bytes(8), HZ.to_bytes(4), _NO_DURATION, b"\0\1\0\0\1\0", bytes(10), _MATRIX, bytes(24),
         (AUDIO_TRACK + 1).to_bytes(4),
@@ -223,6 +221,17 @@ def with_duration(init: bytes, duration: int) -> bytes:
     mvex = child(init, moov, b"mvex")
     extends = box(b"mvex", full_box(b"mehd", 1, 0, duration.to_bytes(8)), init[mvex.body : mvex.end])
     return init[: moov.start] + box(b"moov", init[moov.body : mvex.start], extends, init[mvex.end : moov.end])
+
+
+def earlier(moof: bytes, by: int) -> bytes:
+    """A moof written here, whose tracks begin `by` ticks earlier, but not before 0."""
+    out = bytearray(moof)
+    (whole,) = read_boxes(moof)
+    for traf in read_boxes(moof, whole.body, whole.end):
+        if traf.kind == b"traf":
+            at = child(moof, traf, b"tfdt").body + 4
+            out[at : at + 8] = max(0, int.from_bytes(moof[at : at + 8]) - by).to_bytes(8)
+    return bytes(out)
 
 
 def pictures_in(fragments: bytes) -> int:

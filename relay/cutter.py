@@ -78,11 +78,13 @@ class Cutter:
         out: list[Cut] = []
         config = self._video if unit.kind == "video" else self._audio
         if unit.config is not config and unit.config != config and (unit.kind == "audio" or unit.key):
-            return [*self.flush(), *self._learn(unit, now)]
+            return self._begin_anew(unit, now)
         if unit.config != config:
             return []  # to be decoded by a keyframe that did not come
+        if unit.dts < self._first:
+            return []  # sound from before the first picture
         if self._leaps(unit) or self._lost_track(unit):
-            return [*self.flush(), *self._learn(unit, now)]
+            return self._begin_anew(unit, now)
         if unit.kind == "video":
             out += self._keyframes(unit)
         self._cut_before(unit, out, now)
@@ -117,6 +119,12 @@ class Cutter:
 
     # Which tracks there are
 
+    def _begin_anew(self, unit: Unit, now: float) -> list[Cut]:
+        before = self._seen[unit.kind]
+        if before is not None:
+            self._last[unit.kind] = min(self._last[unit.kind], unit.dts - before)
+        return [*self.flush(), *self._learn(unit, now)]
+
     def _learn(self, unit: Unit, now: float) -> list[Cut]:
         if self._learning is None:
             self._learning = []
@@ -149,8 +157,9 @@ class Cutter:
                 self._last["audio"] = round(1_024 * HZ / audio.rate)
             out.append(self._init())
         self._discontinuity = self._discontinuity or self._msn >= 0
-        self._open_segment(first.dts)
-        self._part, self._opened_at, self._empty = first.dts, now, 0
+        start = max(first.dts, self._part)  # how long the unit before lasted was a guess
+        self._open_segment(start)
+        self._part, self._opened_at, self._empty = start, now, 0
         self._seen, self._first = {"video": None, "audio": None}, first.dts
         for unit in waiting:
             if unit.dts >= first.dts:
@@ -267,9 +276,9 @@ class Cutter:
             self._msn -= 1
 
     def _end(self) -> int:
-        """Where what has come ends."""
+        """Where what has come ends, as far as is known."""
         ends = [self._part]
         for kind, units in self._units.items():
             if units:
-                ends.append(units[-1].dts + self._last[kind])
+                ends.append(units[-1].dts + min(self._last[kind], LONGEST_PART))
         return max(ends)

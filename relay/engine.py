@@ -4,7 +4,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from relay.ports import Destination, Reason
+from relay.ports import Bearer, Destination, Reason
 
 
 class Answer(Struct, frozen=True):
@@ -33,8 +33,10 @@ class Engine(Protocol):
     async def whip(self, room: str, user: str, key: str, address: str, offer: str) -> Answer:
         """A publisher's offer, by stream key, or for a room and user with the right role."""
 
-    async def whep(self, room: str, viewer: str, address: str, offer: str) -> Answer:
-        """A viewer's offer. `unavailable` with the reason where the viewer should take fMP4: B-frames, too many."""
+    async def whep(self, room: str, viewer: Bearer, address: str, offer: str) -> Answer:
+        """A viewer's offer; the engine asks from time to time whether they may still watch. `forbidden` where they have
+        been removed just now; `unavailable` with the reason where they should take fMP4: B-frames, too many.
+        """
 
     async def trickle(self, resource: str, etag: str, fragment: str) -> str:
         """RFC 9725 section 4.3. Returns the answer's fragment, empty for none (204). `not_found`, `precondition`."""
@@ -56,7 +58,7 @@ class Engine(Protocol):
         """
 
     async def remove_viewer(self, room: str, viewer: str) -> None:
-        """Ends what this viewer watches of the room by WHEP."""
+        """Ends what this viewer watches of the room by WHEP, and for a moment (`relay.rights.DENIED_MS`) what comes."""
 
     async def watching(self) -> dict[str, list[str]]:
         """Who watches by WHEP: user ids by room, each as often as they do."""

@@ -7,7 +7,7 @@ is. What a crash leaves is whole up to the last line; a torn line and the bytes 
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +15,6 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay import cmaf
 from relay.feed_values import Stored
 from relay.parts_values import Init
 from relay.ports import Recorded
@@ -70,15 +69,6 @@ class Recording(Struct, frozen=True):
         )
 
 
-class Movie(Struct, frozen=True):
-    """An MP4 file: `head`, then `size` bytes of the file named, from `offset` on."""
-
-    head: bytes
-    file: str
-    offset: int
-    size: int
-
-
 _manifest = msgspec.json.Decoder(Manifest)
 _line = msgspec.json.Decoder(Stored)
 _encode = msgspec.json.encode
@@ -105,32 +95,25 @@ def line_of(stored: Stored) -> bytes:
     return _encode(stored) + b"\n"
 
 
-def read_recording(folder: Path) -> Recording | None:
-    """None where there is none, or it cannot be read. A last line that is not whole does not count."""
+def read_manifest(folder: Path) -> Manifest | None:
+    """None where there is none. Raises OSError where it cannot be read."""
     try:
-        manifest = _manifest.decode((folder / MANIFEST).read_bytes())
-        index = folder / SEGMENTS
-        lines = index.read_bytes().split(b"\n")[:-1] if index.exists() else []
-        return Recording(manifest, tuple(_line.decode(line) for line in lines))
+        return _manifest.decode((folder / MANIFEST).read_bytes())
     except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
         return None
 
 
-def movie(found: Recording, part: int) -> Movie | None:
-    """The `part`th of the recording's parts as MP4, from 1; None where there are fewer.
-
-    Fragments with a `sidx` in front, which browsers play and seek in at once, and of which nothing has to be written
-    again, however long it is: a table of all samples would take a second of a media process for each four hours.
-    """
-    parts = found.parts
-    if not 1 <= part <= len(parts):
+def read_recording(folder: Path) -> Recording | None:
+    """As `read_manifest`. A last line that is not whole does not count."""
+    manifest = read_manifest(folder)
+    if manifest is None:
         return None
-    init, stored = parts[part - 1]
-    duration = sum(one.duration for one in stored)
-    track = cmaf.VIDEO_TRACK if init.width else cmaf.AUDIO_TRACK
-    references = [cmaf.Reference(one.size, one.duration, True) for one in stored]
-    head = cmaf.with_duration(init.data, duration) + cmaf.segment_index(track, stored[0].start, references)
-    return Movie(head, stored[0].file, stored[0].offset, sum(one.size for one in stored))
+    index = folder / SEGMENTS
+    try:
+        lines = index.read_bytes().split(b"\n")[:-1] if index.exists() else []
+        return Recording(manifest, tuple(_line.decode(line) for line in lines))
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
 
 
 def finish(folder: Path) -> Recording | None:
@@ -153,14 +136,6 @@ def finish(folder: Path) -> Recording | None:
     manifest = replace(found.manifest, state="finished")
     write_manifest(folder, manifest)
     return Recording(manifest, found.segments)
-
-
-def orphans(media: Path, process: int) -> Iterator[Path]:
-    """Folders of streams that this media process had when it ended without finishing them."""
-    for folder in sorted(media.iterdir()) if media.exists() else ():
-        found = read_recording(folder)
-        if found is not None and found.manifest.process == process and found.manifest.state == "live":
-            yield folder
 
 
 def delete(folder: Path) -> None:

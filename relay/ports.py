@@ -105,6 +105,16 @@ class Claim(Struct, frozen=True):
     user: str = ""
 
 
+class Bearer(Struct, frozen=True):
+    """A viewer, as a gateway has let them in. `user`: an anonymous one has an id of its own, made up by the gateway.
+    `granted`: the user's token alone lets them into the room, until `until_ms` (Unix epoch).
+    """
+
+    user: str
+    granted: bool = False
+    until_ms: int = 0
+
+
 class Destination(Struct, frozen=True):
     """Another platform that a stream is pushed to. `url` is rtmp:// or rtmps://, with the secret key put in."""
 
@@ -156,7 +166,9 @@ class Gate(Protocol):
     """
 
     async def admit(self, claim: Claim) -> Admitted:
-        """Raises Refused: `unauthorized`, `forbidden`, `not_found`, `too_many`, `unavailable`."""
+        """Raises Refused: `unauthorized`, `forbidden`, `not_found`, `too_many`, `rate_limited` (two owners replace each
+        other again and again: the running one stays), `unavailable`.
+        """
 
     async def flowing(self, room: str, session: str, fence: int) -> None:
         """The first keyframe of this publisher has come: `live.started` or `live.resumed`. Raises Refused where a newer

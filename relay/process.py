@@ -15,20 +15,22 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay import files, unix
+from relay import unix
 from relay.engine import Answer, Engine, Running
 from relay.feed import Feed
 from relay.feed_values import Began
 from relay.files import Manifest
 from relay.news import News
+from relay.orphans import finish_orphans
 from relay.parts import Parts, Sink
 from relay.parts_values import Keyframes
-from relay.ports import Destination, Output, Reason, Recorded, Refused
+from relay.ports import Bearer, Destination, Output, Reason, Recorded, Refused
 from relay.push.destination import PushSettings
 from relay.push.pushes import Pushes
 from relay.push.status import PushStatus
 from relay.recording import Disk, DiskLimits, Recorder
 from relay.remote import RemoteGate
+from relay.rights import Rights
 from relay.rpc import Counters, Method, methods_of
 from relay.rpc_links import Listener
 from relay.rtc.service import Rtc, RtcSettings
@@ -91,6 +93,7 @@ class Media:
         self._gateways = Listener(methods, counters=self.calls)
         self._gate = RemoteGate(self._gateways)
         self.streams = Streams(self._gate, self.news, settings.streams, self._outputs, self._stream_ended)
+        self.rights = Rights(self._gate, lambda: time.time_ns() // 1_000_000)
         self.rtmp = RtmpServer(settings.rtmp, self.streams, tls)
         self._rtc: Rtc | None = None
         self._pushes: dict[Stream, Pushes] = {}
@@ -103,14 +106,15 @@ class Media:
         """On bound sockets, which are closed at the end. Raises OSError."""
         settings = self._settings
         self.disk.start()
-        loop = asyncio.get_running_loop()
-        self.disk.do(lambda: self._finish_orphans(loop))
+        orphans = finish_orphans(self.disk, sorted(settings.media.iterdir()), settings.number, self._recorded)
+        self._spawn(orphans)
         await self.feed.start(unix.listen(feed_path(settings.run, settings.number)))
         await self._gateways.start(unix.listen(engine_path(settings.run, settings.number)))
-        self._rtc = Rtc(udp, settings.rtc, self.streams, self.streams.get)
+        self._rtc = rtc = Rtc(udp, settings.rtc, self.streams, self.streams.get, self.rights)
         for sock in rtmp:
             await self.rtmp.listen(sock)
         self._spawn(self.streams.run())
+        self._spawn(self.rights.ask_again(rtc.viewers.bearers, rtc.viewers.send_away))
 
     async def close(self) -> None:
         """Publishers are told that we leave, and a gateway what there is to tell, as far as seconds allow."""
@@ -137,7 +141,7 @@ class Media:
     async def whip(self, room: str, user: str, key: str, address: str, offer: str) -> Answer:
         return await self._webrtc.whip(room, user, key, address, offer)
 
-    async def whep(self, room: str, viewer: str, address: str, offer: str) -> Answer:
+    async def whep(self, room: str, viewer: Bearer, address: str, offer: str) -> Answer:
         return await self._webrtc.whep(room, viewer, address, offer)
 
     async def trickle(self, resource: str, etag: str, fragment: str) -> str:
@@ -164,7 +168,8 @@ class Media:
             stream.add(output)
 
     async def remove_viewer(self, room: str, viewer: str) -> None:
-        await self._webrtc.remove_viewer(room, viewer)
+        self.rights.revoke(room, viewer)
+        self._webrtc.viewers.remove(room, viewer)
 
     async def watching(self) -> dict[str, list[str]]:
         return self._webrtc.viewers.watching()
@@ -233,17 +238,6 @@ class Media:
 
     def _recorded(self, recorded: Recorded) -> None:
         self.news.say(recorded.room, lambda: self._gate.recorded(recorded))
-
-    def _finish_orphans(self, loop: asyncio.AbstractEventLoop) -> None:
-        """In the disk's thread: what this process's predecessor did not finish."""
-        for folder in files.orphans(self._settings.media, self._settings.number):
-            found = files.finish(folder)
-            if found is None:
-                continue
-            if found.manifest.record and found.segments:
-                loop.call_soon_threadsafe(self._recorded, found.recorded(folder.name))
-            else:
-                files.delete(folder)
 
     # What creators are told
 

@@ -5,7 +5,7 @@ from typing import Any, Protocol, TypeVar
 from msgspec.msgpack import Decoder
 
 from relay.engine import Answer, Running
-from relay.ports import Admitted, Claim, Destination, Reason, Recorded
+from relay.ports import Admitted, Bearer, Claim, Destination, Reason, Recorded
 from relay.rpc import SECONDS
 
 T = TypeVar("T")
@@ -16,6 +16,7 @@ _answer = Decoder(Answer)
 _watching = Decoder(dict[str, list[str]])
 _publishers = Decoder(tuple[Running, ...])
 _text = Decoder(str)
+_bool = Decoder(bool)
 _description: Decoder[dict[str, Any] | None] = Decoder(dict[str, Any] | None)
 
 
@@ -25,7 +26,7 @@ class Asks(Protocol):
 
 
 class RemoteGate:
-    """`relay.ports.Gate` of another process."""
+    """`relay.ports.Gate` of another process, which is asked about viewers too."""
 
     def __init__(self, peer: Asks):
         self._peer = peer
@@ -45,6 +46,10 @@ class RemoteGate:
     async def report(self, room: str, user: str, event: dict[str, Any]) -> None:
         await self._peer.call(_nothing, "report", room, user, event)
 
+    async def may_watch(self, room: str, user: str, granted: bool) -> bool:
+        """`relay.rights.Asked.may_watch`."""
+        return await self._peer.call(_bool, "may_watch", room, user, granted)
+
 
 class RemoteEngine:
     """`relay.engine.Engine` of another process."""
@@ -59,7 +64,7 @@ class RemoteEngine:
     async def whip(self, room: str, user: str, key: str, address: str, offer: str) -> Answer:
         return await self._peer.call(_answer, "whip", room, user, key, address, offer)
 
-    async def whep(self, room: str, viewer: str, address: str, offer: str) -> Answer:
+    async def whep(self, room: str, viewer: Bearer, address: str, offer: str) -> Answer:
         return await self._peer.call(_answer, "whep", room, viewer, address, offer)
 
     async def trickle(self, resource: str, etag: str, fragment: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -18,6 +19,10 @@ from relay.units import Unit
 log = structlog.get_logger("relay.streams")
 
 HEALTH_SECONDS = 2.0
+MOST_STOPPED = 4_096
+"""Rooms of which it is known that they were stopped. Beyond that the oldest is forgotten: a publisher that was admitted
+before the stop, and comes after it, is then found by the gateways' second beat.
+"""
 
 
 class StreamsSettings(Struct, frozen=True):
@@ -63,6 +68,8 @@ class Streams:
         self._gate, self._news, self._settings = gate, news, settings
         self._outputs, self._ended = outputs, ended
         self._streams: dict[str, Stream] = {}
+        self._stopped: OrderedDict[str, int] = OrderedDict()
+        """By room, the last fence that may not publish any more."""
         self._graces: dict[Stream, asyncio.TimerHandle] = {}
         self._reporting: set[asyncio.Task[None]] = set()
         self._admitting = 0
@@ -95,8 +102,10 @@ class Streams:
 
     def _stream_for(self, admitted: Admitted) -> Stream:
         """The room's stream without a publisher; a new one where the session is, or has become public unheard. Raises
-        Refused.
+        Refused, also where the stop of this very publisher was quicker than the answer that admits it.
         """
+        if admitted.fence <= self._stopped.get(admitted.room, 0):
+            raise Refused("forbidden", "This stream has been stopped.")
         stream = self._streams.get(admitted.room)
         if stream is not None:
             if stream.admitted.fence > admitted.fence:
@@ -151,6 +160,10 @@ class Streams:
         """`relay.engine.Engine.stop`. That a publisher is gone is told also to who had it stopped: whatever the store
         says of it by then, it does not wait for it.
         """
+        self._stopped[room] = max(fence, self._stopped.get(room, 0))
+        self._stopped.move_to_end(room)
+        if len(self._stopped) > MOST_STOPPED:
+            self._stopped.popitem(last=False)
         stream = self._streams.get(room)
         if stream is None or stream.admitted.fence > fence:
             return

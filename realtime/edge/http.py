@@ -70,6 +70,10 @@ def _plain(status: int, message: str) -> Response:
     return Response(f"{message}\n", status, headers, "text/plain; charset=utf-8")
 
 
+def _taken_down() -> Response:
+    return _plain(410, "This stream was taken down.")
+
+
 class EdgeHttp:
     def __init__(self, lives: Lives, access: Access, replay: Replay):
         self._lives, self._access, self._replay = lives, access, replay
@@ -78,6 +82,8 @@ class EdgeHttp:
 
     async def index(self, request: Request) -> Response:
         live = await self._watched(request)
+        if live.hidden:
+            return _taken_down()
         token, session = request.query_params["pass"], live.began.session
         most, average = live.bandwidth
         if not live.inits:
@@ -103,8 +109,8 @@ class EdgeHttp:
         if live is None or live.began.session != request.path_params["session"]:
             return _plain(404, "No such stream.")
         found = live.names.read(name)
-        if live.over is not None and live.over.hidden:
-            return _plain(410, "This stream was taken down.")
+        if live.hidden:
+            return _taken_down()
         if found is None:
             return _plain(404, "No such segment.")
         data = await self._bytes(live, found)
@@ -155,8 +161,8 @@ class EdgeHttp:
                     return _plain(503, "Nothing new has come.")
         finally:
             self.waiting -= 1
-        if live.over is not None and live.over.hidden:
-            return _plain(410, "This stream was taken down.")
+        if live.hidden:
+            return _taken_down()
         age = 6 * LONGEST_SEGMENT // HZ if ask.msn is not None else 1
         return Response(live.playlist(name, skip=ask.skip), 200, {"Cache-Control": f"private, max-age={age}"}, _M3U8)
 

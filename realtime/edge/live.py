@@ -118,6 +118,11 @@ class Live:
             self.backlog.clear()
             self.poster = b""
 
+    @property
+    def hidden(self) -> bool:
+        """Nothing of it may be shown any more."""
+        return self.over is not None and self.over.hidden
+
     async def changed(self, until: float) -> bool:
         """Waits until something has been told. False: the loop's time is `until`."""
         loop = asyncio.get_running_loop()

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from realtime.auth.identity import BadToken, ExpiredToken
+from relay.ports import Bearer
 
 PASS_MS = 24 * 3_600_000
 """Long enough for every stream: whether its bearer may still watch is asked again and again."""
@@ -17,16 +18,6 @@ _LONGEST = 1_024
 _MAC_BYTES = 32
 _LABEL = b"pass v1:"
 """What a ticket's signature cannot be taken for."""
-
-
-class Bearer(Struct, frozen=True):
-    """A viewer. `user`: an anonymous one has an id of its own, made up by the gateway. `granted`: the user's token
-    alone lets them into the room, until `until_ms`.
-    """
-
-    user: str
-    granted: bool = False
-    until_ms: int = 0
 
 
 class Pass(Struct, frozen=True, array_like=True):

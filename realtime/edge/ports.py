@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.msgpack import Decoder
 
 from relay.ports import Reason
+from relay.rights import Asked
 from relay.rpc import SECONDS
 from relay.rpc_links import Listener
 
@@ -24,7 +25,9 @@ class Edge(Protocol):
     """What gateways ask of an edge process."""
 
     async def revoke(self, room: str, user: str) -> None:
-        """The user may not watch the room any more: what runs is ended, and what comes is asked about again."""
+        """The user may not watch the room any more: what runs is ended, what comes is denied for a moment
+        (`relay.rights.DENIED_MS`) and asked about again after that.
+        """
 
     async def refresh(self, room: str) -> None:
         """Who may watch the room has changed: all are asked about again."""
@@ -37,11 +40,8 @@ class Edge(Protocol):
     async def watching(self) -> tuple[Watching, ...]: ...
 
 
-class Gateway(Protocol):
+class Gateway(Asked, Protocol):
     """What an edge process asks of a gateway. Raises `relay.ports.Refused`: no gateway answers."""
-
-    async def may_watch(self, room: str, user: str, granted: bool) -> bool:
-        """`granted`: the user's token alone has let them into the room."""
 
     async def may_replay(self, room: str, recording: str, user: str, granted: bool) -> bool:
         """Whether the user may see this recording (the name of its folder): listed, or theirs, and not hidden."""

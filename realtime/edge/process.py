@@ -28,7 +28,7 @@ from realtime.edge.ports import Edge, Gateway, RemoteGateway, Watching
 from realtime.edge.replay import Replay
 from realtime.edge.viewers import Viewers
 from realtime.gateway.addresses import parse_networks
-from realtime.gateway.http_edge import HttpLimits, Peer
+from realtime.gateway.http_edge import HttpLimits, Peer, nothing_to_release
 from realtime.gateway.http_protocol import http_class
 from realtime.gateway.server import GalaxyServer, make_server
 from realtime.gateway.websocket import Limits, websocket_class
@@ -52,8 +52,6 @@ HLS_SECONDS = 30.0
 KEPT_SECONDS = 60.0
 """How long a stream that is over can be asked for."""
 DRAIN_SECONDS = 2.0
-ASK_AGAIN_SECONDS = 60.0
-"""How often it is asked whether viewers by fMP4 may still watch."""
 LAST_WORDS_SECONDS = 2.0
 """So long what a gateway says is over is left to its media process, which has its last parts."""
 LOST_SECONDS = BEAT_MS / 1_000 + 5.0
@@ -105,6 +103,7 @@ class EdgeServer:
             open_per_address=limits.connections_per_address,
         )
         requests = http_class(bounds, parse_networks(config.server.trusted_proxies))
+        self._counts = requests.edge
         self.server: GalaxyServer = make_server(
             make_app(self.http),
             ws_class=self._sockets,
@@ -116,13 +115,13 @@ class EdgeServer:
         self._arriving: set[asyncio.Task[None]] = set()
 
     async def revoke(self, room: str, user: str) -> None:
-        self.access.revoke(room, user)
+        self.access.rights.revoke(room, user)
         self.viewers.revoke(room, user)
         if (live := self.lives.rooms.get(room)) is not None:
             live.hls_viewers.pop(user, None)
 
     async def refresh(self, room: str) -> None:
-        self.access.refresh(room)
+        self.access.rights.refresh(room)
 
     async def ended(self, room: str, session: str, reason: Reason) -> None:
         live, over = self.lives.rooms.get(room), Over(reason)
@@ -142,12 +141,6 @@ class EdgeServer:
             found.append(Watching(room, tuple(stream), tuple(live.hls_viewers)))
         return tuple(found)
 
-    async def ask_again(self) -> None:
-        """For ever."""
-        while True:
-            await asyncio.sleep(ASK_AGAIN_SECONDS)
-            await self.viewers.ask_again()
-
     def take(self, passed: Passed, sock: socket.socket) -> None:
         """A viewer's socket, from a gateway."""
         task = self._loop.create_task(self._take(passed, sock))
@@ -155,14 +148,22 @@ class EdgeServer:
         task.add_done_callback(self._arriving.discard)
 
     async def _take(self, passed: Passed, sock: socket.socket) -> None:
-        peer = Peer(passed.address, 0, False, lambda: None)
-        connection = self._sockets(self.server.config, self.server.server_state, {"peer": peer})
         try:
-            await self._loop.connect_accepted_socket(lambda: connection, sock)
+            release = self._counts.count_open(sock.getpeername()[0])
         except OSError:  # the client has gone meanwhile
             sock.close()
             return
-        self.viewers.take(passed, connection)
+        peer = Peer(passed.address, 0, False, release or nothing_to_release)
+        connection = self._sockets(self.server.config, self.server.server_state, {"peer": peer})
+        try:
+            await self._loop.connect_accepted_socket(lambda: connection, sock)
+        except OSError:  # likewise
+            peer.release()
+            sock.close()
+            return
+        if release is None:
+            self._counts.refused["connections"] += 1
+        self.viewers.take(passed, connection, too_many=release is None)
 
     def gone(self, live: Live) -> None:
         """The stream is over."""
@@ -197,6 +198,11 @@ class EdgeServer:
             ("galaxy_edge_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks())),
             ("galaxy_edge_stream_viewers", "Viewers by fMP4 over WebSocket.", lambda: len(self.viewers.all)),
             ("galaxy_edge_waiting", "Requests that wait for a part.", lambda: self.http.waiting),
+            (
+                "galaxy_edge_denials_forgotten",
+                "Revocations that were held for less than their time.",
+                lambda: self.access.rights.forgotten,
+            ),
             ("galaxy_edge_parts", "Parts written to their viewers.", lambda: self.counters.parts),
             ("galaxy_edge_parts_skipped", "Parts that slow viewers were spared.", lambda: self.counters.skipped),
         )
@@ -213,7 +219,8 @@ async def assembled(
     methods.update(methods_of(Edge, edge))
     await gateways.start(unix.listen(asking_path(config, number)))
     readers = [FeedReader(feed_path(config, process), Heard(edge.lives)) for process in range(config.relay.processes)]
-    tasks = [asyncio.create_task(one) for one in (edge.wheel.run(), edge.ask_again(), *(one.run() for one in readers))]
+    working = (edge.wheel.run(), edge.viewers.ask_again(), *(one.run() for one in readers))
+    tasks = [asyncio.create_task(one) for one in working]
     try:
         with Arrivals(passing_path(config, number), edge.take):
             yield edge

@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 from msgspec import Struct
 from starlette.responses import Response, StreamingResponse
 
-from relay import cmaf, files
+from relay import cmaf, files, movies
 from relay.feed_values import Stored
 from relay.hls.media import recording_playlist
 from relay.hls.names import Names
@@ -52,6 +52,10 @@ class Replay:
 
     async def read(self, path: Path, offset: int, size: int) -> bytes | None:
         return await self._threaded(_read, path, offset, size)
+
+    async def film(self, folder: Path, movie: movies.Movie, at: int, size: int) -> bytes | None:
+        """As `read_movie`. Raises TooBusy."""
+        return await self._threaded(movies.read_movie, folder, movie, at, size)
 
     async def recording(self, room: str, recording: str) -> files.Recording | None:
         """None where there is none of this room. Raises TooBusy."""
@@ -152,7 +156,7 @@ async def replayed(replay: Replay, asked: Asked) -> Response:
 async def _movie(replay: Replay, folder: Path, found: files.Recording, asked: Asked) -> Response:
     """A file that is on disk but for its head, which is put together here."""
     part = asked.part
-    movie = files.movie(found, int(part)) if _PART.fullmatch(part) else None
+    movie = movies.movie(found, int(part)) if _PART.fullmatch(part) else None
     if movie is None:
         return _not_found()
     size = len(movie.head) + movie.size
@@ -172,7 +176,7 @@ async def _movie(replay: Replay, folder: Path, found: files.Recording, asked: As
         status = 206
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
     headers["Content-Length"] = str(last - first + 1)
-    pieces = _pieces(replay, folder / movie.file, movie, first, last + 1)
+    pieces = _pieces(replay, folder, movie, first, last + 1)
     return StreamingResponse(pieces, status, headers, "video/mp4")
 
 
@@ -182,14 +186,14 @@ def _film_name(found: files.Recording, part: str) -> str:
     return f"{began:%Y-%m-%dT%H-%M-%SZ}{f'-{part}' if len(found.parts) > 1 else ''}.mp4"
 
 
-async def _pieces(replay: Replay, path: Path, movie: files.Movie, first: int, end: int) -> AsyncIterator[bytes]:
+async def _pieces(replay: Replay, folder: Path, movie: movies.Movie, first: int, end: int) -> AsyncIterator[bytes]:
     head = len(movie.head)
     if first < head:
         yield movie.head[first:end]
     at = max(first, head)
     while at < end:
         size = min(PIECE, end - at)
-        data = await replay.read(path, movie.offset + at - head, size)
+        data = await replay.film(folder, movie, at - head, size)
         if data is None:
             raise FileNotFoundError  # deleted meanwhile: the connection breaks off, as its length was said
         yield data

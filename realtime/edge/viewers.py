@@ -5,18 +5,14 @@ import re
 from collections.abc import Collection, Container
 from socket import SocketType
 
-import structlog
-
 from realtime.edge.access import Access
 from realtime.edge.live import Live, Lives, text
-from realtime.edge.passes import Bearer
 from realtime.edge.passing import Passed
 from realtime.gateway.handshake import Handshake, Refused
 from realtime.gateway.websocket import Connection
 from relay import ports
+from relay.ports import Bearer
 from relay.units import HZ
-
-log = structlog.get_logger("realtime.edge")
 
 UNSENT = 1024 * 1024
 """Bytes that may wait for a viewer, or as many as four seconds of the stream have, before parts are skipped."""
@@ -135,29 +131,36 @@ class Viewers:
         self.subprotocols: Collection[str] = ()
         self._lives, self._access = lives, access
         self._passed: Passed | None = None
+        self._too_many = False
         self._asking: set[asyncio.Task[None]] = set()
 
     def allows_origin(self, origin: str, host: str) -> bool:
         """Every: who may watch is said by the pass, which no page of another site has."""
         return True
 
-    def take(self, passed: Passed, connection: Connection) -> None:
-        """The connection is made, and has read nothing yet."""
-        self._passed = passed
+    def take(self, passed: Passed, connection: Connection, *, too_many: bool) -> None:
+        """The connection is made, and has read nothing yet. `too_many`: its address has as many as it may."""
+        self._passed, self._too_many = passed, too_many
         try:
             connection.data_received(passed.head)
         finally:
-            self._passed = None
+            self._passed, self._too_many = None, False
 
     def accept(self, handshake: Handshake, connection: Connection) -> Viewer:
         passed = self._passed
+        if self._too_many:
+            raise Refused(503, "Too many connections.\n")
         found = _PATH.fullmatch(handshake.path)
         if found is None:
             raise Refused(404, "Not found.\n")
         if passed is not None:
-            viewer = Viewer(connection, self, passed.room, Bearer(passed.user, passed.granted, passed.until_ms))
+            bearer = Bearer(passed.user, passed.granted, passed.until_ms)
+            viewer = Viewer(connection, self, passed.room, bearer)
             self.all.add(viewer)
-            self._enter(viewer)
+            if self._access.rights.denies(passed.room, bearer):  # a gateway had not heard of that when it let them in
+                connection.close(NOT_ALLOWED, "you may not watch this room")
+            else:
+                self._enter(viewer)
             return viewer
         viewer = Viewer(connection, self, found[1], None)
         self.all.add(viewer)
@@ -199,17 +202,12 @@ class Viewers:
             viewer.connection.close(REVOKED, "you may not watch this room any more")
 
     async def ask_again(self) -> None:
-        """Whether those who watch still may: what revokes somebody may not have come here. Where no gateway answers
-        they go on.
-        """
-        for room, bearer in {(one.room, one.bearer) for one in self.all if one.bearer is not None}:
-            try:
-                if not await self._access.may_watch(room, bearer):
-                    # Others of the same user may have come with a better token.
-                    self._send_away([one for one in self.all if one.room == room and one.bearer == bearer])
-            except ports.Refused as refused:
-                log.warning("not_asked", reason=refused.message)
-                return
+        """`relay.rights.Rights.ask_again`."""
+        await self._access.rights.ask_again(
+            lambda: [(one.room, one.bearer) for one in self.all if one.bearer is not None],
+            # Others of the same user may have come with a better token.
+            lambda room, bearer: self._send_away([one for one in self.all if (one.room, one.bearer) == (room, bearer)]),
+        )
 
     def leave(self) -> None:
         """The process goes: its viewers come again, to another."""

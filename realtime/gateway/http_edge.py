@@ -3,11 +3,16 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, MutableMapping
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
 
-from realtime.gateway.addresses import Networks
+from realtime.gateway.addresses import Networks, is_within, limit_key
+
+
+def nothing_to_release() -> None:
+    """Of connections that count for no address."""
 
 
 class HttpLimits(msgspec.Struct, frozen=True):
@@ -18,7 +23,7 @@ class HttpLimits(msgspec.Struct, frozen=True):
     head_seconds: float = 10.0  # from the connection's opening, or a later request's first byte; 408 after
     body_seconds: float = 10.0  # from the head's end; 408 after
     incomplete_per_address: int = 100  # requests begun and not ended; 503 above
-    open_per_address: int = 0  # connections, WebSockets included; 503 above
+    open_per_address: int = 0  # connections, WebSockets and those passed to this process included; 503 above
     pipelined: int = 64  # requests waiting behind an open response; closed above
     stalled_seconds: float = 30.0  # a response of which the client reads nothing; aborted after
     linger_seconds: float = 2.0  # a refused client's time to read why; aborted after
@@ -78,6 +83,19 @@ class HttpEdge:
             connection.check(now)
         if self.connections:
             self._timer = loop.call_later(self._interval, self._sweep, loop)
+
+    def count_open(self, peer: str) -> Callable[[], None] | None:
+        """Counts a connection of the peer's address: returns what is to be called at its end, once. None where the
+        address has as many as it may. A trusted proxy's are those of many clients, and count for no address.
+        """
+        cap = self.limits.open_per_address
+        if not cap or is_within(peer, self.trusted):
+            return nothing_to_release
+        key = limit_key(peer)
+        if self.open[key] >= cap:
+            return None
+        self.open[key] += 1
+        return partial(self.release, self.open, key)
 
     @staticmethod
     def release(counts: Counter[str], key: str) -> None:

@@ -7,7 +7,6 @@ bounded size and time, caps for each address, responses that nobody reads, and t
 import asyncio
 import sys
 from enum import Enum
-from functools import partial
 from http import HTTPStatus
 from math import inf
 from typing import Any, ClassVar
@@ -22,7 +21,7 @@ from uvicorn.server import ServerState
 
 from realtime.gateway.addresses import Networks, client_address, is_within, limit_key
 from realtime.gateway.error_log import describe
-from realtime.gateway.http_edge import HttpEdge, HttpLimits, Peer
+from realtime.gateway.http_edge import HttpEdge, HttpLimits, Peer, nothing_to_release
 
 log = structlog.get_logger("realtime.gateway.http")
 
@@ -31,10 +30,6 @@ def _address(transport: asyncio.BaseTransport, end: str) -> tuple[str, int] | No
     """Host and port; None on a Unix socket."""
     address = transport.get_extra_info(end)
     return (address[0], address[1]) if isinstance(address, tuple) else None
-
-
-def _nothing_to_release() -> None:
-    """For connections that count for no address."""
 
 
 class Refused(Exception):
@@ -75,7 +70,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         self._held = 0  # bytes fed to the parser since it last made anything of them
         self._body = 0  # bytes of the present body
         self._address: str | None = None  # what the caps count by; None: not capped
-        self._release_open = _nothing_to_release
+        self._release_open = nothing_to_release
         self._counted_incomplete = False
         self._via_proxy = False
         self._closing = False
@@ -101,14 +96,11 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         if self._via_proxy:
             return  # its connections are those of many clients
         self._address = limit_key(self.client[0])
-        cap = self.edge.limits.open_per_address
-        if not cap:
-            return
-        if self.edge.open[self._address] >= cap:
+        release = self.edge.count_open(self.client[0])
+        if release is None:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "connections")
-            return
-        self.edge.open[self._address] += 1
-        self._release_open = partial(self.edge.release, self.edge.open, self._address)
+        else:
+            self._release_open = release
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._leave_edge()

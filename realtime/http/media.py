@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 from realtime import ports
 from realtime.auth.identity import Identity
 from realtime.config import Config
-from realtime.edge.passes import Bearer, Passes
+from realtime.edge.passes import Passes
 from realtime.gateway.admission import ANONYMOUS, actor_of, bearer
 from realtime.hosting.service import Service
 from realtime.http.answers import STATUS, refusal
@@ -25,7 +25,7 @@ from realtime.http.bodies import media_type, read_body
 from realtime.http.credentials import Credentials
 from realtime.live.engines import Engines, MediaLink
 from relay.engine import Answer, Kind
-from relay.ports import Refused
+from relay.ports import Bearer, Refused
 from rooms.errors import CODES, Code, Rejected
 
 SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"
@@ -98,7 +98,7 @@ class MediaRoutes:
         media = await self._engines.of_stream(room)
         if media is None:
             raise Rejected("not_found", "Nothing is streamed in this room.")
-        answer = await media.engine.whep(room, viewer.user, _address(request), offer)
+        answer = await media.engine.whep(room, viewer, _address(request), offer)
         return self._created("whep", room, viewer.user, media, answer)
 
     def _created(self, kind: Kind, room: str, user: str, media: MediaLink, answer: Answer) -> Response:

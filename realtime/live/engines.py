@@ -24,6 +24,7 @@ from relay.engine import Running
 from relay.ports import Admitted, Claim, Destination, Gate, Reason, Recorded, Refused
 from relay.process import engine_path
 from relay.remote import RemoteEngine
+from relay.rights import Asked
 from relay.rpc import Counters, Peer, methods_of
 from relay.rpc_links import Link
 
@@ -58,7 +59,8 @@ class MediaLink:
     def __init__(self, path: Path, number: int, lives: Lives, counters: Counters):
         self.number = number
         self.name = ""
-        self.link = Link(path, methods_of(Gate, self), counters=counters, greet=self._greet)
+        methods = {**methods_of(Gate, self), **methods_of(Asked, ViewerGate(lives))}
+        self.link = Link(path, methods, counters=counters, greet=self._greet)
         self.engine = RemoteEngine(self.link)
         self._lives = lives
 
@@ -97,8 +99,8 @@ class MediaLink:
         await (await self._gate()).report(room, user, event)
 
 
-class EdgeGate:
-    """What edge processes ask. Raises Refused(`unavailable`)."""
+class ViewerGate:
+    """What edge and media processes ask about viewers. Raises Refused(`unavailable`)."""
 
     def __init__(self, lives: Lives):
         self._lives = lives
@@ -130,7 +132,7 @@ class Engines:
             for number in range(config.relay.processes)
         ]
         edges = EDGES if config.relay.processes else 0
-        methods = methods_of(Gateway, EdgeGate(lives))
+        methods = methods_of(Gateway, ViewerGate(lives))
         self._edges = [Link(asking_path(config, number), methods, counters=self.counters) for number in range(edges)]
         self.passers = [Passer(passing_path(config, number)) for number in range(edges)]
         self._media_folder = config.media_folder

@@ -56,7 +56,8 @@ class Connection:
         self.origin = origin
         self.resource, self.session = resource, session
         self._agent, self._port = agent, port
-        self.party = Party(self, ufrag, password)
+        self._nominated = asyncio.Event()
+        self.party = Party(self, ufrag, password, self._nominated.set)
         self._wire = Wire(self.send)
         self.secured = Secured(certificate, self._wire, offer.role, session)
         self.connected = self._closed = False
@@ -77,7 +78,7 @@ class Connection:
         return self._port.protector
 
     def send_run(self, run: memoryview, size: int, count: int) -> None:
-        """Protected packets, as `Port.send_run`; before there is an address, to nobody."""
+        """Protected packets, as `Port.send_run`; where there is no address, to nobody."""
         address = self.party.address
         if address is not None:
             self._port.send_run(run, size, count, address)
@@ -99,6 +100,7 @@ class Connection:
     async def _run(self, offer: Offer) -> None:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
+                await self._nominated.wait()  # there is nowhere to send to before
                 self.connected = await self.secured.handshake(offer.fingerprints)
             if self.connected:
                 self.session.connected()

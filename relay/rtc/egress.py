@@ -83,7 +83,7 @@ class Egress:
     def _leave_behind(self, unit: Unit) -> None:
         """Ends viewers whom the stream, as the next encoder makes it, cannot be shown: they take another way."""
         self._config = unit.config
-        for viewer in (*self.viewers, *self._connecting):
+        for viewer in self.everybody:
             track = viewer.tracks.get("video")
             shown = track is None or (isinstance(unit.config, VideoConfig) and track.codec == unit.config.codec)
             if viewer.connection is not None and (unit.pts != unit.dts or not shown):
@@ -94,11 +94,16 @@ class Egress:
 
     def ended(self, reason: Reason) -> None:
         self._ended = True
-        for viewer in (*self.viewers, *self._connecting):
+        for viewer in self.everybody:
             if viewer.connection is not None:
                 viewer.connection.close(reason)
 
     # Viewers
+
+    @property
+    def everybody(self) -> tuple[Viewer, ...]:
+        """Those who are yet to connect, too."""
+        return (*self.viewers, *self._connecting)
 
     def expect(self, viewer: Viewer) -> None:
         """It has been answered, and is about to connect."""
@@ -131,12 +136,6 @@ class Egress:
                 self._at -= 1
         if not self.viewers and not self._connecting:
             self._empty()
-
-    def remove(self, user: str) -> None:
-        """Ends what this user watches."""
-        for viewer in (*self.viewers, *self._connecting):
-            if viewer.user == user and viewer.connection is not None:
-                viewer.connection.close("removed")
 
     def tick(self, now: float) -> None:
         """Often: reports that are due, and viewers that are to be ended. `now` of `time.monotonic`."""

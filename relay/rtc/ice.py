@@ -1,9 +1,17 @@
 """ICE-lite for all sessions of a port (RFC 8445, section 2.5): no I/O, no clock.
 
 A request's USERNAME says whose it is, its integrity that it is theirs. Only addresses from which such a request has
-come are listened to, and only the nominated one is sent to; a client that moves to another network nominates anew.
+come are listened to, and nothing but answers to requests is sent to any but the selected one: that of the latest
+request with USE-CANDIDATE (sections 7.3.1.5 and 12.1). A client that moves to another network nominates anew.
+
+What is left to a session's own owner: a lite agent sends no checks, so a source address that was forged is taken for
+where the request came from. The first address has shown by the DTLS handshake that what is sent to it arrives; a later
+one has not. Who can forge addresses can so have what they watch sent to somebody else, and nothing more than that, for
+as long as they go on to send authentic requests in that name, each by which the consent to be sent to (RFC 7675) is
+renewed: requests from other addresses do not renew it.
 """
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from relay.rtc import stun
@@ -19,16 +27,20 @@ _ALIVE = 10.0
 
 
 class Party(Generic[T]):
-    """One session's ICE: `owner` is whose it is, `address` where to send, None before the first request."""
+    """One session's ICE: `owner` is whose it is, `address` where to send, None before one was nominated; `nominated` is
+    called whenever one is.
+    """
 
-    def __init__(self, owner: T, ufrag: str, password: str) -> None:
+    def __init__(self, owner: T, ufrag: str, password: str, nominated: Callable[[], None]) -> None:
         self.owner, self.ufrag, self.password = owner, ufrag, password.encode()
+        self.nominated = nominated
         self.address: Address | None = None
-        self.nominated = False
         self.addresses: dict[Address, None] = {}
         self.requests, self.second = 0, 0
         self.heard = 0.0
-        """When the last authentic request came: consent to be sent to (RFC 7675)."""
+        """When the last authentic request came from `address`, or before there is one, from any: consent to be sent to
+        (RFC 7675).
+        """
 
 
 class Agent(Generic[T]):
@@ -74,10 +86,11 @@ class Agent(Generic[T]):
         if not self._note(party, address, now):
             self.dropped += 1
             return None
-        party.heard = now
-        if stun.nominates(request) or not party.nominated:
+        if stun.nominates(request):
             party.address = address
-            party.nominated = party.nominated or stun.nominates(request)
+            party.nominated()
+        if party.address in (None, address):
+            party.heard = now
         return stun.success(request, address, party.password)
 
     @staticmethod

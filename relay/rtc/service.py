@@ -11,7 +11,8 @@ import structlog
 from msgspec import Struct
 
 from relay.engine import Answer, Kind
-from relay.ports import Claim, Reception, Refused
+from relay.ports import Bearer, Claim, Reception, Refused
+from relay.rights import Rights
 from relay.rtc import answer, sdp
 from relay.rtc.answer import Chosen, Local
 from relay.rtc.connection import Connection, Origin, Session
@@ -58,9 +59,10 @@ class Rtc:
         settings: RtcSettings,
         reception: Reception,
         stream_of: Callable[[str], Stream | None],
+        rights: Rights,
     ):
         """Made within the event loop. `sock`: UDP, bound; closed by `close`. `stream_of` a room: None for none."""
-        self._settings, self._reception = settings, reception
+        self._settings, self._reception, self._rights = settings, reception, rights
         self.viewers = Whep(stream_of, settings.whep_viewers)
         self._loop = asyncio.get_running_loop()
         self.agent: Agent[Connection] = Agent()
@@ -88,19 +90,17 @@ class Rtc:
         text = answer.write(read, chosen, [None] * len(chosen), "recvonly", local, self._settings.max_kbit)
         return Answer(text, connection.resource, self._etags[connection.resource])
 
-    async def whep(self, room: str, viewer: str, address: str, offer: str) -> Answer:
+    async def whep(self, room: str, viewer: Bearer, address: str, offer: str) -> Answer:
         """`relay.engine.Engine.whep`."""
-        self._hold_connecting("whep", address, viewer)
+        if self._rights.denies(room, viewer):  # a gateway had not heard of that when it let them in
+            raise Refused("forbidden", "You may not watch this room.")
+        self._hold_connecting("whep", address, viewer.user)
         read = _read(offer)
         session, chosen, sources = self.viewers.admit(room, viewer, read)
-        connection, local = self._connect(read, session, ("whep", address, viewer))
+        connection, local = self._connect(read, session, ("whep", address, viewer.user))
         session.connection = connection
         text = answer.write(read, chosen, sources, "sendonly", local)
         return Answer(text, connection.resource, self._etags[connection.resource])
-
-    async def remove_viewer(self, room: str, viewer: str) -> None:
-        """`relay.engine.Engine.remove_viewer`."""
-        self.viewers.remove(room, viewer)
 
     async def trickle(self, resource: str, etag: str, fragment: str) -> str:
         """`relay.engine.Engine.trickle`. Candidates are taken and not needed: clients come to us. An ICE restart is

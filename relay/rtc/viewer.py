@@ -9,6 +9,7 @@ from secrets import randbits
 from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket
 from msgspec import Struct
 
+from relay.ports import Bearer
 from relay.rtc import rtcp, rtx
 from relay.rtc.answer import Chosen, Source
 from relay.rtc.connection import Connection
@@ -110,13 +111,13 @@ class Viewer:
 
     def __init__(
         self,
-        user: str,
+        bearer: Bearer,
         tracks: dict[Kind, Outgoing],
         joined: Callable[["Viewer"], None],
         lost_picture: Callable[[], None],
         over: Callable[["Viewer"], None],
     ) -> None:
-        self.user, self.tracks = user, tracks
+        self.bearer, self.tracks = bearer, tracks
         self.connection: Connection | None = None
         """Set as soon as there is one."""
         self.started = "video" not in tracks

@@ -1,10 +1,10 @@
 """Who watches by WHEP (draft-ietf-wish-whep), stream by stream."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from secrets import randbits
 
-from relay.ports import Refused
+from relay.ports import Bearer, Refused
 from relay.rtc import answer
 from relay.rtc.answer import Chosen, Source
 from relay.rtc.egress import Egress
@@ -28,7 +28,7 @@ class Whep:
         self._dropped = 0
         self._ticks = 0
 
-    def admit(self, room: str, user: str, offer: Offer) -> tuple[Viewer, list[Chosen | None], list[Source | None]]:
+    def admit(self, room: str, bearer: Bearer, offer: Offer) -> tuple[Viewer, list[Chosen | None], list[Source | None]]:
         """A viewer's session, and what of the offer is taken. Raises Refused: `not_found` without a stream,
         `unavailable` where fMP4 is to be taken instead, `unsupported` where the offer has none of the stream's codecs.
         """
@@ -52,22 +52,38 @@ class Whep:
             self.count -= 1
             served.leave(viewer)
 
-        viewer = Viewer(user, tracks, served.join, served.lost_picture, over)
+        viewer = Viewer(bearer, tracks, served.join, served.lost_picture, over)
         self.count += 1
         served.expect(viewer)
         return viewer, chosen, sources
 
     def remove(self, room: str, user: str) -> None:
         """Ends what this user watches of the room."""
-        for stream, egress in tuple(self.egresses.items()):
-            if stream.room == room:
-                egress.remove(user)
+        self._end(lambda of, bearer: (of, bearer.user) == (room, user))
+
+    def send_away(self, room: str, bearer: Bearer) -> None:
+        """Ends what the bearer watches of the room. The same user may have come with a better token too."""
+        self._end(lambda of, one: (of, one) == (room, bearer))
+
+    def _end(self, is_meant: Callable[[str, Bearer], bool]) -> None:
+        for room, viewer in tuple(self._all()):
+            if is_meant(room, viewer.bearer) and viewer.connection is not None:
+                viewer.connection.close("removed")
+
+    def _all(self) -> Iterator[tuple[str, Viewer]]:
+        for stream, egress in self.egresses.items():
+            for viewer in egress.everybody:
+                yield stream.room, viewer
+
+    def bearers(self) -> list[tuple[str, Bearer]]:
+        """Rooms, and who watches them or is about to."""
+        return [(room, viewer.bearer) for room, viewer in self._all()]
 
     def watching(self) -> dict[str, list[str]]:
         """Room → users, each as often as they watch it."""
         found: dict[str, list[str]] = {}
         for stream, egress in self.egresses.items():
-            found.setdefault(stream.room, []).extend(viewer.user for viewer in egress.viewers)
+            found.setdefault(stream.room, []).extend(viewer.bearer.user for viewer in egress.viewers)
         return found
 
     @property

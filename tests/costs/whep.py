@@ -20,6 +20,7 @@ import uvloop
 from aiortc.rtp import RtcpReceiverInfo
 
 from relay import h264
+from relay.ports import Bearer
 from relay.rtc import rtcp
 from relay.rtc.answer import Chosen, Source
 from relay.rtc.connection import Connection
@@ -113,7 +114,7 @@ async def measure(count: int, offload: bool, seconds: float) -> Cost:
             "video": Outgoing(VIDEO, Source(2 * index + 1, 1_000_000 + index, "g"), HZ),
             "audio": Outgoing(AUDIO, Source(2 * index + 2, 0, "g"), 48_000),
         }
-        viewer = Viewer(str(index), tracks, egress.join, egress.lost_picture, egress.leave)
+        viewer = Viewer(Bearer(str(index)), tracks, egress.join, egress.lost_picture, egress.leave)
         viewer.connection = connection(port, receivers[index % SINKS].getsockname())
         egress.join(viewer)
     units = [picture(index, config) for index in range(60)]

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from loadtest.ports import free_port
-from tests.media.latency import ARGS
+from tests.support.browsers import ARGS
 from tests.support.cluster import Cluster
 from tests.support.live import PATIENCE, Creator, creator, encoder
 from tests.support.postgres import PostgresServer

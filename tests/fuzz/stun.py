@@ -12,7 +12,7 @@ _HEAD = bytes.fromhex("000100002112a442")
 
 def target(data: bytes) -> None:
     agent: Agent[str] = Agent()
-    agent.add(Party("owner", "ufrag", "password-of-nobody"))
+    agent.add(Party("owner", "ufrag", "password-of-nobody", lambda: None))
     for request in (data, _HEAD + data, _HEAD + bytes(12) + b"\0\6\0\7ufrag:x\0" + data):
         reply = agent.request(request, ("127.0.0.1", 9), 0.0)
         assert reply is None or reply[:2] == b"\1\x11"

@@ -15,7 +15,6 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
@@ -23,6 +22,7 @@ import httpx
 
 from loadtest.ports import free_port
 from tests.support.live import PATIENCE, Creator, LiveServer, creator
+from tests.support.reports import head, publish
 from tests.support.server import NO_LIMITS
 from tests.support.webrtc import publishing, watching
 
@@ -180,14 +180,10 @@ async def run(warm: int, total: int, gone: Sequence[str] = STREAMS) -> tuple[dic
             return before, await settled(server, port, before)
 
 
-def report(before: dict[str, Held], after: dict[str, Held], warm: int, total: int) -> str:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
+def report(before: dict[str, Held], after: dict[str, Held], warm: int, total: int) -> list[str]:
     lines = [
-        "# What streams leave behind",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit.strip()}, "
-        f"`python -m tests.media.cycles --cycles {total}`: after {warm} cycles of publishing, watching and leaving,",
-        f"and after {total} more, {ROOMS} at a time.",
+        *head("What streams leave behind", f"python -m tests.media.cycles --cycles {total}"),
+        f"After {warm} cycles of publishing, watching and leaving, and after {total} more, {ROOMS} at a time.",
         "",
         "| process | memory (PSS) | descriptors | threads | tasks |",
         "|---|---|---|---|---|",
@@ -197,7 +193,7 @@ def report(before: dict[str, Held], after: dict[str, Held], warm: int, total: in
         memory = f"{one.memory / 1024:.1f} → {other.memory / 1024:.1f} MiB"
         rest = " | ".join(f"{asdict(one)[n]} → {asdict(other)[n]}" for n in ("descriptors", "threads", "tasks"))
         lines.append(f"| {kind} | {memory} | {rest} |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def main() -> int:
@@ -207,9 +203,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("docs/proof"))
     args = parser.parse_args()
     before, after = asyncio.run(run(args.warm, args.cycles, FORGOTTEN))
-    text = report(before, after, args.warm, args.cycles)
-    print(text)
-    (args.output / f"{datetime.now(UTC):%Y-%m-%d}-cycles.md").write_text(text, encoding="utf-8")
+    publish(report(before, after, args.warm, args.cycles), args.output, "cycles")
     grown = any(after[kind].memory > before[kind].memory * (1 + MOST_GROWTH) for kind in KINDS)
     return 0 if same(before, after) and not grown else 1
 

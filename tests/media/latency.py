@@ -7,30 +7,29 @@ was more than 80% busy is void.
 
 import argparse
 import asyncio
-import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Page
 
+from tests.support.browsers import WHIP, browsers, freezes
 from tests.support.live import PATIENCE, Creator, LiveServer, creator
+from tests.support.reports import head, publish
 from tests.support.server import token
 
 WAYS = {"whep": 300, "stream": 1_200, "hls": 3_500}
 """What the median is to be at most, in ms."""
 MOST_BUSY = 0.8
 SETTLE_SECONDS = 6.0
-ARGS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--disable-quic", "--no-first-run"]
 
-PUBLISH = """async ({url, key}) => {
+PUBLISH = (
+    "async ({url, key}) => {"
+    + WHIP
+    + """
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [640, 360];
   const context = canvas.getContext("2d");
@@ -53,19 +52,10 @@ PUBLISH = """async ({url, key}) => {
   const sound = audio.createMediaStreamDestination();
   tone.connect(sound);
   tone.start();
-  const peer = (window.peer = new RTCPeerConnection());
-  peer.addTransceiver(canvas.captureStream(30).getVideoTracks()[0], { direction: "sendonly" });
-  peer.addTransceiver(sound.stream.getAudioTracks()[0], { direction: "sendonly" });
-  const h264 = RTCRtpSender.getCapabilities("video").codecs.filter((codec) => codec.mimeType === "video/H264");
-  peer.getTransceivers()[0].setCodecPreferences(h264);
-  await peer.setLocalDescription(await peer.createOffer());
-  const answer = await fetch(url, {
-    method: "POST", body: peer.localDescription.sdp,
-    headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${key}` },
-  });
-  if (answer.status !== 201) throw new Error(await answer.text());
-  await peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
+  const tracks = [canvas.captureStream(30).getVideoTracks()[0], sound.stream.getAudioTracks()[0]];
+  await publish(tracks, url, key);
 }"""
+)
 
 WATCH = """async ({room, way, token}) => {
   const { Player, roomAddresses } = await import("/web/galaxy-live/player.js");
@@ -93,9 +83,7 @@ WATCH = """async ({room, way, token}) => {
 
 @dataclass
 class Measured:
-    """Latencies in ms; a freeze is a picture that stood for 150 ms longer than pictures do in the mean, and three times
-    as long (as `freezeCount` of WebRTC's statistics counts).
-    """
+    """Latencies in ms."""
 
     way: str
     frames: int
@@ -113,12 +101,6 @@ def processor() -> tuple[int, int]:
     """Busy and all ticks since the machine started (proc(5))."""
     fields = [int(one) for one in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
     return sum(fields) - fields[3] - fields[4], sum(fields)
-
-
-def freezes(times: list[float]) -> int:
-    gaps = [b - a for a, b in pairwise(times)]
-    mean = sum(gaps) / len(gaps)
-    return sum(gap > max(3 * mean, mean + 150) for gap in gaps)
 
 
 async def measured(page: Page, ana: Creator, way: str, seconds: float) -> Measured:
@@ -145,18 +127,6 @@ async def measured(page: Page, ana: Creator, way: str, seconds: float) -> Measur
     )
 
 
-@asynccontextmanager
-async def browsers() -> AsyncIterator[tuple[Browser, Browser]]:
-    async with async_playwright() as playwright:
-        first = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
-        second = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
-        try:
-            yield first, second
-        finally:
-            await first.close()
-            await second.close()
-
-
 async def run(seconds: float) -> list[Measured]:
     """Each way for so long, one after the other."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as data, LiveServer(Path(data)) as server:
@@ -172,13 +142,9 @@ async def run(seconds: float) -> list[Measured]:
             return [await measured(viewer, ana, way, seconds) for way in WAYS]
 
 
-def report(found: list[Measured], seconds: float) -> str:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
+def report(found: list[Measured], seconds: float) -> list[str]:
     lines = [
-        "# Glass to glass",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit.strip()}, "
-        f"`python -m tests.media.latency --seconds {seconds:g}`.",
+        *head("Glass to glass", f"python -m tests.media.latency --seconds {seconds:g}"),
         "Chromium streams 640 × 360 at 30 pictures a second with a clock in them by WHIP; another one reads the clock",
         "off the pictures that it presents. Everything is on one machine of two cores.",
         "",
@@ -191,7 +157,7 @@ def report(found: list[Measured], seconds: float) -> str:
             f"| {one.way} | {one.frames} | {one.median_ms:.0f} ms | {one.p95_ms:.0f} ms | {WAYS[one.way]} ms"
             f" | {one.freezes} | {one.busy:.0%}{void} |"
         )
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def main() -> int:
@@ -200,9 +166,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("docs/proof"))
     args = parser.parse_args()
     found = asyncio.run(run(args.seconds))
-    text = report(found, args.seconds)
-    print(text)
-    (args.output / f"{datetime.now(UTC):%Y-%m-%d}-latency.md").write_text(text, encoding="utf-8")
+    publish(report(found, args.seconds), args.output, "latency")
     return 0 if all(one.holds and one.busy <= MOST_BUSY for one in found) else 1
 
 

@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,11 @@ from typing import Any
 from playwright.async_api import Browser, Page
 
 from loadtest.ports import free_port
-from tests.media.latency import browsers, freezes
+from tests.support.browsers import WHIP, browsers, freezes
 from tests.support.impaired import Condition, Impaired
 from tests.support.live import PATIENCE, Creator, LiveServer, creator
 from tests.support.numbered import FRAMES, Picture, film, pictures, psnr
+from tests.support.reports import head, publish
 from tests.support.server import token
 
 SETTLE_SECONDS = 3.0
@@ -43,24 +43,18 @@ ROWS = {
 BLACKOUT = "blackout of 3 s"
 OF_PUBLISHERS = tuple(network for network in ROWS if "20%" not in network)
 
-PUBLISH = """async ({url, key, film}) => {
+PUBLISH = (
+    "async ({url, key, film}) => {"
+    + WHIP
+    + """
   const bytes = Uint8Array.from(atob(film), (one) => one.charCodeAt(0));
   const video = document.createElement("video");
   document.body.replaceChildren(video);
   Object.assign(video, { muted: true, loop: true, src: URL.createObjectURL(new Blob([bytes], { type: "video/mp4" })) });
   await video.play();
-  const peer = (window.peer = new RTCPeerConnection());
-  peer.addTransceiver(video.captureStream().getVideoTracks()[0], { direction: "sendonly" });
-  const h264 = RTCRtpSender.getCapabilities("video").codecs.filter((codec) => codec.mimeType === "video/H264");
-  peer.getTransceivers()[0].setCodecPreferences(h264);
-  await peer.setLocalDescription(await peer.createOffer());
-  const answer = await fetch(url, {
-    method: "POST", body: peer.localDescription.sdp,
-    headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${key}` },
-  });
-  if (answer.status !== 201) throw new Error(await answer.text());
-  await peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
+  await publish(video.captureStream().getVideoTracks().slice(0, 1), url, key);
 }"""
+)
 
 WATCH = """async ({room, ways, token}) => {
   const { Player, roomAddresses } = await import("/web/galaxy-live/player.js");
@@ -107,8 +101,8 @@ STATISTICS = """async () => {
 
 @dataclass
 class Row:
-    """`freezes` as in `tests.media.latency`, `longest` in seconds: of what was shown, by whichever way. `freeze_count`:
-    WebRTC's own. PSNR in dB: the mean and the least of `samples` pictures, of luma.
+    """`freezes` as by `tests.support.browsers`, `longest` in seconds: of what was shown, by whichever way.
+    `freeze_count`: WebRTC's own. PSNR in dB: the mean and the least of `samples` pictures, of luma.
     """
 
     network: str
@@ -242,13 +236,9 @@ def table(found: list[Row]) -> list[str]:
     return lines
 
 
-def report(viewers: list[Row], publishers: list[Row], seconds: float) -> str:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
-    lines = [
-        "# Bad networks",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit.strip()}, "
-        f"`python -m tests.media.networks --seconds {seconds:g}`.",
+def report(viewers: list[Row], publishers: list[Row], seconds: float) -> list[str]:
+    return [
+        *head("Bad networks", f"python -m tests.media.networks --seconds {seconds:g}"),
         "A relay loses and delays in both directions. PSNR is of luma, a picture a second, against the film.",
         "",
         "## Between server and viewer",
@@ -264,7 +254,6 @@ def report(viewers: list[Row], publishers: list[Row], seconds: float) -> str:
         "",
         *table(publishers),
     ]
-    return "\n".join(lines) + "\n"
 
 
 async def both(seconds: float) -> tuple[list[Row], list[Row]]:
@@ -276,9 +265,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--output", type=Path, default=Path("docs/proof"))
     args = parser.parse_args()
-    text = report(*asyncio.run(both(args.seconds)), args.seconds)
-    print(text)
-    (args.output / f"{datetime.now(UTC):%Y-%m-%d}-networks.md").write_text(text, encoding="utf-8")
+    publish(report(*asyncio.run(both(args.seconds)), args.seconds), args.output, "networks")
     return 0
 
 

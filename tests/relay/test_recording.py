@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from relay.feed_values import Over, Poster, Stored, Told
-from relay.files import Manifest, movie, read_recording
+from relay.files import Manifest, read_recording
+from relay.movies import movie
 from relay.parts_values import Init, Part, SegmentEnded
 from relay.ports import Recorded
 from relay.recording import BEGINNING, MOST_INITS, Disk, DiskLimits, Recorder
@@ -186,7 +187,9 @@ async def test_every_file_of_a_recording_is_in_an_mp4(tmp_path: Path, monkeypatc
         found = read_recording(tmp_path / "s1")
         assert found is not None
         movies = [movie(found, part) for part in range(1, recorded.parts + 1)]
-        assert [one.file for one in movies if one is not None] == list(dict.fromkeys(s.file for s in found.segments))
+        assert [one.segments[0].file for one in movies if one is not None] == list(
+            dict.fromkeys(s.file for s in found.segments)
+        )
         assert len(movies) == 3
     finally:
         await asyncio.to_thread(disk.close)

@@ -122,7 +122,8 @@ async def test_another_session_is_another_stream() -> None:
 async def test_an_older_one_that_was_admitted_late_is_refused() -> None:
     stage = Stage()
     await stage.publish()
-    stage.gate.fence = -1
+    await stage.publish()
+    stage.gate.fence = 0
     with pytest.raises(Refused, match="newer"):
         await stage.publish()
     await stage.close()
@@ -331,3 +332,25 @@ async def test_a_process_that_leaves_tells_publishers_and_a_gateway() -> None:
     assert publisher.closed == "leaving"
     assert stage.gate.told[-1] == ("left", "room", "s1", 1, "leaving")
     assert stage.outputs[0].events == ["ended leaving"]
+
+
+async def test_a_stop_that_comes_before_the_answer_to_its_publisher_counts() -> None:
+    """Another gateway may have said so: the publisher was admitted, and banned, before the process heard of either."""
+    stage = Stage()
+    publisher = StagedPublisher()
+    await stage.streams.stop("room", 1, "banned")
+    with pytest.raises(Refused, match="stopped"):
+        await stage.publish(publisher)
+    assert stage.streams.get("room") is None
+    await stage.publish()
+    assert stage.streams.publishers == 1, "a later one is let in"
+    await stage.close()
+
+
+async def test_rooms_that_were_stopped_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MOST_STOPPED", 1)
+    stage = Stage()
+    await stage.streams.stop("room", 1, "stopped")
+    await stage.streams.stop("another", 1, "stopped")
+    await stage.publish()
+    await stage.close()

@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.protocol import State
 
 from realtime.auth import ticket_secret
-from realtime.edge.passes import Bearer, Passes
+from realtime.edge.passes import Passes
 from realtime.edge.process import assembled, feed_path
 from realtime.edge.viewers import REVOKED
 from realtime.gateway.binding import bind
@@ -20,6 +20,7 @@ from relay import unix
 from relay.feed import Feed
 from relay.feed_values import Began
 from relay.parts import Parts
+from relay.ports import Bearer
 from tests.support.media import film, units_of
 from tests.support.server import config
 
@@ -85,8 +86,8 @@ async def test_viewers_are_asked_about_again(tmp_path: Path, monkeypatch: pytest
     """Though nobody tells the edge: who may not watch any more is sent away; whom a token lets in stays while it is
     good.
     """
-    monkeypatch.setattr("realtime.edge.process.ASK_AGAIN_SECONDS", 0.01)
-    monkeypatch.setattr("realtime.edge.access.KEPT_MS", 0)
+    monkeypatch.setattr("relay.rights.ASK_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("relay.rights.KEPT_MS", 0)
     settings = config(tmp_path / "data", {"GALAXY_RELAY__PROCESSES": "1"})
     feed, gateway = Feed(), Everybody()
     await feed.start(unix.listen(feed_path(settings, 0)))

@@ -12,7 +12,7 @@ from msgspec import Struct
 from realtime.auth import ticket_secret
 from realtime.edge import http as edge_http
 from realtime.edge.live import Live
-from realtime.edge.passes import Bearer, Passes
+from realtime.edge.passes import Passes
 from realtime.edge.process import EdgeServer, assembled, feed_path
 from realtime.gateway.binding import bind
 from realtime.gateway.server import running
@@ -21,6 +21,7 @@ from relay.feed import Feed, Line
 from relay.feed_values import Began, Stored, Told
 from relay.parts import Parts
 from relay.parts_values import Keyframes, Part, SegmentEnded
+from relay.ports import Bearer
 from relay.units import HZ, Unit
 from tests.realtime.edge.test_edge import Everybody, now_ms
 from tests.relay.hls.validator import Read, alone, between, merged, read

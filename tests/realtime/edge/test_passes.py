@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime.auth import BadToken, ExpiredToken, Tickets
-from realtime.edge.passes import PASS_MS, Bearer, Passes
+from realtime.edge.passes import PASS_MS, Passes
+from relay.ports import Bearer
 
 NOW = 1_795_367_182_123
 SECRET = b"s" * 32

@@ -5,10 +5,10 @@ from typing import Any, cast
 
 from realtime.edge.audience import Counters
 from realtime.edge.live import Live
-from realtime.edge.passes import Bearer
 from realtime.edge.viewers import UNSENT, Viewer
 from relay.feed_values import Began, Interrupted
 from relay.parts_values import Init, Part
+from relay.ports import Bearer
 
 
 class Connection:

@@ -23,6 +23,7 @@ class Process:
     def __init__(self, name: str, claim: Claim):
         self._name, self._claim = name, claim
         self._listener = Listener(methods_of(Named, self))
+        self.gate = RemoteGate(self._listener)
         self.admitted: asyncio.Future[Admitted] = asyncio.get_running_loop().create_future()
         self._asking: asyncio.Task[None] | None = None
 
@@ -32,7 +33,7 @@ class Process:
         return self._name
 
     async def _ask(self) -> None:
-        self.admitted.set_result(await RemoteGate(self._listener).admit(self._claim))
+        self.admitted.set_result(await self.gate.admit(self._claim))
 
     async def start(self, path: Path) -> None:
         await self._listener.start(unix.listen(path))
@@ -52,6 +53,8 @@ async def test_a_restarted_process_asks_under_its_own_name(stage: Stage, tmp_pat
             try:
                 async with asyncio.timeout(20):
                     admitted = await process.admitted
+                assert await process.gate.may_watch(ROOM, "bob", False)
+                assert not await process.gate.may_watch("elsewhere", "bob", False)
             finally:
                 await process.close()
             stream = await stage.store.stream(ROOM)

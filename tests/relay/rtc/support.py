@@ -13,10 +13,13 @@ from aiortc.mediastreams import AudioStreamTrack, MediaStreamError, MediaStreamT
 from aiortc.rtcrtpsender import RTCRtpSender
 
 from relay.engine import Answer
-from relay.ports import Admitted, Claim, Intake, Publisher, Reason, Refused
+from relay.ports import Admitted, Bearer, Claim, Intake, Publisher, Reason, Refused
+from relay.rights import Rights
 from relay.rtc.service import Rtc, RtcSettings
 from relay.stream import Caps, Stream
 from relay.units import Unit
+
+BOB = Bearer("bob")
 
 
 async def until(true: Callable[[], object], seconds: float = 20.0) -> None:
@@ -64,6 +67,21 @@ class Door:
         return self.intakes[-1].stream if self.intakes and room == "room" else None
 
 
+class Everybody:
+    """A gateway that lets everybody watch but those who were banned; `away`: none answers."""
+
+    def __init__(self) -> None:
+        self.banned: set[str] = set()
+        self.away = False
+        self.asked = 0
+
+    async def may_watch(self, room: str, user: str, granted: bool) -> bool:
+        self.asked += 1
+        if self.away:
+            raise Refused("unavailable", "no gateway")
+        return user not in self.banned
+
+
 def udp() -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind(("127.0.0.1", 0))
@@ -71,9 +89,9 @@ def udp() -> socket.socket:
 
 
 @asynccontextmanager
-async def running(settings: RtcSettings | None = None) -> AsyncIterator[tuple[Rtc, Door]]:
+async def running(settings: RtcSettings | None = None, rights: Rights | None = None) -> AsyncIterator[tuple[Rtc, Door]]:
     door = Door()
-    rtc = Rtc(udp(), settings or RtcSettings(), door, door.stream_of)
+    rtc = Rtc(udp(), settings or RtcSettings(), door, door.stream_of, rights or Rights(Everybody(), lambda: 0))
     try:
         yield rtc, door
     finally:
@@ -135,13 +153,13 @@ class Watcher:
                 if track.kind == "video" and isinstance(frame, av.VideoFrame) and frame.pts is not None:
                     self.pts.append(frame.pts)
 
-    async def watch(self, rtc: Rtc, user: str = "bob", codec: str = "video/H264") -> Answer:
+    async def watch(self, rtc: Rtc, bearer: Bearer, codec: str = "video/H264") -> Answer:
         self.peer.addTransceiver("audio", direction="recvonly")
         video = self.peer.addTransceiver("video", direction="recvonly")
         wanted = RTCRtpSender.getCapabilities("video").codecs
         video.setCodecPreferences([c for c in wanted if c.mimeType in (codec, "video/rtx")])
         await self.peer.setLocalDescription(await self.peer.createOffer())
-        answer = await rtc.whep("room", user, "127.0.0.1", self.peer.localDescription.sdp)
+        answer = await rtc.whep("room", bearer, "127.0.0.1", self.peer.localDescription.sdp)
         await self.peer.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
         return answer
 
@@ -153,9 +171,9 @@ class Watcher:
 
 
 @asynccontextmanager
-async def watching(rtc: Rtc, user: str = "bob", codec: str = "video/H264") -> AsyncIterator[tuple[Watcher, Answer]]:
+async def watching(rtc: Rtc, bearer: Bearer = BOB, codec: str = "video/H264") -> AsyncIterator[tuple[Watcher, Answer]]:
     watcher = Watcher()
     try:
-        yield watcher, await watcher.watch(rtc, user, codec)
+        yield watcher, await watcher.watch(rtc, bearer, codec)
     finally:
         await watcher.close()

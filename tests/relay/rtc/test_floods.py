@@ -9,7 +9,7 @@ from aioice import stun
 from aiortc import RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack
 
-from relay.ports import Refused
+from relay.ports import Bearer, Refused
 from relay.rtc import sdp
 from relay.rtc.answer import Chosen, Source
 from relay.rtc.packetise import Frame
@@ -84,10 +84,10 @@ async def test_one_viewer_has_few_of_the_places() -> None:
     async with running() as (rtc, door), publishing(rtc):
         await until(lambda: door.intakes[0].of("video"))
         for _ in range(4):
-            await rtc.whep("room", "bob", "10.0.0.1", peer.localDescription.sdp)
+            await rtc.whep("room", Bearer("bob"), "10.0.0.1", peer.localDescription.sdp)
         with pytest.raises(Refused, match="Too many"):
-            await rtc.whep("room", "bob", "10.0.0.1", peer.localDescription.sdp)
-        await rtc.whep("room", "cat", "10.0.0.1", peer.localDescription.sdp)
+            await rtc.whep("room", Bearer("bob"), "10.0.0.1", peer.localDescription.sdp)
+        await rtc.whep("room", Bearer("cat"), "10.0.0.1", peer.localDescription.sdp)
         async with publishing(rtc):
             await until(lambda: len(door.intakes) == 2 and door.intakes[1].of("video"))
     await peer.close()

@@ -1,14 +1,16 @@
 """Watching by WHEP, with aiortc's peer connection as the client: what is decoded there is what was published here."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from relay.ports import Refused
+from relay.ports import Bearer, Refused
+from relay.rights import DENIED_MS, Rights
 from relay.rtc.service import RtcSettings
 from relay.units import Unit, VideoConfig
-from tests.relay.rtc.support import Watcher, publishing, running, until, watching
+from tests.relay.rtc.support import Everybody, Watcher, publishing, running, until, watching
 
 
 async def test_pictures_and_sound_are_decoded() -> None:
@@ -35,7 +37,7 @@ async def test_each_viewer_has_numbers_of_its_own() -> None:
         watchers = [Watcher() for _ in range(8)]
         try:
             for index, watcher in enumerate(watchers):
-                await watcher.watch(rtc, f"user{index}")
+                await watcher.watch(rtc, Bearer(f"user{index}"))
             await until(lambda: all(watcher.frames["video"] > 20 for watcher in watchers))
             (egress,) = rtc.viewers.egresses.values()
             assert len({viewer.tracks["video"].source.ssrc for viewer in egress.viewers}) == len(watchers)
@@ -49,12 +51,55 @@ async def test_each_viewer_has_numbers_of_its_own() -> None:
 async def test_a_viewer_that_is_removed_is_told_so_and_others_watch_on() -> None:
     async with running() as (rtc, door), publishing(rtc):
         await until(lambda: door.intakes[0].of("video"))
-        async with watching(rtc, "bob") as (bob, _), watching(rtc, "cid") as (cid, _):
+        async with watching(rtc) as (bob, _), watching(rtc, Bearer("cid")) as (cid, _):
             await until(lambda: bob.frames["video"] and cid.frames["video"])
-            await rtc.remove_viewer("room", "bob")
+            rtc.viewers.remove("room", "bob")
             await until(lambda: bob.peer.connectionState in ("closed", "failed"))
             seen = cid.frames["video"]
             await until(lambda: cid.frames["video"] > seen + 10)
+
+
+async def test_viewers_are_asked_about_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though nobody tells the process: who may not watch any more is sent away, and whose token has ended; where no
+    gateway answers, all go on.
+    """
+    monkeypatch.setattr("relay.rights.ASK_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("relay.rights.KEPT_MS", 0)
+    gateway, now = Everybody(), 0
+    rights = Rights(gateway, lambda: now)
+    dan, again = Bearer("dan", True, 1_000), Bearer("dan", True, 2_000)
+    async with running(rights=rights) as (rtc, door), publishing(rtc):
+        asking = asyncio.create_task(rights.ask_again(rtc.viewers.bearers, rtc.viewers.send_away))
+        await until(lambda: door.intakes[0].of("video"))
+        async with watching(rtc) as (bob, _), watching(rtc, dan) as (first, _), watching(rtc, again) as (second, _):
+            await until(lambda: all(one.frames["video"] for one in (bob, first, second)))
+            gateway.away = True
+            gateway.banned.add("bob")
+            asked = gateway.asked
+            await until(lambda: gateway.asked > asked + 3)
+            assert len(rtc.viewers.bearers()) == 3
+            gateway.away = False
+            await until(lambda: bob.peer.connectionState in ("closed", "failed"))
+            assert set(rtc.viewers.bearers()) == {("room", dan), ("room", again)}
+            now = 1_000
+            await until(lambda: first.peer.connectionState in ("closed", "failed"))
+            assert rtc.viewers.bearers() == [("room", again)]
+        asking.cancel()
+        await asyncio.wait([asking])
+
+
+async def test_who_was_removed_is_let_in_by_no_answer_that_was_on_its_way() -> None:
+    now = 0
+    rights = Rights(Everybody(), lambda: now)
+    async with running(rights=rights) as (rtc, door), publishing(rtc):
+        await until(lambda: door.intakes[0].of("video"))
+        rights.revoke("room", "bob")
+        with pytest.raises(Refused, match="may not watch"):
+            async with watching(rtc):
+                pass
+        now = DENIED_MS
+        async with watching(rtc) as (bob, _):
+            await until(lambda: bob.frames["video"])
 
 
 async def test_a_stream_that_ends_ends_its_viewers() -> None:

@@ -1,0 +1,126 @@
+"""Who may watch: what gateways have said of it, kept for a while, and whom they have told us to send away."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import structlog
+
+from relay.ports import Bearer, Refused
+from relay.rpc import SECONDS
+
+log = structlog.get_logger("relay.rights")
+
+KEPT_MS = 30_000
+DENIED_MS = round(SECONDS * 1_000)
+"""So long after a revocation the user is denied the room, whatever is said: by then everything that was answered
+without knowing of it has arrived, or is not waited for any more.
+"""
+MOST = 100_000
+"""Answers kept, and users denied; beyond that the oldest goes."""
+ASK_AGAIN_SECONDS = 60.0
+"""How often it is asked whether those who watch still may: what revokes somebody may not have come here."""
+
+Key = tuple[str, str, bool]
+"""Room, user, and whether the user's token alone lets them in."""
+
+
+class Asked(Protocol):
+    """A gateway."""
+
+    async def may_watch(self, room: str, user: str, granted: bool) -> bool:
+        """`granted`: the user's token alone has let them into the room. Raises Refused: no gateway answers."""
+
+
+class Rights:
+    """Where no gateway answers, what it last said holds; who is new is refused (`unavailable`) until one does."""
+
+    def __init__(self, gateway: Asked, clock: Callable[[], int]):
+        """`clock`: milliseconds since the Unix epoch."""
+        self.forgotten = 0
+        """Denials that were given up before their time, as there were too many."""
+        self._gateway, self._clock = gateway, clock
+        self._known: OrderedDict[Key, tuple[bool, int]] = OrderedDict()
+        self._asking: dict[Key, asyncio.Task[bool]] = {}
+        self._denied: OrderedDict[tuple[str, str], int] = OrderedDict()
+        """Until when, the earliest first."""
+
+    def denies(self, room: str, bearer: Bearer) -> bool:
+        """Whether no gateway need be asked: they were sent away just now, or what let them in has ended."""
+        now = self._clock()
+        return (bearer.granted and now >= bearer.until_ms) or now < self._denied.get((room, bearer.user), 0)
+
+    async def may_watch(self, room: str, bearer: Bearer) -> bool:
+        """Raises Refused(`unavailable`)."""
+        if self.denies(room, bearer):
+            return False
+        key = (room, bearer.user, bearer.granted)
+        known = self._known.get(key)
+        if known is not None and self._clock() < known[1]:
+            return known[0]
+        try:
+            return await self._ask(key)
+        except Refused:
+            known = self._known.get(key)
+            if known is None:
+                raise
+            return known[0]
+
+    async def ask_again(
+        self, watching: Callable[[], Iterable[tuple[str, Bearer]]], send_away: Callable[[str, Bearer], None]
+    ) -> None:
+        """Asks again and again about all who are `watching` a room, until it is cancelled. Where no gateway answers
+        they go on.
+        """
+        while True:
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
+            for room, bearer in set(watching()):
+                try:
+                    if not await self.may_watch(room, bearer):
+                        send_away(room, bearer)
+                except Refused as refused:
+                    log.warning("not_asked", reason=refused.message)
+                    break
+
+    def revoke(self, room: str, user: str) -> None:
+        """What was known of them is no longer so, and they are denied the room for a while: only time ends that."""
+        for granted in (False, True):
+            key = (room, user, granted)
+            self._known.pop(key, None)
+            if (asking := self._asking.pop(key, None)) is not None:
+                asking.cancel()
+        now = self._clock()
+        while self._denied and next(iter(self._denied.values())) <= now:
+            self._denied.popitem(last=False)
+        self._denied[room, user] = now + DENIED_MS
+        self._denied.move_to_end((room, user))
+        if len(self._denied) > MOST:
+            self._denied.popitem(last=False)
+            self.forgotten += 1
+
+    def refresh(self, room: str) -> None:
+        """What was known of anybody there is no longer so, and what is being answered is not kept."""
+        for key in [key for key in self._known if key[0] == room]:
+            del self._known[key]
+        for key in [key for key in self._asking if key[0] == room]:
+            del self._asking[key]
+
+    async def _ask(self, key: Key) -> bool:
+        """Once, however many ask meanwhile. Where it was revoked meanwhile: no."""
+        task = self._asking.get(key)
+        if task is None:
+            task = self._asking[key] = asyncio.get_running_loop().create_task(self._gateway.may_watch(*key))
+            task.add_done_callback(lambda done: self._answered(key, done))
+        await asyncio.wait([task])
+        return False if task.cancelled() else task.result()
+
+    def _answered(self, key: Key, task: asyncio.Task[bool]) -> None:
+        failed = task.cancelled() or task.exception() is not None
+        if self._asking.get(key) is task:
+            del self._asking[key]
+            if not failed:
+                self._known[key] = task.result(), self._clock() + KEPT_MS
+                self._known.move_to_end(key)
+                if len(self._known) > MOST:
+                    self._known.popitem(last=False)

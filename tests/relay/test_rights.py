@@ -1,0 +1,103 @@
+"""What gateways have said of viewers is kept for a while; a revocation outlasts the answers that did not know of it."""
+
+import asyncio
+
+import pytest
+
+from relay import rights
+from relay.ports import Bearer, Refused
+from relay.rights import DENIED_MS, KEPT_MS, Rights
+
+BOB = Bearer("bob")
+
+
+class Slow:
+    """A gateway that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[asyncio.Future[bool]] = []
+
+    async def may_watch(self, room: str, user: str, granted: bool) -> bool:
+        self.asked.append(asyncio.get_running_loop().create_future())
+        return await self.asked[-1]
+
+
+class Stage:
+    def __init__(self) -> None:
+        self.now = 0
+        self.gateway = Slow()
+        self.rights = Rights(self.gateway, lambda: self.now)
+
+    async def ask(self, bearer: Bearer = BOB) -> asyncio.Task[bool]:
+        """As far as to the gateway, where it is asked."""
+        asking = asyncio.create_task(self.rights.may_watch("r1", bearer))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return asking
+
+
+async def test_one_answer_is_for_all_who_ask_and_for_a_while() -> None:
+    stage = Stage()
+    first, second = await stage.ask(), await stage.ask()
+    (asked,) = stage.gateway.asked
+    asked.set_result(True)
+    assert await first
+    assert await second
+    stage.now = KEPT_MS - 1
+    assert await stage.rights.may_watch("r1", BOB)
+    stage.now = KEPT_MS
+    third = await stage.ask()
+    stage.gateway.asked[1].set_exception(Refused("unavailable", "no gateway"))
+    assert await third, "what was said last holds"
+
+
+async def test_an_answer_that_was_on_its_way_lets_nobody_in_who_was_revoked() -> None:
+    stage = Stage()
+    asking = await stage.ask()
+    stage.rights.revoke("r1", "bob")
+    assert not await asking
+    assert not await stage.rights.may_watch("r1", BOB)
+    assert not await stage.rights.may_watch("r1", Bearer("bob", True, 1 << 60))
+    assert len(stage.gateway.asked) == 1, "a gateway that has not heard of it yet would say yes"
+    stage.rights.refresh("r1")
+    assert stage.rights.denies("r1", BOB)
+    assert not stage.rights.denies("r2", BOB)
+    stage.now = DENIED_MS
+    again = await stage.ask()
+    stage.gateway.asked[1].set_result(True)
+    assert await again
+
+
+async def test_who_asks_once_all_has_changed_is_not_given_an_answer_from_before() -> None:
+    stage = Stage()
+    before = await stage.ask()
+    stage.rights.refresh("r1")
+    after = await stage.ask()
+    stage.gateway.asked[0].set_result(False)
+    assert not await before
+    stage.gateway.asked[1].set_result(True)
+    assert await after
+    assert await stage.rights.may_watch("r1", BOB)
+
+
+async def test_a_grant_ends_with_its_token() -> None:
+    stage = Stage()
+    granted = Bearer("bob", True, 1_000)
+    asking = await stage.ask(granted)
+    stage.gateway.asked[0].set_result(True)
+    assert await asking
+    stage.now = 1_000
+    assert not await stage.rights.may_watch("r1", granted)
+
+
+def test_denials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rights, "MOST", 2)
+    stage = Stage()
+    for user in ("ann", "bob", "cat"):
+        stage.rights.revoke("r1", user)
+    assert [stage.rights.denies("r1", Bearer(user)) for user in ("ann", "bob", "cat")] == [False, True, True]
+    assert stage.rights.forgotten == 1
+    stage.now = DENIED_MS
+    for user in ("dan", "eve"):
+        stage.rights.revoke("r1", user)
+    assert stage.rights.forgotten == 1, "those whose time is over are no more"
