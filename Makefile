@@ -38,8 +38,9 @@ debian:
 	if [ -n "$$missing" ]; then sudo=$$([ $$(id -u) = 0 ] || echo sudo); \
 	  $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q $$missing; fi
 
+# Three at a time also where there are two cores: half of what tests do is to wait.
 test: check debian  ## everything, in under 15 minutes
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 proof: $(VENV)/installed-dev debian  ## the long forms of what tests show in short; dated results in docs/proof/
 	$(BIN)/python -m tests.faults.kill --rounds 200
