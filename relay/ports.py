@@ -166,7 +166,9 @@ class Gate(Protocol):
     """
 
     async def admit(self, claim: Claim) -> Admitted:
-        """Raises Refused: `unauthorized`, `forbidden`, `not_found`, `too_many`, `unavailable`."""
+        """Raises Refused: `unauthorized`, `forbidden`, `not_found`, `too_many`, `rate_limited` (two owners replace each
+        other again and again: the running one stays), `unavailable`.
+        """
 
     async def flowing(self, room: str, session: str, fence: int) -> None:
         """The first keyframe of this publisher has come: `live.started` or `live.resumed`. Raises Refused where a newer

@@ -60,7 +60,7 @@ class Rights:
         if known is not None and self._clock() < known[1]:
             return known[0]
         try:
-            return await self._ask(key)
+            return await self._ask(key, bearer)
         except Refused:
             known = self._known.get(key)
             if known is None:
@@ -70,14 +70,14 @@ class Rights:
     async def ask_again(
         self, watching: Callable[[], Iterable[tuple[str, Bearer]]], send_away: Callable[[str, Bearer], None]
     ) -> None:
-        """Asks again and again about all who are `watching` a room, until it is cancelled. Where no gateway answers
+        """Asks a gateway again and again about all who are `watching` a room, until it is cancelled. Where none answers
         they go on.
         """
         while True:
             await asyncio.sleep(ASK_AGAIN_SECONDS)
             for room, bearer in set(watching()):
                 try:
-                    if not await self.may_watch(room, bearer):
+                    if self.denies(room, bearer) or not await self._ask((room, bearer.user, bearer.granted), bearer):
                         send_away(room, bearer)
                 except Refused as refused:
                     log.warning("not_asked", reason=refused.message)
@@ -106,14 +106,14 @@ class Rights:
         for key in [key for key in self._asking if key[0] == room]:
             del self._asking[key]
 
-    async def _ask(self, key: Key) -> bool:
-        """Once, however many ask meanwhile. Where it was revoked meanwhile: no."""
+    async def _ask(self, key: Key, bearer: Bearer) -> bool:
+        """Once, however many ask meanwhile. Where it was revoked meanwhile, though after the answer: no."""
         task = self._asking.get(key)
         if task is None:
             task = self._asking[key] = asyncio.get_running_loop().create_task(self._gateway.may_watch(*key))
             task.add_done_callback(lambda done: self._answered(key, done))
         await asyncio.wait([task])
-        return False if task.cancelled() else task.result()
+        return not task.cancelled() and task.result() and not self.denies(key[0], bearer)
 
     def _answered(self, key: Key, task: asyncio.Task[bool]) -> None:
         failed = task.cancelled() or task.exception() is not None

@@ -12,6 +12,13 @@ ADMITTED_MS = 30_000
 BEAT_MS = 20_000
 """A stream of which no gateway has said for so long that it goes on has lost its publisher."""
 
+MOST_TAKEOVERS = 4
+TAKEOVERS_MS = 60_000
+HELD_MS = 300_000
+"""When owners have taken a running stream from each other so often within so long, their encoders come back by
+themselves, and would go on for ever: for so long whoever has it keeps it.
+"""
+
 State = Literal["idle", "admitted", "flowing", "interrupted", "ending"]
 Ended = Literal["stopped", "gone", "removed", "banned", "closed", "taken_down", "key_rotated", "replaced"]
 """Why a live has ended: its creator stopped it, did not come back in time, lost the right to it by leaving or a kick or
@@ -53,7 +60,8 @@ class Stream(Struct, frozen=True, kw_only=True):
     `session` names this going live and stays the same over reconnects; `fence` grows with every publisher; `version`
     with every change. `process` is the media process that has the stream, `node` how its viewers reach that machine.
     `until`: when somebody has to look after it, where nothing happens before. `stopped`: publishers are refused until
-    `live.start`. A `test` is shown to `user` alone. `reason` is why it is ending or has ended.
+    `live.start`. A `test` is shown to `user` alone. `reason` is why it is ending or has ended. `takeovers`: how often
+    one owner has taken it from another since `contested`; of the last one that is allowed, when that was.
     """
 
     version: int = 0
@@ -71,6 +79,8 @@ class Stream(Struct, frozen=True, kw_only=True):
     mature: bool = False
     test: bool = False
     stopped: bool = False
+    takeovers: int = 0
+    contested: Millis = 0
 
     @property
     def on(self) -> bool:

@@ -15,7 +15,7 @@ from relay.hls.multivariant import Variant, multivariant_playlist
 from relay.hls.names import Name
 from relay.hls.reload import BLOCK_SECONDS, BadDirective, judge, read_directives
 from relay.parts_values import LONGEST_SEGMENT
-from relay.ports import Refused
+from relay.ports import Bearer, Refused
 from relay.units import HZ
 
 HINT_SECONDS = 2 * LONGEST_SEGMENT / HZ
@@ -81,7 +81,7 @@ class EdgeHttp:
         """Requests that wait for a part or a playlist."""
 
     async def index(self, request: Request) -> Response:
-        live = await self._watched(request)
+        live, _ = await self._watched(request)
         if live.hidden:
             return _taken_down()
         token, session = request.query_params["pass"], live.began.session
@@ -119,7 +119,7 @@ class EdgeHttp:
         return Response(data, 200, {"Cache-Control": SEGMENT_CACHE}, "video/mp4" if not found.audio else "audio/mp4")
 
     async def poster(self, request: Request) -> Response:
-        live = await self._watched(request)
+        live, _ = await self._watched(request)
         if not live.poster:
             return _plain(404, "No picture yet.")
         return Response(live.poster, 200, {"Cache-Control": "private, max-age=10"}, "image/webp")
@@ -135,22 +135,22 @@ class EdgeHttp:
         asked = Asked(room, recording, name, token, query.get("part", "1"), request.headers.get("range"))
         return await replayed(self._replay, asked)
 
-    async def _watched(self, request: Request) -> Live:
-        """The room's stream, for who may watch it. Raises Refused."""
+    async def _watched(self, request: Request) -> tuple[Live, Bearer]:
+        """The room's stream, and who may watch it. Raises Refused."""
         room = request.path_params["room"]
-        user = (await self._access.viewer(request.query_params.get("pass", ""), room)).user
+        bearer = await self._access.viewer(request.query_params.get("pass", ""), room)
         live = self._lives.rooms.get(room)
-        if live is not None and live.began.test and live.began.user != user:
+        if live is not None and live.began.test and live.began.user != bearer.user:
             live = None
         if live is None:
             raise Refused("not_found", "Nothing is live here.")
         if live.over is None:
-            live.hls_viewers[user] = asyncio.get_running_loop().time()
-        return live
+            live.hls_viewers[bearer.user] = asyncio.get_running_loop().time()
+        return live, bearer
 
     async def _playlist(self, request: Request, name: str) -> Response:
         ask = read_directives(request.query_params)
-        live = await self._watched(request)
+        live, bearer = await self._watched(request)
         if live.began.session != request.path_params["session"]:
             raise Refused("not_found", "This stream is over.")
         until = asyncio.get_running_loop().time() + BLOCK_SECONDS
@@ -163,6 +163,8 @@ class EdgeHttp:
             self.waiting -= 1
         if live.hidden:
             return _taken_down()
+        if self._access.rights.denies(live.began.room, bearer):  # while this waited
+            raise Refused("forbidden", "You may not watch this room any more.")
         age = 6 * LONGEST_SEGMENT // HZ if ask.msn is not None else 1
         return Response(live.playlist(name, skip=ask.skip), 200, {"Cache-Control": f"private, max-age={age}"}, _M3U8)
 

@@ -277,6 +277,8 @@ streams = Table(
     Column("mature", Boolean, nullable=False),
     Column("test", Boolean, nullable=False),
     Column("stopped", Boolean, nullable=False),
+    Column("takeovers", Integer, nullable=False, server_default="0"),
+    Column("contested", BigInteger, nullable=False, server_default="0"),
     Index("streams_until", "until"),
     Index("streams_process", "process", "state"),
     Index("streams_user", "user", "state"),

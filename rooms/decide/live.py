@@ -15,7 +15,22 @@ from rooms.decide.decision import Decision, Moment, Outcome
 from rooms.drafts import Draft
 from rooms.effects import Ending, HideRecordings, SaveStream
 from rooms.errors import Rejected
-from rooms.live import ADMITTED_MS, BEAT_MS, Ended, Flowing, Internal, Lapse, Left, Publish, Stream, media
+from rooms.ids import Millis
+from rooms.live import (
+    ADMITTED_MS,
+    BEAT_MS,
+    HELD_MS,
+    MOST_TAKEOVERS,
+    TAKEOVERS_MS,
+    Ended,
+    Flowing,
+    Internal,
+    Lapse,
+    Left,
+    Publish,
+    Stream,
+    media,
+)
 from rooms.permissions import until
 from rooms.room import Room
 from rooms.text import check_text
@@ -109,8 +124,8 @@ def own(room: Room, actor: Actor, command: Internal, moment: Moment) -> Decision
 
 
 def _publish(room: Room, actor: Actor, command: Publish, moment: Moment) -> Decision:
-    """The newest publisher is the one. Who comes back within the grace goes on with the same live; another owner's live
-    is another one.
+    """The newest publisher is the one, unless owners take the room from each other again and again. Who comes back
+    within the grace goes on with the same live; another owner's live is another one.
     """
     stream = _settled(moment)
     check_live_room(room)
@@ -124,8 +139,9 @@ def _publish(room: Room, actor: Actor, command: Publish, moment: Moment) -> Deci
     if stream.stopped:
         raise Rejected("forbidden", "This live was stopped: start it anew first.", field="stopped")
     goes_on = stream.on and stream.user == actor.user
+    takes_over = stream.state in ("admitted", "flowing") and not goes_on
     admitted = replace(
-        stream,
+        _contested(stream, moment.now) if takes_over else stream,
         state="admitted",
         user=actor.user,
         session=stream.session if goes_on else moment.fresh,
@@ -144,6 +160,23 @@ def _publish(room: Room, actor: Actor, command: Publish, moment: Moment) -> Deci
         ended = _ending(stream, "moved")
     shown = admitted if admitted.title else replace(admitted, title=room.title)
     return Decision(events=events, effects=(SaveStream(admitted, ended),), reply={"stream": shown}, pos=False)
+
+
+def _contested(stream: Stream, now: Millis) -> Stream:
+    """Another owner takes a stream whose publisher is there. Raises Rejected where that has been so too often."""
+    held = stream.takeovers >= MOST_TAKEOVERS
+    ends = stream.contested + (HELD_MS if held else TAKEOVERS_MS)
+    if now >= ends:
+        return replace(stream, takeovers=1, contested=now)
+    if held:
+        raise Rejected(
+            "rate_limited",
+            "Two owners' encoders replace each other here again and again, so the running one stays for some minutes: "
+            "stop one of them.",
+            retry_after_ms=ends - now,
+        )
+    takeovers = stream.takeovers + 1
+    return replace(stream, takeovers=takeovers, contested=now if takeovers == MOST_TAKEOVERS else stream.contested)
 
 
 def _flowing(room: Room, actor: Actor, stream: Stream, moment: Moment) -> Decision:

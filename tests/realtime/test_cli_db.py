@@ -24,7 +24,7 @@ from tests.support.peer import greeted
 from tests.support.postgres import PostgresServer
 from tests.support.server import NO_LIMITS, serving, token
 
-HEAD = "0009"
+HEAD = "0010"
 
 
 class Place(Struct):

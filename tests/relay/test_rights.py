@@ -68,6 +68,17 @@ async def test_an_answer_that_was_on_its_way_lets_nobody_in_who_was_revoked() ->
     assert await again
 
 
+async def test_a_revocation_counts_that_comes_between_an_answer_and_who_waits_for_it() -> None:
+    stage = Stage()
+    asking = await stage.ask()
+    (asked,) = stage.gateway.asked
+    asked.set_result(True)
+    asked.add_done_callback(lambda _: stage.rights.revoke("r1", "bob"))
+    assert not await asking
+    again = await stage.ask()
+    assert not await again
+
+
 async def test_who_asks_once_all_has_changed_is_not_given_an_answer_from_before() -> None:
     stage = Stage()
     before = await stage.ask()

@@ -68,6 +68,16 @@ async def test_a_stream_is_watched_by_hls_and_fmp4(tmp_path: Path) -> None:
             for name in names:
                 assert (await http.get(f"{base}/hls/s1/{name}")).status_code == 200
             assert (await http.get(f"{base}/hls/index.m3u8")).status_code == 401
+            cat = Passes(ticket_secret(settings)).issue("r1", Bearer("cat"), now_ms())
+            msn, part = edge.lives.rooms["r1"].window.position
+            ask = {"pass": cat, "_HLS_msn": f"{msn}", "_HLS_part": f"{part}"}
+            waiting = asyncio.create_task(http.get(f"{base}/hls/s1/live.m3u8", params=ask))
+            while not edge.http.waiting:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await edge.revoke("r1", "cat")
+            for unit in units[len(units) * 3 // 4 : len(units) * 7 // 8]:
+                parts.unit(unit)
+            assert (await waiting).status_code == 403, "of what came after the revocation nothing is told"
             async with connect(f"{base.replace('http', 'ws')}/stream?pass={token}") as socket:
                 said = json.loads(await socket.recv())
                 assert (said["type"], said["width"]) == ("init", 320)
@@ -87,7 +97,6 @@ async def test_viewers_are_asked_about_again(tmp_path: Path, monkeypatch: pytest
     good.
     """
     monkeypatch.setattr("relay.rights.ASK_AGAIN_SECONDS", 0.01)
-    monkeypatch.setattr("relay.rights.KEPT_MS", 0)
     settings = config(tmp_path / "data", {"GALAXY_RELAY__PROCESSES": "1"})
     feed, gateway = Feed(), Everybody()
     await feed.start(unix.listen(feed_path(settings, 0)))

@@ -64,7 +64,6 @@ async def test_viewers_are_asked_about_again(monkeypatch: pytest.MonkeyPatch) ->
     gateway answers, all go on.
     """
     monkeypatch.setattr("relay.rights.ASK_AGAIN_SECONDS", 0.01)
-    monkeypatch.setattr("relay.rights.KEPT_MS", 0)
     gateway, now = Everybody(), 0
     rights = Rights(gateway, lambda: now)
     dan, again = Bearer("dan", True, 1_000), Bearer("dan", True, 2_000)
