@@ -44,12 +44,13 @@ def test_holes_are_given_back() -> None:
 async def test_the_heap_is_trimmed_once_streams_were_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heap, "TRIM_SECONDS", 0.01)
     trims: list[int] = []
-    forgotten = 5
-    monkeypatch.setattr(heap, "trim", lambda: trims.append(forgotten))
-    made = Heap(lambda: forgotten)
+    forgotten = [5]
+    monkeypatch.setattr(heap, "trim", lambda: trims.append(forgotten[0]))
+    made = Heap(lambda: forgotten[0])
     assert gc.get_freeze_count() > 0
     running = asyncio.create_task(made.run())
-    for forgotten in (7, 8):
+    for number in (7, 8):
+        forgotten[0] = number
         assert made.untrimmed > 0
         async with asyncio.timeout(30):
             while made.untrimmed:  # noqa: ASYNC110 - it tells nobody

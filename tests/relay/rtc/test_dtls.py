@@ -28,23 +28,32 @@ def certificate() -> Certificate:
     return Certificate()
 
 
+def wired(certificate: Certificate, heard: Heard) -> tuple[Secured, Secured]:
+    """A server's and a client's end; `heard`: what the client hears."""
+    ends: list[Secured] = []
+
+    def to(peer: int) -> Wire:
+        def send(data: bytes) -> None:
+            ends[peer].datagram(data)
+
+        return Wire(send)
+
+    ends += [Secured(certificate, to(1), "server", Heard()), Secured(certificate, to(0), "client", heard)]
+    return ends[0], ends[1]
+
+
 @asynccontextmanager
 async def joined(certificate: Certificate) -> AsyncIterator[tuple[Secured, Secured, Heard]]:
-    """A server's and a client's end after the handshake, and what the client hears."""
-    server_wire = Wire(lambda data: client.datagram(data))
-    client_wire = Wire(lambda data: server.datagram(data))
+    """Both after the handshake, and what the client hears."""
     heard = Heard()
-    server = Secured(certificate, server_wire, "server", Heard())
-    client = Secured(certificate, client_wire, "client", heard)
+    server, client = wired(certificate, heard)
     fingerprints = [("sha-256", certificate.fingerprint)]
     try:
         async with asyncio.timeout(30):
-            assert await asyncio.gather(server.handshake(fingerprints), client.handshake(fingerprints)) == [True, True]
+            assert all(await asyncio.gather(server.handshake(fingerprints), client.handshake(fingerprints)))
         yield server, client, heard
     finally:
         await asyncio.gather(server.stop(), client.stop())
-        server_wire.close()
-        client_wire.close()
 
 
 async def test_what_one_end_protects_the_other_hears(certificate: Certificate) -> None:
@@ -57,16 +66,13 @@ async def test_what_one_end_protects_the_other_hears(certificate: Certificate) -
 
 
 async def test_another_certificate_is_not_taken(certificate: Certificate) -> None:
-    wires = [Wire(lambda data: ends[1].datagram(data)), Wire(lambda data: ends[0].datagram(data))]
-    ends = [Secured(certificate, wires[0], "server", Heard()), Secured(certificate, wires[1], "client", Heard())]
-    other = [("sha-256", Certificate().fingerprint)]
+    server, client = wired(certificate, Heard())
     async with asyncio.timeout(30):
-        served = asyncio.ensure_future(ends[0].handshake([("sha-256", certificate.fingerprint)]))
-        assert not await ends[1].handshake(other)
-        for end, wire in zip(ends, wires, strict=True):
-            wire.close()
-            await end.stop()
-        await asyncio.gather(served, return_exceptions=True)
+        served = asyncio.create_task(server.handshake([("sha-256", certificate.fingerprint)]))
+        assert not await client.handshake([("sha-256", Certificate().fingerprint)])
+        await client.stop()
+        await served
+        await server.stop()
 
 
 async def test_what_the_libraries_hold_goes_with_the_session_and_waits_for_no_collection(
