@@ -38,8 +38,9 @@ debian:
 	if [ -n "$$missing" ]; then sudo=$$([ $$(id -u) = 0 ] || echo sudo); \
 	  $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q $$missing; fi
 
+# Three at a time also where there are two cores: half of what tests do is to wait.
 test: check debian  ## everything, in under 15 minutes
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 proof: $(VENV)/installed-dev debian  ## the long forms of what tests show in short; dated results in docs/proof/
 	$(BIN)/python -m tests.faults.kill --rounds 200
@@ -48,6 +49,7 @@ proof: $(VENV)/installed-dev debian  ## the long forms of what tests show in sho
 	$(BIN)/python -m tests.media.latency --seconds 60
 	$(BIN)/python -m tests.media.networks --seconds 30
 	$(BIN)/python -m tests.media.sync --minutes 30
+	$(BIN)/python -m tests.media.stops --rounds 20
 	$(BIN)/python -m tests.loadtest.planted_faults
 	$(BIN)/python -m loadtest soak --out artefacts/loadtest/soak
 	$(BIN)/python -m tests.media.cycles --cycles 1000

@@ -99,6 +99,8 @@ class Media:
         self._rtc: Rtc | None = None
         self._pushes: dict[Stream, Pushes] = {}
         self._shown: dict[Stream, tuple[Output, ...]] = {}
+        self.forgotten = 0
+        """Streams that have ended."""
         self._pictures = ThreadPoolExecutor(1, "pictures")
         self._tasks: set[asyncio.Task[None]] = set()
         methods.update(methods_of(MediaProcess, self))
@@ -232,6 +234,7 @@ class Media:
         return [line, recorder]
 
     def _stream_ended(self, stream: Stream) -> None:
+        self.forgotten += 1
         self._shown.pop(stream, None)
         if pushes := self._pushes.pop(stream, None):
             self._spawn(pushes.close())

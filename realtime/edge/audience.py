@@ -1,13 +1,13 @@
 """fMP4 over WebSocket: each part is one frame, and one write of the same bytes to every viewer.
 
-Written in slices, a few milliseconds at a time, to descriptors where nothing waits (docs/decisions/0012). A viewer for
+Written in slices, a few milliseconds at a time, to sockets where nothing waits (docs/decisions/0012). A viewer for
 whom too much waits is left out until all of it has gone, and goes on with the newest part that begins with a keyframe.
 """
 
 import asyncio
-import os
 from collections import deque
 from collections.abc import Callable, Iterable
+from socket import SocketType
 from time import perf_counter
 from typing import Protocol
 
@@ -21,11 +21,11 @@ TURN_SECONDS = 0.004
 class Viewer(Protocol):
     """One connection that watches."""
 
-    fd: int
+    socket: SocketType | None
 
     @property
     def clear(self) -> bool:
-        """Whether its descriptor may be written to."""
+        """Whether its socket may be written to."""
 
     def part(self, number: int, frame: bytes, independent: bool) -> None:
         """The part, by way of the connection, or to be skipped."""
@@ -34,7 +34,7 @@ class Viewer(Protocol):
         """A text of the stream's, by way of the connection: it is not skipped."""
 
     def rest(self, frame: bytes | memoryview) -> None:
-        """What the descriptor did not take."""
+        """What the socket did not take."""
 
 
 class Counters(Struct):
@@ -51,7 +51,7 @@ class _Writing(Struct):
     frame: bytes
     independent: bool
     text: bool
-    clear: dict[int, Viewer]
+    clear: dict[Viewer, SocketType]
     others: dict[Viewer, None]
 
 
@@ -62,7 +62,7 @@ class Audience:
 
     def __init__(self, counters: Counters, let_go: Callable[[Callable[[], None]], object] | None = None):
         self.counters = counters
-        self._clear: dict[int, Viewer] = {}
+        self._clear: dict[Viewer, SocketType] = {}
         self._others: dict[Viewer, None] = {}
         self._tick: deque[_Writing] = deque()
         self._turning = False
@@ -72,40 +72,40 @@ class Audience:
         return len(self._clear) + len(self._others)
 
     def __iter__(self) -> Iterable[Viewer]:
-        return iter((*self._clear.values(), *self._others))
+        return iter((*self._clear, *self._others))
 
     def add(self, viewer: Viewer) -> None:
-        if viewer.clear:
-            self._clear[viewer.fd] = viewer
+        if viewer.clear and viewer.socket is not None:
+            self._clear[viewer] = viewer.socket
         else:
             self._others[viewer] = None
 
     def waits(self, viewer: Viewer) -> None:
-        """Its descriptor may not be written to until `drained`."""
-        if self._clear.pop(viewer.fd, None) is not None:
+        """Its socket may not be written to until `drained`."""
+        if self._clear.pop(viewer, None) is not None:
             self._others[viewer] = None
         for writing in self._tick:
-            if writing.clear.pop(viewer.fd, None) is not None:
+            if writing.clear.pop(viewer, None) is not None:
                 writing.others[viewer] = None
 
     def drained(self, viewer: Viewer) -> None:
         """It has taken all that waited. What is on its way to it still goes through its connection."""
         if viewer in self._others and viewer.clear and not any(viewer in one.others for one in self._tick):
             del self._others[viewer]
-            self._clear[viewer.fd] = viewer
+            self.add(viewer)
 
     def remove(self, viewer: Viewer) -> None:
-        """Before its descriptor is closed."""
-        self._clear.pop(viewer.fd, None)
+        """Before its socket is closed."""
+        self._clear.pop(viewer, None)
         self._others.pop(viewer, None)
         for writing in self._tick:
-            writing.clear.pop(viewer.fd, None)
+            writing.clear.pop(viewer, None)
             writing.others.pop(viewer, None)
 
     def settle_one(self, viewer: Viewer) -> None:
         """It is given on its own the parts that are on their way to it; texts are said now."""
         for writing in self._tick:
-            there = writing.clear.pop(viewer.fd, None) is not None
+            there = writing.clear.pop(viewer, None) is not None
             there = viewer in writing.others or there
             writing.others.pop(viewer, None)
             if there and writing.text:
@@ -137,7 +137,7 @@ class Audience:
             writing = self._tick[0]
             while writing.clear or writing.others:
                 if writing.clear:
-                    self._to_descriptors(writing)
+                    self._to_sockets(writing)
                 else:
                     for _ in range(min(SLICE, len(writing.others))):
                         viewer = next(iter(writing.others))
@@ -151,13 +151,13 @@ class Audience:
             self._tick.popleft()
             self.counters.parts += 1
 
-    def _to_descriptors(self, writing: _Writing) -> None:
-        frame, clear, write = writing.frame, writing.clear, os.write
+    def _to_sockets(self, writing: _Writing) -> None:
+        frame, clear = writing.frame, writing.clear
         size, count = len(frame), min(SLICE, len(clear))
         for _ in range(count):
-            fd, viewer = clear.popitem()
+            viewer, socket = clear.popitem()
             try:
-                sent = write(fd, frame)
+                sent = socket.send(frame)
             except OSError:
                 sent = 0  # its transport finds the same
             if sent != size:

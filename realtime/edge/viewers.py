@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Collection, Container
+from socket import SocketType
 
 from realtime.edge.access import Access
 from realtime.edge.live import Live, Lives, text
@@ -30,7 +31,7 @@ class Viewer:
     def __init__(self, connection: Connection, doors: "Viewers", room: str, bearer: Bearer | None):
         """Of a `bearer` who has yet to be let in it is not known who they are."""
         self.connection, self.room, self.bearer = connection, room, bearer
-        self.fd = -1
+        self.socket: SocketType | None = None
         self.live: Live | None = None
         self._doors = doors
         self._skipped_from: int | None = None
@@ -47,7 +48,7 @@ class Viewer:
 
     def join(self, live: Live) -> None:
         """What decoding needs, then all parts as they come."""
-        self.live, self.fd = live, self.connection.fd
+        self.live, self.socket = live, self.connection.socket
         if live.init:
             self._init = live.init
             frames = [live.init_frames(), *(kept.frame for kept in live.backlog)]
@@ -184,7 +185,7 @@ class Viewers:
             viewer.connection.write(text(type="offline"))
             viewer.connection.close(OFFLINE, "offline")
             return
-        viewer.connection.write(b"")  # completes the upgrade: from here on there is a descriptor
+        viewer.connection.write(b"")  # completes the upgrade: from here on there is a socket
         viewer.join(live)
 
     def end(self, live: Live) -> None:

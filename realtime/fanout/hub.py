@@ -1,7 +1,7 @@
 """One message to many sockets: each room's events of a tick, encoded once per form and written to all who listen.
 
 All frames of a room that wait together are joined into one buffer per *group* (codec, whether the viewer is staff,
-whether it lags behind), and that same buffer is written to every listener of the group: to its socket's descriptor,
+whether it lags behind), and that same buffer is written to every listener of the group: to its socket,
 unless something waits for it already. Where nothing else is on its
 way to the room, that happens at once; else the room rests for a multiple of what its last tick took (`turns.py`), and
 what arises meanwhile is joined as well: however busy a room is, most of the loop's time is left to take and acknowledge
@@ -11,7 +11,6 @@ Nobody's coming or going writes to anybody else. Who comes while events wait is 
 wait, or while the tick has not come to them, is written theirs alone.
 """
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from time import perf_counter
@@ -287,16 +286,16 @@ class Hub:
     @staticmethod
     def _write_to_sockets(channel: Channel, part: Part) -> None:
         """A slice of those who are clear. What a socket does not take, or refuses, is its listener's affair."""
-        buffer, sockets, write = part.buffer, part.sockets, os.write
+        buffer, sockets = part.buffer, part.sockets
         size = len(buffer)
         for _ in range(min(SLICE, len(sockets))):
-            fd = sockets.popitem()[0]
+            socket = sockets.popitem()[0]
             try:
-                sent = write(fd, buffer)
+                sent = socket.send(buffer)
             except OSError:
                 sent = 0
             if sent != size:
-                channel.untaken(fd, memoryview(buffer)[sent:])
+                channel.untaken(socket, memoryview(buffer)[sent:])
 
     def _begin(self, channel: Channel) -> None:
         """Encodes what is pending: once a group, and for those who see it in a form of their own."""

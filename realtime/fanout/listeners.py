@@ -1,6 +1,7 @@
 """Who can listen to a room, and how what it hears is written."""
 
 from collections.abc import Callable
+from socket import SocketType
 from typing import Any, Protocol
 
 from rooms.actors import Actor
@@ -13,19 +14,19 @@ class Form(Protocol):
         """The frame of one event, logged or not."""
 
 
-class Socket(Protocol):
-    """A connection, as its descriptor."""
+class Connection(Protocol):
+    """A connection, as its socket."""
 
     @property
-    def fd(self) -> int:
-        """The descriptor, for as long as the listener is in any room."""
+    def socket(self) -> SocketType | None:
+        """For as long as the listener is in any room, and not through TLS."""
 
     @property
     def clear(self) -> bool:
-        """Whether the next bytes may be written to `fd`. Never while the listener lags."""
+        """Whether the next bytes may be sent to `socket`. Never while the listener lags."""
 
     def write(self, frames: bytes | memoryview, /) -> object:
-        """Takes what was not written to `fd`, whatever the reason."""
+        """Takes what was not sent to `socket`, whatever the reason."""
 
 
 class Listener(Protocol):
@@ -51,7 +52,7 @@ class Listener(Protocol):
         """
 
     @property
-    def connection(self) -> Socket | None:
+    def connection(self) -> Connection | None:
         """What is this listener's alone, and may be written to past `out` while it is clear. When that changes, the
         listener tells the hub for each of its rooms before anything more is written (`Hub.waits`, `Hub.keeps_up`).
         """

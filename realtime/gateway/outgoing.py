@@ -1,12 +1,11 @@
 """The writing half of a connection: straight to its socket while nothing waits, through its transport otherwise.
 
 A transport's `write` reads the transport, its handle and its list of buffers, all of which the kernel's work for the
-last connection has driven from the processor's cache, only to find that nothing waits and to write to the descriptor
+last connection has driven from the processor's cache, only to find that nothing waits and to write to the socket
 (docs/decisions/0012). Here that is known beforehand.
 """
 
 import asyncio
-import os
 import socket
 from types import TracebackType
 from typing import ClassVar
@@ -38,7 +37,7 @@ class Cork:
             held.append(frames)
 
     def flush(self) -> None:
-        """Writes what is held. Also for who writes to descriptors within the `with`, before they do."""
+        """Writes what is held. Also for who writes to sockets within the `with`, before they do."""
         while self._held:
             connection, frames = self._held.popitem()
             connection.write_now(frames[0] if len(frames) == 1 else b"".join(frames))
@@ -48,10 +47,10 @@ class Outgoing(asyncio.Protocol):
     """Writes in the order of the calls. All that is written to the transport comes through here.
 
     A direct write is allowed while the transport holds nothing: it is told to say so from the first byte that waits
-    until the last has gone, and hands bytes to the kernel at once or says that they wait. TLS has no descriptor.
+    until the last has gone, and hands bytes to the kernel at once or says that they wait. TLS has none to write to.
     """
 
-    __slots__ = ("_clear", "choked", "fd", "transport")
+    __slots__ = ("_clear", "choked", "socket", "transport")
 
     cork: ClassVar[Cork]
     high_water: ClassVar[int]
@@ -62,8 +61,8 @@ class Outgoing(asyncio.Protocol):
     transport: asyncio.Transport
 
     def __init__(self) -> None:
-        self.fd = -1
-        """The socket's descriptor, from the upgrade to `connection_lost`; -1 for TLS."""
+        self.socket: socket.SocketType | None = None
+        """The transport's, from the upgrade to `connection_lost`; None for TLS."""
         self.choked = False
         """Whether more than `high_water` bytes were unsent, and have not gone since."""
         self._clear = False
@@ -80,7 +79,8 @@ class Outgoing(asyncio.Protocol):
         if self.notsent_lowat and sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, self.notsent_lowat)
         if transport.get_extra_info("sslcontext") is None:
-            self.fd = sock.fileno()
+            # Of the interpreter's own type: `send` touches little memory, and less of the kernel's than `os.write`.
+            self.socket = socket.SocketType(sock.family, sock.type, sock.proto, sock.fileno())
             transport.set_write_buffer_limits(high=0)
             self._clear = not self.unsent
         else:
@@ -89,7 +89,9 @@ class Outgoing(asyncio.Protocol):
 
     def stop_writing(self) -> None:
         """For `connection_lost`: once it has returned, the next socket may be given the same descriptor."""
-        self.fd, self._clear = -1, False
+        if self.socket is not None:
+            self.socket.detach()  # the transport closes it
+        self.socket, self._clear = None, False
 
     def send(self, frames: bytes | memoryview) -> None:
         """Writes, or holds, where the cork is on."""
@@ -100,9 +102,9 @@ class Outgoing(asyncio.Protocol):
 
     def write_now(self, frames: bytes | memoryview) -> None:
         """Writes uncopied, ahead of what the cork holds."""
-        if self._clear:
+        if self._clear and self.socket is not None:
             try:
-                sent = os.write(self.fd, frames)
+                sent = self.socket.send(frames)
             except OSError:
                 sent = 0  # The transport finds the same: it waits, or loses the connection as it always does.
             if sent == len(frames):
@@ -110,7 +112,7 @@ class Outgoing(asyncio.Protocol):
             frames = memoryview(frames)[sent:]
         transport = self.transport
         transport.write(frames)
-        if self.fd < 0:
+        if self.socket is None:
             return
         unsent = transport.get_write_buffer_size()
         if self._clear and (unsent or transport.is_closing()):
@@ -121,7 +123,7 @@ class Outgoing(asyncio.Protocol):
             self.chokes()
 
     def waits(self) -> None:
-        """Something waits from now on: nobody may write to the descriptor until `drained`."""
+        """Something waits from now on: nobody may write to the socket until `drained`."""
         raise NotImplementedError
 
     def chokes(self) -> None:
@@ -134,11 +136,11 @@ class Outgoing(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The transport's call; that of a plain one says no more than `write_now` sees."""
-        if self.fd < 0 and not self.choked:
+        if self.socket is None and not self.choked:
             self.choked = True
             self.chokes()
 
     def resume_writing(self) -> None:
         self.choked = False
-        self._clear = self.fd >= 0
+        self._clear = self.socket is not None
         self.drained()

@@ -48,7 +48,7 @@ class Receiver(Protocol):
         """One whole data message; that of a text message is valid UTF-8. Never called after the connection closes."""
 
     def waits(self) -> None:
-        """Something waits for the socket: until `writable` its descriptor may not be written to. May be called within
+        """Something waits for the socket: until `writable` it may not be written to. May be called within
         any write.
         """
 
@@ -59,7 +59,7 @@ class Receiver(Protocol):
         """All that waited has gone (with TLS: all but a quarter of the high-water mark)."""
 
     def ending(self) -> None:
-        """From now on nothing may be written to the descriptor. Called once, if the connection was ever open; may be
+        """From now on nothing may be written to the socket. Called once, if the connection was ever open; may be
         called within `close`.
         """
 

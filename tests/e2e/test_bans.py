@@ -1,61 +1,18 @@
 """A ban ends what somebody watches, by every way, or what they stream, with all that is made of it."""
 
 import asyncio
-import re
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
 import pytest
-from websockets.asyncio.client import ClientConnection
 
 from realtime.edge.viewers import REVOKED
-from tests.relay.rtc.support import Watcher, until
-from tests.support.live import PATIENCE, Creator, LiveServer, creator, encoder, parts
+from tests.relay.rtc.support import until
+from tests.support.live import PATIENCE, LiveServer, creator, encoder, parts
 from tests.support.server import token
-from tests.support.webrtc import publishing, watching
-
-OVER = ("closed", "failed")
-
-
-class Viewer:
-    """Somebody who watches by all three ways at once."""
-
-    def __init__(self, who: Creator, stream: ClientConnection, playlist: httpx.URL, whep: Watcher):
-        self.who, self.client = who, who.client
-        self.stream, self.playlist, self.whep = stream, playlist, whep
-
-    async def listed(self, name: str = "") -> int:
-        """The status of the live playlist, or of a file beside it."""
-        return (await self.client.get(self.playlist.join(name) if name else self.playlist)).status_code
-
-    async def until_listed(self, status: int) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while await self.listed() != status:
-                pass
-
-    async def part(self) -> str:
-        """The name of one."""
-        text = (await self.client.get(self.playlist)).text
-        names: list[str] = re.findall(r'#EXT-X-PART:.*URI="([^"]+)"', text)
-        return names[-1]
-
-
-@asynccontextmanager
-async def viewer(server: LiveServer, room: str, user: str) -> AsyncIterator[Viewer]:
-    async with creator(server, user) as who:
-        who.room = room
-        stream = await who.shown()
-        async with watching(who, user) as (whep, answer):
-            assert answer.status_code == 201, answer.text
-            await until(lambda: whep.frames["video"], PATIENCE)
-            index = await who.client.get(f"/v1/rooms/{room}/hls/index.m3u8", follow_redirects=True)
-            name = next(line for line in index.text.splitlines() if "live.m3u8" in line)
-            made = Viewer(who, stream, index.url.join(name), whep)
-            assert await made.listed() == 200
-            yield made
-        await stream.close()
+from tests.support.viewers import viewer
+from tests.support.webrtc import publishing
 
 
 async def until_over(client: httpx.AsyncClient, published: httpx.Response) -> None:
@@ -76,7 +33,7 @@ async def test_a_viewer_who_is_banned_watches_by_no_way(tmp_path: Path) -> None:
                     await asyncio.wait_for(bob.stream.wait_closed(), PATIENCE)
                     assert bob.stream.close_code == REVOKED
                     await bob.until_listed(403)
-                    await until(lambda: bob.whep.peer.connectionState in OVER, PATIENCE)
+                    await bob.until_whep_ends()
                     seen = cid.whep.frames["video"]
                     await parts(cid.stream, 2)
                     assert await cid.listed() == 200
@@ -109,7 +66,7 @@ async def test_a_creator_who_is_banned_streams_no_more_and_nothing_is_shown(tmp_
             await asyncio.wait_for(bob.stream.wait_closed(), PATIENCE)
             await bob.until_listed(410)
             assert await bob.listed(part) == 410
-            await until(lambda: bob.whep.peer.connectionState in OVER, PATIENCE)
+            await bob.until_whep_ends()
             events = (await bob.client.get(f"/v1/rooms/{ana.room}/events?limit=100")).json()["events"]
             assert [(one["type"], one.get("reason")) for one in events if one["type"].startswith("live.")] == [
                 ("live.started", None),

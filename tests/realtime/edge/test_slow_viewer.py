@@ -14,7 +14,7 @@ from relay.ports import Bearer
 class Connection:
     """One that has `unsent` bytes waiting."""
 
-    fd = 1_000_000
+    socket = None
 
     def __init__(self) -> None:
         self.unsent = 0

@@ -222,13 +222,13 @@ def test_every_stream_is_whole_and_in_order(actions: list[tuple[str, Any, Any]])
     on_uvloop(play)
 
 
-def test_who_is_clear_is_written_to_by_descriptor_alone() -> None:
+def test_who_is_clear_is_written_to_by_socket_alone() -> None:
     async def play(house: House) -> None:
         readers = [await house.come("tcp") for _ in range(5)]
         for reader in readers:
             house.join(reader, "a")
         members = next(iter(house.hub.channels["a"].groups.values()))
-        assert list(members.sockets) == [reader.wire.fd for reader in readers]
+        assert list(members.sockets) == [reader.wire.socket for reader in readers]
         for reader in readers:
             reader.wire.send = None  # type: ignore[assignment,method-assign]  # calling it would fail
         house.say("a", 10)
@@ -253,16 +253,16 @@ def test_who_waits_amid_the_ticks_of_several_rooms_and_is_clear_again() -> None:
         channels = [house.hub.channels[room] for room in ROOMS]
         for _ in ROOMS:
             await asyncio.sleep(0)
-        assert all(reader.wire.fd in channel.tick[0].sockets for channel in channels)
+        assert all(reader.wire.socket in channel.tick[0].sockets for channel in channels)
         reader.tell(text="." * 500_000)
         assert reader.wire.calls == ["waits", "chokes"]
         for channel in channels:
             assert channel.group_of(reader.wire) == (LINES, False, True)
-            assert all(reader.wire.fd not in part.sockets for part in channel.tick)
+            assert all(reader.wire.socket not in part.sockets for part in channel.tick)
         await house.drain(reader)
         assert reader.wire.calls == ["waits", "chokes", "drained"]
         for channel in channels:
-            assert reader.wire.fd in channel.groups[LINES, False, False].sockets
+            assert reader.wire.socket in channel.groups[LINES, False, False].sockets
         for other in others:
             await house.drain(other)
 
@@ -307,7 +307,8 @@ def test_a_descriptor_that_is_used_again_gets_nothing_of_who_had_it() -> None:
         for room in ROOMS:
             house.say(room, 300)
         await asyncio.sleep(0)
-        fd = gone.wire.fd
+        assert gone.wire.socket is not None
+        fd = gone.wire.socket.fileno()
         gone.theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         gone.theirs.close()
         # Either the read that fails or a write that does may be what ends it.

@@ -1,6 +1,5 @@
 """Connections written to by descriptor, on the whole server: resets amid messages, numbers used again, many replies."""
 
-import os
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -9,7 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 import pytest_asyncio
 
-from realtime.gateway import outgoing
+from realtime.gateway.outgoing import Outgoing
 from tests.support.peer import JSON, MSGPACK, Peer, greeted
 from tests.support.server import NO_LIMITS, serving, token
 
@@ -76,16 +75,16 @@ async def test_the_answers_to_a_batch_are_few_writes_each_before_its_own_event(
 ) -> None:
     writes = 0
 
-    class Os:
-        @staticmethod
-        def write(fd: int, frames: bytes | memoryview) -> int:
-            nonlocal writes
-            writes += 1
-            return os.write(fd, frames)
+    write_now = Outgoing.write_now
+
+    def counted(connection: Outgoing, frames: bytes | memoryview) -> None:
+        nonlocal writes
+        writes += 1
+        write_now(connection, frames)
 
     room = await make(owner)
     await owner.ok("room.join", room=room)
-    monkeypatch.setattr(outgoing, "os", Os)
+    monkeypatch.setattr(Outgoing, "write_now", counted)
     ids = [await owner.send("message.send", room=room, text=f"{number}") for number in range(500)]
     told: list[tuple[str, int]] = []
     while len(told) < 2 * len(ids):

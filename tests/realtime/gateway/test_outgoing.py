@@ -10,10 +10,10 @@ import ssl
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from realtime.gateway import outgoing
 from realtime.gateway.outgoing import Cork
 from tests.support.wires import Wire, read, read_at_least, wired
 
@@ -25,23 +25,23 @@ def make() -> Wire:
 
 
 class Writes:
-    """Counts direct writes."""
+    """Direct writes."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
 
-    def __call__(self, fd: int, frames: bytes | memoryview) -> int:
-        self.sizes.append(len(frames))
-        return os.write(fd, frames)
-
 
 @pytest.fixture
 def writes(monkeypatch: pytest.MonkeyPatch) -> Writes:
-    class Os:
-        write = Writes()
+    counted = Writes()
 
-    monkeypatch.setattr(outgoing, "os", Os)
-    return Os.write
+    class Counting(socket.SocketType):
+        def send(self, frames: Any, flags: int = 0, /) -> int:
+            counted.sizes.append(len(frames))
+            return super().send(frames, flags)
+
+    monkeypatch.setattr(socket, "SocketType", Counting)
+    return counted
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -110,9 +110,11 @@ async def test_a_peer_that_has_gone_ends_the_connection_once(kind: str, leave: C
     leave(theirs)
     for _ in range(5):
         wire.send(b"in vain")
-    assert (wire.clear, wire.fd >= 0) == (False, True)  # the number is its own for as long as nobody else can have it
+    assert not wire.clear
+    assert wire.socket  # its own for as long as nobody else can have the descriptor
     await wire.lost
-    assert (wire.clear, wire.fd) == (False, -1)
+    assert not wire.clear
+    assert wire.socket is None
 
 
 async def test_what_waits_when_the_peer_goes_is_lost_with_the_connection() -> None:
@@ -121,7 +123,7 @@ async def test_what_waits_when_the_peer_goes_is_lost_with_the_connection() -> No
     reset(theirs)
     wire.send(b"in vain")
     await wire.lost
-    assert wire.fd == -1
+    assert wire.socket is None
 
 
 # --- the cork
@@ -198,7 +200,8 @@ async def test_tls_is_written_to_through_its_transport_alone(certificate: tuple[
     server = await asyncio.get_running_loop().create_server(lambda: wire, "127.0.0.1", 0, ssl=serving)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname(), ssl=trusting)
     await wire.made
-    assert (wire.clear, wire.fd) == (False, -1)
+    assert not wire.clear
+    assert wire.socket is None
     with wire.cork:
         wire.send(b"small")
     large = os.urandom(4_000_000)
