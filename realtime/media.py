@@ -14,12 +14,13 @@ from realtime.config import Config
 from realtime.gateway.http_edge import HttpLimits
 from realtime.gateway.http_protocol import http_class
 from realtime.gateway.server import make_server, running
+from realtime.heap import Heap
 from realtime.http.health import Health
 from realtime.worker import Inherited, give_way
+from relay.disk import MEGABYTE, DiskLimits
 from relay.process import Media, MediaSettings
 from relay.push.addresses import read_networks
 from relay.push.destination import PushSettings
-from relay.recording import MEGABYTE, DiskLimits
 from relay.rtc.service import RtcSettings
 from relay.rtmp.ingest import RtmpSettings
 from relay.stream import Caps
@@ -81,11 +82,12 @@ async def _serve(config: Config, inherited: Inherited) -> int:
     except OSError as error:
         log.error("cannot_start", reason=str(error))  # noqa: TRY400 - the reason says it all
         return 1
-    attending = asyncio.create_task(inherited.attend(attended))
+    heap = Heap(lambda: media.forgotten)
+    tasks = [asyncio.create_task(inherited.attend(attended)), asyncio.create_task(heap.run())]
     try:
         if admin:
             server = make_server(
-                _health(media, attended).alone(),
+                _health(media, heap, attended).alone(),
                 ws_class=asyncio.Protocol,
                 http_class=http_class(HttpLimits()),
                 drain=attended.ended,
@@ -96,8 +98,9 @@ async def _serve(config: Config, inherited: Inherited) -> int:
             await attended.ending.wait()
         await media.close()
     finally:
-        attending.cancel()
-        await asyncio.wait([attending])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
     return 0
 
 
@@ -110,16 +113,17 @@ def _tls(config: Config) -> ssl.SSLContext | None:
     return context
 
 
-def _health(media: Media, attended: _Attended) -> Health:
+def _health(media: Media, heap: Heap, attended: _Attended) -> Health:
     registry = CollectorRegistry()
-    for name, text, read in _figures(media):
+    for name, text, read in _figures(media, heap):
         Gauge(f"galaxy_media_{name}", text, registry=registry).set_function(read)
     return Health(lambda: "draining" if attended.ending.is_set() else None, list, registry)
 
 
-def _figures(media: Media) -> tuple[tuple[str, str, Callable[[], float]], ...]:
+def _figures(media: Media, heap: Heap) -> tuple[tuple[str, str, Callable[[], float]], ...]:
     return (
         ("streams", "Streams, those whose publisher is away included.", lambda: len(tuple(media.streams))),
+        ("streams_untrimmed", "Streams forgotten since the heap was trimmed.", lambda: heap.untrimmed),
         ("tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks())),
         ("publishers", "Publishers.", lambda: media.streams.publishers),
         ("publishers_refused", "Publishers that were not let in.", lambda: media.streams.refused),

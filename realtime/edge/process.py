@@ -33,6 +33,7 @@ from realtime.gateway.http_protocol import http_class
 from realtime.gateway.server import GalaxyServer, make_server
 from realtime.gateway.websocket import Limits, websocket_class
 from realtime.gateway.wheel import Wheel
+from realtime.heap import Heap
 from realtime.ports import Clock
 from realtime.worker import Inherited, give_way
 from relay import unix
@@ -77,6 +78,8 @@ class EdgeServer:
 
     def __init__(self, config: Config, gateway: Gateway, clock: Clock):
         self.counters = Counters()
+        self.forgotten = 0
+        """Streams that cannot be asked for any more."""
         self.access = Access(Passes(ticket_secret(config)), gateway, clock)
         lost_seconds = config.relay.grace_seconds + LOST_SECONDS
         self.lives = Lives(config.relay.dvr_seconds, lost_seconds, self.counters, self.gone)
@@ -174,14 +177,15 @@ class EdgeServer:
     def _forget(self, live: Live) -> None:
         if self.lives.rooms.get(live.began.room) is live:
             del self.lives.rooms[live.began.room]
+        self.forgotten += 1
 
     async def _leave(self) -> None:
         self.viewers.leave()
 
-    def admin(self) -> Starlette:
+    def admin(self, heap: Heap) -> Starlette:
         """What the process says of itself."""
         registry = CollectorRegistry()
-        for name, text, read in self._gauges():
+        for name, text, read in self._gauges(heap):
             Gauge(name, text, registry=registry).set_function(read)
 
         async def metrics(_: Request) -> Response:
@@ -193,9 +197,14 @@ class EdgeServer:
 
         return Starlette(routes=[Route("/metrics", metrics), Route("/readyz", ready)])
 
-    def _gauges(self) -> tuple[tuple[str, str, Callable[[], float]], ...]:
+    def _gauges(self, heap: Heap) -> tuple[tuple[str, str, Callable[[], float]], ...]:
         return (
             ("galaxy_edge_streams", "Streams that are served.", lambda: len(self.lives.rooms)),
+            (
+                "galaxy_edge_streams_untrimmed",
+                "Streams forgotten since the heap was trimmed.",
+                lambda: heap.untrimmed,
+            ),
             ("galaxy_edge_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks())),
             ("galaxy_edge_stream_viewers", "Viewers by fMP4 over WebSocket.", lambda: len(self.viewers.all)),
             ("galaxy_edge_waiting", "Requests that wait for a part.", lambda: self.http.waiting),
@@ -247,13 +256,15 @@ def _wall_clock() -> int:
 async def _serve(config: Config, inherited: Inherited) -> int:
     public, admin = inherited.sockets()
     async with assembled(config, inherited.slot, _wall_clock) as edge:
-        edge.server.also(edge.admin(), admin)
+        heap = Heap(lambda: edge.forgotten)
+        edge.server.also(edge.admin(heap), admin)
         serving = asyncio.create_task(edge.server.serve(public))
         listening = asyncio.create_task(edge.server.listening.wait())
         await asyncio.wait({serving, listening}, return_when=asyncio.FIRST_COMPLETED)
         listening.cancel()
         async with asyncio.TaskGroup() as tasks:
-            attending = tasks.create_task(inherited.attend(edge.server))
+            beside = [tasks.create_task(inherited.attend(edge.server)), tasks.create_task(heap.run())]
             await serving
-            attending.cancel()
+            for task in beside:
+                task.cancel()
     return 0

@@ -107,6 +107,13 @@ class Secured(RTCDtlsTransport):
         if self._task is not None:
             await asyncio.wait([self._task])
 
+    async def stop(self) -> None:
+        """Tells the peer, and frees what OpenSSL and libsrtp hold: this object is in cycles of references, and may wait
+        long for a collection, as what Python sees of it is small.
+        """
+        await super().stop()
+        self._ssl = self._rx_srtp = self._tx_srtp = self.outbound = None  # type: ignore[assignment]
+
     def datagram(self, data: bytes) -> None:
         """One of the peer's. Packets are handed on at once, what is DTLS in turn."""
         if data[0] < 128 or self._rx_srtp is None:

@@ -29,8 +29,8 @@ from tests.support.webrtc import publishing, watching
 ROOMS = 6
 KINDS = {"gateway": "galaxy_tasks", "media": "galaxy_media_tasks", "edge": "galaxy_edge_tasks"}
 STREAMS = ("galaxy_media_streams", "galaxy_media_rtmp_connections", "galaxy_edge_stream_viewers")
-FORGOTTEN = (*STREAMS, "galaxy_edge_streams")
-"""Those too that the edge keeps for a minute after their end."""
+FORGOTTEN = (*STREAMS, "galaxy_edge_streams", "galaxy_media_streams_untrimmed", "galaxy_edge_streams_untrimmed")
+"""Those too that the edge keeps for a minute after their end; and until their memory has been given back."""
 FORGOTTEN_SECONDS = 120.0
 SETTLE_LOOKS = 50
 """Five to a second: connections that are closed go a moment later."""
