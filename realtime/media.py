@@ -17,10 +17,10 @@ from realtime.gateway.server import make_server, running
 from realtime.heap import Heap
 from realtime.http.health import Health
 from realtime.worker import Inherited, give_way
+from relay.disk import MEGABYTE, DiskLimits
 from relay.process import Media, MediaSettings
 from relay.push.addresses import read_networks
 from relay.push.destination import PushSettings
-from relay.recording import MEGABYTE, DiskLimits
 from relay.rtc.service import RtcSettings
 from relay.rtmp.ingest import RtmpSettings
 from relay.stream import Caps

@@ -1,15 +1,15 @@
 """What a media process that ended too soon did not finish: found by the next one, and made recordings."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import structlog
 
 from relay import files
+from relay.disk import Disk
 from relay.ports import Recorded
-from relay.recording import Disk
 
 log = structlog.get_logger("relay.orphans")
 
@@ -17,14 +17,33 @@ TOGETHER = 256
 """Manifests read by a thread before it can be stopped."""
 
 
-async def finish_orphans(
-    disk: Disk, folders: Sequence[Path], process: int, recorded: Callable[[Recorded], None]
-) -> None:
-    """`folders`: those that were there before this process had any of its own, however many. They are looked through
-    beside the disk's thread, which new streams need; that only finishes what is found. `recorded` is called in the
-    event loop. A folder that cannot be read is logged, and left.
+def folders_of(disk: Disk) -> asyncio.Future[list[Path]]:
+    """Those that are there before this process has any of its own: what is asked of the disk later comes behind. It is
+    not done before the disk answers.
     """
     loop = asyncio.get_running_loop()
+    listed: asyncio.Future[list[Path]] = loop.create_future()
+
+    def settle(folders: list[Path]) -> None:
+        if not listed.done():
+            listed.set_result(folders)
+
+    def look() -> None:
+        loop.call_soon_threadsafe(settle, sorted(disk.media.iterdir()))
+
+    disk.do(look)
+    return listed
+
+
+async def finish_orphans(
+    disk: Disk, listed: Awaitable[Sequence[Path]], process: int, recorded: Callable[[Recorded], None]
+) -> None:
+    """`listed`: `folders_of` the disk, however many. They are looked through beside the disk's thread, which new
+    streams need; that only finishes what is found. `recorded` is called in the event loop. A folder that cannot be read
+    is logged, and left.
+    """
+    loop = asyncio.get_running_loop()
+    folders = await listed
     for at in range(0, len(folders), TOGETHER):
         for folder in await asyncio.to_thread(_unfinished, folders[at : at + TOGETHER], process):
             disk.do(partial(_finish, folder, loop, recorded))

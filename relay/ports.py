@@ -144,7 +144,7 @@ class Admitted(Struct, frozen=True):
 
 class Recorded(Struct, frozen=True):
     """A finished recording in a folder under `[relay] media_dir`. Times in milliseconds (Unix epoch, length). `parts`:
-    how many MP4 files it is (`relay.files.movie`).
+    how many MP4 files it is (`relay.movies.movie`).
     """
 
     session: str

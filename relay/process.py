@@ -16,19 +16,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay import unix
+from relay.disk import Disk, DiskLimits
 from relay.engine import Answer, Engine, Running
 from relay.feed import Feed
 from relay.feed_values import Began
 from relay.files import Manifest
 from relay.news import News
-from relay.orphans import finish_orphans
+from relay.orphans import finish_orphans, folders_of
 from relay.parts import Parts, Sink
 from relay.parts_values import Keyframes
 from relay.ports import Bearer, Destination, Output, Reason, Recorded, Refused
 from relay.push.destination import PushSettings
 from relay.push.pushes import Pushes
 from relay.push.status import PushStatus
-from relay.recording import Disk, DiskLimits, Recorder
+from relay.recording import Recorder
 from relay.remote import RemoteGate
 from relay.rights import Rights
 from relay.rpc import Counters, Method, methods_of
@@ -108,8 +109,7 @@ class Media:
         """On bound sockets, which are closed at the end. Raises OSError."""
         settings = self._settings
         self.disk.start()
-        orphans = finish_orphans(self.disk, sorted(settings.media.iterdir()), settings.number, self._recorded)
-        self._spawn(orphans)
+        self._spawn(finish_orphans(self.disk, folders_of(self.disk), settings.number, self._recorded))
         await self.feed.start(unix.listen(feed_path(settings.run, settings.number)))
         await self._gateways.start(unix.listen(engine_path(settings.run, settings.number)))
         self._rtc = rtc = Rtc(udp, settings.rtc, self.streams, self.streams.get, self.rights)
@@ -228,7 +228,7 @@ class Media:
             manifest,
             settings.dvr_seconds * HZ,
             line.tell,
-            lambda why: self._warn(stream, f"The recording has stopped: {why}."),
+            lambda message: self._warn(stream, message),
             self._recorded,
         )
         return [line, recorder]

@@ -1,23 +1,19 @@
 """Streams to disk: a thread writes each whole segment; what the thread cannot take or the disk does not is left out.
 
-A disk that is slow or stuck costs segments (`Disk.dropped`), never time of the event loop; one that is full, or where a
-limit is reached, ends that stream's recording with a report, while the stream goes on.
+A disk that is slow or stuck costs segments (`Disk.dropped`), never time of the event loop: what comes after them is in
+a file of its own. One that is full, or where a limit is reached, ends that stream's recording. Creators are told.
 """
 
 import asyncio
 import os
-import queue
-import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 import structlog
-from msgspec import Struct
 from msgspec.structs import replace
 
 from relay import files
+from relay.disk import Disk
 from relay.feed_values import Over, Poster, Stored, Told
 from relay.files import Manifest
 from relay.parts_values import Init, Part, SegmentEnded
@@ -25,8 +21,6 @@ from relay.ports import Recorded
 
 log = structlog.get_logger("relay.recording")
 
-MOST_WAITING = 64 * 1024 * 1024
-"""Bytes of segments that wait for the disk, of all streams."""
 DVR_FILE_SEGMENTS = 150
 """In a file, where the stream is not recorded: so that the oldest can be deleted."""
 BEGINNING = 64 * 1024
@@ -35,91 +29,13 @@ streams more may begin while the disk is stuck, and no recording of others.
 """
 MOST_INITS = 64
 """Different init segments of a stream: the manifest that names them is written anew with each."""
-MEGABYTE = 1_000_000
-MEASURE_SECONDS = 60.0
 
-
-class DiskLimits(Struct, frozen=True):
-    """In bytes: of one stream, of all in the folder, and what stays free."""
-
-    stream: int
-    media: int
-    free: int
-
-
-class Disk:
-    """One thread for all streams of the process."""
-
-    def __init__(self, media: Path, limits: DiskLimits):
-        self.media, self.limits = media, limits
-        self.waiting = 0
-        self.dropped = 0
-        """Segments, posters and whole recordings that were not written, as too much waited."""
-        self.failed = 0
-        """Recordings ended by the disk or a limit."""
-        self.used = 0
-        """Bytes in the folder, as of `MEASURE_SECONDS` ago, and what was written here since."""
-        self._measured = 0.0
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], None], int] | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
-
-    def start(self) -> None:
-        self.media.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._thread.start()
-        self.do(self._measure)
-
-    def close(self, seconds: float = 5.0) -> None:
-        """Waits so long for what waits. What is not written by then is finished at the next start."""
-        self._jobs.put(None)
-        self._thread.join(seconds)
-
-    def do(self, job: Callable[[], None], size: int = 0) -> bool:
-        """False: too much waits already. Jobs without a size are always taken: a recorder has MOST_INITS and
-        a few of them.
-        """
-        with self._lock:
-            if size and self.waiting + size > MOST_WAITING:
-                self.dropped += 1
-                return False
-            self.waiting += size
-        self._jobs.put((job, size))
-        return True
-
-    def room_for(self, stream: int, size: int) -> str:
-        """Why there is none; empty where there is. In the thread."""
-        limits = self.limits
-        if time.monotonic() - self._measured > MEASURE_SECONDS:
-            self._measure()
-        if stream + size > limits.stream:
-            return "this stream's limit is reached ([relay] stream_megabytes)"
-        if self.used + size > limits.media:
-            return "the limit of all recordings is reached ([relay] media_megabytes)"
-        place = os.statvfs(self.media)
-        if place.f_bavail * place.f_frsize - size < limits.free:
-            return "the disk is nearly full ([relay] free_megabytes)"
-        return ""
-
-    def _measure(self) -> None:
-        """What other processes write, and gateways delete, is in it too."""
-        self._measured = time.monotonic()
-        self.used = files.bytes_in(self.media)
-
-    def _run(self) -> None:
-        while (entry := self._jobs.get()) is not None:
-            job, size = entry
-            try:
-                job()
-            except Exception:
-                log.exception("recording_failed")
-                self.failed += 1
-            with self._lock:
-                self.waiting -= size
+STOPPED = "The recording has stopped: {}."
 
 
 class Recorder:
-    """A `relay.parts.Sink`. `told` is given what edge processes are to know of the files, `stopped` why the recording
-    has ended before the stream, `recorded` the recording; all in the event loop that it is made in.
+    """A `relay.parts.Sink`. `told` is given what edge processes are to know of the files, `warn` in words what the
+    creator is to know, `recorded` the recording; all in the event loop that it is made in.
     """
 
     def __init__(
@@ -129,17 +45,19 @@ class Recorder:
         manifest: Manifest,
         dvr_ticks: int,
         told: Callable[[Told], None],
-        stopped: Callable[[str], None],
+        warn: Callable[[str], None],
         recorded: Callable[[Recorded], None],
     ):
         self._disk, self._folder, self._manifest = disk, disk.media / folder, manifest
         self._dvr_ticks = dvr_ticks
-        self._told, self._stopped, self._recorded = told, stopped, recorded
+        self._told, self._warn, self._recorded = told, warn, recorded
         self._loop = asyncio.get_running_loop()
         self._parts: list[Part] = []
         self._inits: list[Init] = []
         self._init = 0
         """What the manifest calls the present one: that of the first like it."""
+        self._gap = False
+        """The segment before found no place."""
         # From here on the thread's alone.
         self._segments: list[Stored] = []
         self._written = 0
@@ -148,7 +66,7 @@ class Recorder:
         self._ended = False
         self._taken = disk.do(self._begin, BEGINNING)
         if not self._taken:
-            self._loop.call_soon(stopped, "the disk does not keep up")
+            self._loop.call_soon(warn, STOPPED.format("the disk does not keep up"))
 
     def tell(self, told: Told) -> None:
         if isinstance(told, Init):
@@ -157,15 +75,24 @@ class Recorder:
             self._parts.append(told)
         elif isinstance(told, SegmentEnded):
             parts, self._parts = self._parts, []
-            size, init = sum(len(part.data) for part in parts), self._init
-            if parts and not (self._taken and self._disk.do(lambda: self._write(parts, told, init), size)):
-                self._told(_stored(parts[0], told))
+            if parts:
+                self._segment(parts, told)
         elif not self._taken:
             return
         elif isinstance(told, Poster):
             self._disk.do(lambda: self._poster(told.data), len(told.data))
         elif isinstance(told, Over):
             self._disk.do(self._finish)
+
+    def _segment(self, parts: list[Part], ended: SegmentEnded) -> None:
+        size, init = sum(len(part.data) for part in parts), self._init
+        if self._taken and self._disk.do(lambda: self._write(parts, ended, init), size):
+            self._gap = False
+            return
+        self._told(_stored(parts[0], ended))
+        if self._taken and self._manifest.record and not self._gap:
+            self._gap = True
+            self._warn("The disk does not keep up: the recording has a gap.")
 
     def _take_init(self, init: Init) -> None:
         if not self._taken or (self._inits and not self._init):
@@ -215,8 +142,8 @@ class Recorder:
         if why := self._disk.room_for(self._written, len(data)):
             self._end(why)
             return
-        changed = self._segments and self._segments[-1].init != stored.init
-        if not self._file or changed or (not self._manifest.record and self._in_file >= DVR_FILE_SEGMENTS):
+        full = not self._manifest.record and self._in_file >= DVR_FILE_SEGMENTS
+        if not self._segments or full or not _follows(stored, self._segments[-1]):
             self._next_file(stored.init)
         path = self._folder / self._file
         offset = files.size_of(path)
@@ -271,7 +198,7 @@ class Recorder:
         self._ended = True
         self._disk.failed += 1
         log.error("recording_stopped", session=self._manifest.session, reason=why)
-        self._loop.call_soon_threadsafe(self._stopped, why)
+        self._loop.call_soon_threadsafe(self._warn, STOPPED.format(why))
 
     def _finish(self) -> None:
         if not self._manifest.record or not self._segments:
@@ -282,6 +209,11 @@ class Recorder:
             found = files.finish(self._folder)
             if found is not None:
                 self._loop.call_soon_threadsafe(self._recorded, found.recorded(self._folder.name))
+
+
+def _follows(stored: Stored, last: Stored) -> bool:
+    """In the same file: what players take for one piece."""
+    return (stored.msn, stored.init) == (last.msn + 1, last.init)
 
 
 def _stored(first: Part, ended: SegmentEnded) -> Stored:

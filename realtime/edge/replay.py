@@ -4,7 +4,9 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import ParamSpec, TypeVar
@@ -18,8 +20,9 @@ from relay.hls.media import recording_playlist
 from relay.hls.names import Names
 
 AT_ONCE = 16
-"""Reads under way; beyond WAITING more that wait, requests are refused."""
+"""Reads under way, in threads of their own: a disk that is stuck keeps nothing else waiting."""
 WAITING = 256
+"""Reads that are under way or wait; beyond them requests are refused."""
 MOST_SEGMENTS = 200_000
 """Of recordings that were asked for lately: what is known of so many is kept."""
 PIECE = 256 * 1024
@@ -41,7 +44,7 @@ class Replay:
     def __init__(self, folder: Path):
         self.folder = folder
         self._waiting = 0
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._threads = ThreadPoolExecutor(AT_ONCE, "replay")
         self._known: OrderedDict[str, tuple[tuple[tuple[int, int], ...], files.Recording]] = OrderedDict()
         self._lock = Lock()
 
@@ -50,7 +53,8 @@ class Replay:
         data = await self.read(self.folder / folder / stored.file, stored.offset, stored.size)
         return cmaf.audio_of(data) if audio and data is not None else data
 
-    async def read(self, path: Path, offset: int, size: int) -> bytes | None:
+    async def read(self, path: Path, offset: int, size: int | None = None) -> bytes | None:
+        """To its end where there is no `size`. None where that much is not there. Raises TooBusy."""
         return await self._threaded(_read, path, offset, size)
 
     async def film(self, folder: Path, movie: movies.Movie, at: int, size: int) -> bytes | None:
@@ -87,8 +91,7 @@ class Replay:
             raise TooBusy
         self._waiting += 1
         try:
-            async with self._turns:
-                return await asyncio.to_thread(work, *args, **kwargs)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *args, **kwargs))
         finally:
             self._waiting -= 1
 
@@ -101,14 +104,14 @@ def _stamp(path: Path) -> tuple[int, int]:
     return told.st_mtime_ns, told.st_size
 
 
-def _read(path: Path, offset: int, size: int) -> bytes | None:
+def _read(path: Path, offset: int, size: int | None) -> bytes | None:
     try:
         with path.open("rb") as file:
             file.seek(offset)
             data = file.read(size)
     except FileNotFoundError:
         return None
-    return data if len(data) == size else None
+    return data if size is None or len(data) == size else None
 
 
 class Asked(Struct, frozen=True):
@@ -137,7 +140,7 @@ async def replayed(replay: Replay, asked: Asked) -> Response:
         text = recording_playlist(found.segments, names, manifest.epoch_ms, audio=audio, query=query)
         return Response(text, 200, {"Cache-Control": "no-store"}, "application/vnd.apple.mpegurl")
     if name == "poster.webp":
-        data = await replay.read(folder / name, 0, files.size_of(folder / name))
+        data = await replay.read(folder / name, 0)
         return Response(data, 200, kept, "image/webp") if data else _not_found()
     if name == "recording.mp4":
         return await _movie(replay, folder, found, asked)

@@ -4,7 +4,6 @@ import asyncio
 import re
 import socket
 from collections.abc import Callable, Collection
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 from zlib import crc32
@@ -17,9 +16,9 @@ from realtime.config import Config
 from realtime.edge.passing import Passer
 from realtime.edge.ports import Gateway, Watching
 from realtime.edge.process import asking_path, passing_path
+from realtime.live.deletions import Deletions
 from realtime.live.viewers import Viewers
 from realtime.slots import EDGES
-from relay import files
 from relay.engine import Running
 from relay.ports import Admitted, Claim, Destination, Gate, Reason, Recorded, Refused
 from relay.process import engine_path
@@ -136,6 +135,7 @@ class Engines:
         self._edges = [Link(asking_path(config, number), methods, counters=self.counters) for number in range(edges)]
         self.passers = [Passer(passing_path(config, number)) for number in range(edges)]
         self._media_folder = config.media_folder
+        self._deletions = Deletions()
         self._node = config.relay.edge_url or socket.gethostname()
         self._viewers, self._counts = lives.viewers, counts
         self._task: asyncio.Task[None] | None = None
@@ -218,7 +218,7 @@ class Engines:
     async def delete(self, folder: str) -> None:
         if not _FOLDER.fullmatch(folder):
             raise ValueError(f"no folder of a recording: {folder!r}")
-        await asyncio.get_running_loop().run_in_executor(None, partial(files.delete, self._media_folder / folder))
+        await self._deletions.delete(self._media_folder / folder)
 
     async def _with(self, process: str, ask: Callable[[MediaLink], Any]) -> None:
         for media in self.media:

@@ -42,7 +42,7 @@ class Reach(Protocol):
         """Edges forget who may watch the room, and ask again."""
 
     async def delete(self, folder: str) -> None:
-        """Removes a recording's files; nothing where there are none."""
+        """Removes a recording's files; nothing where there are none. Raises Refused where the disk does not answer."""
 
 
 class Nowhere:

@@ -1,17 +1,22 @@
-"""Disks that fill up, and what a killed media process leaves on them."""
+"""Disks that fill up or do not answer, and what a killed media process leaves on them."""
 
 import asyncio
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
+from loadtest.ports import free_port
 from tests.e2e.test_live import probed, recordings
-from tests.support.live import Creator, LiveServer, creator, encoder, kill, parts
+from tests.media.cycles import read, told
+from tests.support.live import PATIENCE, Creator, LiveServer, creator, encoder, kill, parts
 from tests.support.peer import greeted
 from tests.support.server import token
+from tests.support.stalled import stalling_disk
 
 MEGABYTES, FLOOR = 40, 20
 
@@ -76,6 +81,64 @@ async def test_a_disk_that_takes_no_more_ends_the_recording_alone(
                     await asyncio.to_thread(mend, disk)
                     await ana.command(type="live.stop", room=ana.room)
                 await plays(ana)
+
+
+async def waiting(port: int) -> int:
+    """Bytes that wait for the disk, by the metrics."""
+    return read(r"^galaxy_media_disk_waiting_bytes (\S+)", await told(port))
+
+
+async def test_while_a_disk_does_not_answer_all_else_goes_on_and_then_it_is_recorded(tmp_path: Path) -> None:
+    port = free_port()
+    with stalling_disk(tmp_path) as disk:
+        settings = {"GALAXY_RELAY__MEDIA_DIR": str(disk.path), "GALAXY_SERVER__ADMIN_PORT": str(port)}
+        with LiveServer(tmp_path / "data", settings) as server:
+            async with creator(server) as ana, creator(server, "ben") as ben, creator(server, "cat") as cat:
+                with encoder(await ana.address()):
+                    await ana.until("live.started")
+                    await (await ana.shown()).close()
+                    await ana.command(type="live.stop", room=ana.room)
+                (old,) = await recordings(ana)
+                replay = (await ana.client.get(old["hls"])).headers["location"]
+                with encoder(await ben.address()):
+                    await ben.until("live.started")
+                    viewer = await ben.shown()
+                    await parts(viewer, 15)
+                    disk.stall()
+                    async with asyncio.TaskGroup() as tasks, httpx.AsyncClient(timeout=PATIENCE) as client:
+                        reads = [tasks.create_task(client.get(replay)) for _ in range(40)]
+                        await parts(viewer, 25)
+                        assert not any(read.done() for read in reads)
+                        assert await waiting(port) > 0
+                        await ben.command(type="message.send", room=ben.room, text="still here", key="k1")
+                        with encoder(await cat.address()):  # streams begin, too
+                            await cat.until("live.started")
+                            await (await cat.shown()).close()
+                            live = (await cat.client.get(f"/v1/rooms/{cat.room}/hls/index.m3u8")).headers["location"]
+                            assert (await client.get(live)).status_code == 200
+                        disk.resume()
+                        assert {(await read).status_code for read in reads} == {200}
+                    await parts(viewer, 5)
+                    await viewer.close()
+                    await ben.command(type="live.stop", room=ben.room)
+                (recording,) = await recordings(ben)
+                assert recording["parts"] == 1, "nothing is missing"
+                await plays(ben)
+
+
+async def test_a_server_ends_though_its_disk_does_not_answer(tmp_path: Path) -> None:
+    with stalling_disk(tmp_path) as disk:
+        settings = {"GALAXY_RELAY__MEDIA_DIR": str(disk.path), "GALAXY_SERVER__DRAIN_SECONDS": "1"}
+        with LiveServer(tmp_path / "data", settings) as server:
+            async with creator(server) as ana:
+                with encoder(await ana.address()):
+                    await ana.until("live.started")
+                    viewer = await ana.shown()
+                    await parts(viewer, 10)
+                    disk.stall()
+                    await parts(viewer, 10)
+                    await viewer.close()
+                    assert await asyncio.to_thread(server.signal, signal.SIGTERM) == 0
 
 
 async def test_what_a_killed_media_process_has_recorded_plays(tmp_path: Path) -> None:

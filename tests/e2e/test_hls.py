@@ -6,8 +6,9 @@ from typing import Any
 from urllib.parse import urljoin
 
 import httpx
+from msgspec.structs import replace
 
-from tests.relay.hls.validator import Read, alone, between, read
+from tests.relay.hls.validator import Read, alone, between, merged, read
 from tests.support.live import Creator, LiveServer, creator, encoder
 
 
@@ -68,6 +69,45 @@ async def followed(client: httpx.AsyncClient, address: str) -> None:
     segment = next(one for one in reversed(whole.segments) if one.uri and one.parts)
     joined = [await client.get(urljoin(address, part.uri)) for part in segment.parts]
     assert (await client.get(urljoin(address, segment.uri))).content == b"".join(one.content for one in joined)
+
+
+WINDOW = 26
+"""Seconds: a little more than delta updates leave standing."""
+
+
+async def test_segments_leave_a_full_window_while_clients_follow_by_delta_updates(tmp_path: Path) -> None:
+    with LiveServer(tmp_path, {"GALAXY_RELAY__DVR_SECONDS": str(WINDOW)}) as server:
+        async with creator(server) as ana:
+            with encoder(await ana.address()):
+                await ana.until("live.started")
+                await (await ana.shown()).close()
+                addresses = await media_playlists(ana)
+                dvr = addresses["live.m3u8"].replace("/live.m3u8", "/dvr.m3u8")
+                await asyncio.gather(*(emptied(ana.client, one) for one in (dvr, addresses["audio.m3u8"])))
+
+
+async def emptied(client: httpx.AsyncClient, address: str) -> None:
+    """Follows a playlist until segments that it began with, and some more, have gone."""
+    playlist = read((await got(client, address)).text)
+    first, deltas = playlist.msn, 0
+    while playlist.msn < first + 5:
+        msn, part = position(playlist)
+        reply = await got(client, address, msn=msn, part=part, skip="YES")
+        assert reply.status_code == 200
+        update = read(reply.text)
+        later = replace(update, segments=list(merged(playlist, update)), skipped=0)
+        assert alone(update) == alone(later) == between(playlist, later) == []
+        assert position(later) > (msn, part)
+        if later.msn > playlist.msn:
+            whole = read((await got(client, address)).text)
+            assert alone(whole) == between(later, whole) == []
+            assert sum(one.duration for one in whole.segments) > WINDOW - 2
+            oldest = await client.get(urljoin(address, whole.segments[0].uri))
+            assert oldest.status_code == 200
+            assert oldest.content[4:8] == b"moof"
+        deltas += update.skipped > 0
+        playlist = later
+    assert deltas > 10
 
 
 async def test_nonsense_is_told_from_what_is_yet_to_come(tmp_path: Path) -> None:

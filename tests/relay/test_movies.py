@@ -11,10 +11,11 @@ import pytest
 from msgspec.structs import replace
 
 from relay.cutter import Cutter
+from relay.disk import Disk, DiskLimits
 from relay.feed_values import Over
 from relay.files import Manifest, read_recording
 from relay.movies import movie, read_movie
-from relay.recording import Disk, DiskLimits, Recorder
+from relay.recording import Recorder
 from relay.units import HZ
 from tests.support.media import film, units_of
 

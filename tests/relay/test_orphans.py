@@ -6,12 +6,12 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from relay import orphans
+from relay.disk import Disk, DiskLimits
 from relay.feed_values import Stored
 from relay.files import MANIFEST, SEGMENTS, Manifest, line_of, read_manifest, write_manifest
-from relay.orphans import finish_orphans
+from relay.orphans import finish_orphans, folders_of
 from relay.parts_values import Init
 from relay.ports import Recorded
-from relay.recording import Disk, DiskLimits
 
 INIT = Init(1, b"init", b"", "avc1", 320, 180)
 PLENTY = 1_000_000_000
@@ -30,9 +30,8 @@ async def found(media: Path, count: int) -> list[Recorded]:
     """As many recordings as are waited for, and all that comes meanwhile."""
     disk, recorded = Disk(media, DiskLimits(PLENTY, PLENTY, 1)), list[Recorded]()
     disk.start()
-    folders = sorted(await asyncio.to_thread(lambda: list(media.iterdir())))
     try:
-        await finish_orphans(disk, folders, 0, recorded.append)
+        await finish_orphans(disk, folders_of(disk), 0, recorded.append)
     finally:
         await asyncio.to_thread(disk.close)
     async with asyncio.timeout(10):

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from relay.disk import Disk, DiskLimits
 from relay.feed_values import Over, Poster, Stored, Told
 from relay.files import Manifest, read_recording
 from relay.movies import movie
 from relay.parts_values import Init, Part, SegmentEnded
 from relay.ports import Recorded
-from relay.recording import BEGINNING, MOST_INITS, Disk, DiskLimits, Recorder
+from relay.recording import BEGINNING, MOST_INITS, Recorder
 from relay.units import HZ
 
 PLENTY = 1_000_000_000
@@ -69,12 +70,12 @@ async def test_a_folder_that_is_taken_away_ends_the_recording_with_a_reason(tmp_
     recorder.tell(Over("stopped"))
     await asyncio.to_thread(disk.close)
     await asyncio.sleep(0)
-    assert reasons == ["No such file or directory"]
+    assert reasons == ["The recording has stopped: No such file or directory."]
     assert [one.file for one in told if isinstance(one, Stored)] == ["", ""]
 
 
 def test_what_others_write_and_delete_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay.recording.MEASURE_SECONDS", 0.0)
+    monkeypatch.setattr("relay.disk.MEASURE_SECONDS", 0.0)
     disk = Disk(tmp_path, DiskLimits(PLENTY, 1_000, 1))
     recording = tmp_path / "theirs"
     recording.mkdir()
@@ -123,13 +124,13 @@ async def test_settings_that_change_without_end_end_the_recording(tmp_path: Path
     found = read_recording(tmp_path / "s1")
     assert found is not None
     assert len(found.manifest.inits) == len(found.segments) == MOST_INITS
-    assert reasons == ["the encoder has changed its settings more than 64 times"]
+    assert reasons == ["The recording has stopped: the encoder has changed its settings more than 64 times."]
     assert [bool(one.file) for one in told] == [True] * MOST_INITS + [False] * (100 - MOST_INITS)
     assert finished[0].parts == MOST_INITS
 
 
 async def test_posters_wait_for_the_disk_within_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay.recording.MOST_WAITING", BEGINNING + 100)
+    monkeypatch.setattr("relay.disk.MOST_WAITING", BEGINNING + 100)
     disk = Disk(tmp_path, DiskLimits(PLENTY, PLENTY, 1))
     manifest = Manifest("r1", "s1", "ann", 0, b"k" * 32, 0, record=True)
     recorder = Recorder(disk, "s1", manifest, 0, lambda _: None, pytest.fail, lambda _: None)
@@ -141,7 +142,7 @@ async def test_posters_wait_for_the_disk_within_its_bound(tmp_path: Path, monkey
 async def test_streams_that_begin_while_the_disk_is_stuck_wait_within_its_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.recording.MOST_WAITING", 3 * BEGINNING + 100)
+    monkeypatch.setattr("relay.disk.MOST_WAITING", 3 * BEGINNING + 100)
     disk = Disk(tmp_path, DiskLimits(PLENTY, PLENTY, 1))
     disk.start()
     stuck = threading.Event()
@@ -161,11 +162,58 @@ async def test_streams_that_begin_while_the_disk_is_stuck_wait_within_its_bound(
         recorder.tell(Poster(b"poster"))
         recorder.tell(Over("stopped"))
     await asyncio.sleep(0)
-    assert reasons == ["the disk does not keep up"] * 2
+    assert reasons == ["The recording has stopped: the disk does not keep up."] * 2
     assert [one.file for one in told if isinstance(one, Stored)] == ["", ""], "edges know what is never on disk"
     stuck.set()
     await asyncio.to_thread(disk.close, 30.0)
     assert [(tmp_path / f"s{number}").exists() for number in range(5)] == [True] * 3 + [False] * 2
+
+
+async def test_what_comes_after_a_gap_is_in_a_file_of_its_own_and_the_creator_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is stuck for a while, and has room for one more segment."""
+    monkeypatch.setattr("relay.disk.MOST_WAITING", BEGINNING + 10)
+    disk = Disk(tmp_path, DiskLimits(PLENTY, PLENTY, 1))
+    disk.start()
+    told: list[Told] = []
+    messages: list[str] = []
+    finished: list[Recorded] = []
+    manifest = Manifest("r1", "s1", "ann", 0, b"k" * 32, 0, record=True)
+    recorder = Recorder(disk, "s1", manifest, 0, told.append, messages.append, finished.append)
+    recorder.tell(Init(1, b"init", b"", "avc1", 320, 180))
+    stuck = threading.Event()
+
+    def stall() -> None:
+        stuck.wait()
+
+    def segment(msn: int) -> None:
+        recorder.tell(Part(msn, 0, msn * SEGMENT, SEGMENT, True, 1, False, 0, False, b"segment"))
+        recorder.tell(SegmentEnded(msn, msn * SEGMENT, SEGMENT))
+
+    async def written(count: int) -> None:
+        async with asyncio.timeout(10):
+            while len(told) < count or disk.waiting:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    segment(0)
+    await written(1)
+    disk.do(stall)
+    monkeypatch.setattr("relay.disk.MOST_WAITING", 10)
+    for msn in range(1, 4):
+        segment(msn)
+    stuck.set()
+    await written(4)
+    segment(4)
+    recorder.tell(Over("stopped"))
+    await asyncio.to_thread(disk.close, 30.0)
+    await asyncio.sleep(0)
+    found = read_recording(tmp_path / "s1")
+    assert found is not None
+    assert [(one.msn, one.file) for one in found.segments] == [(0, "1.0.mp4"), (1, "1.0.mp4"), (4, "1.1.mp4")]
+    assert messages == ["The disk does not keep up: the recording has a gap."]
+    assert disk.dropped == 2
+    assert finished[0].parts == 2
 
 
 async def test_every_file_of_a_recording_is_in_an_mp4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from realtime.edge.passing import Passed, Passer
 from realtime.edge.process import EdgeServer, assembled, feed_path, passing_path
 from realtime.edge.viewers import NOT_ALLOWED
@@ -30,13 +32,17 @@ class Stage:
     def __init__(self, edge: EdgeServer, passer: Passer):
         self.edge, self.passer, self.ahead = edge, passer, 0
 
-    async def passed(self, user: str, address: str = "10.0.0.1") -> "Client":
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            ours = socket.create_connection(server.getsockname())
-            theirs, _ = server.accept()
+    async def passed(self, user: str, *, local: bool = False) -> "Client":
+        """`local`: by a Unix socket, as from a proxy on the same machine."""
+        if local:
+            ours, theirs = socket.socketpair()
+        else:
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                ours = socket.create_connection(server.getsockname())
+                theirs, _ = server.accept()
         ours.setblocking(False)
         with theirs:
-            self.passer.hand_over(theirs, Passed(HEAD, "r1", user, address))
+            self.passer.hand_over(theirs, Passed(HEAD, "r1", user, "10.0.0.1"))
         return Client(*await asyncio.open_connection(sock=ours))
 
 
@@ -117,10 +123,11 @@ async def test_a_passed_connection_counts_for_its_address_as_long_as_it_lives(tm
         second.writer.close()
 
 
-async def test_those_through_a_trusted_proxy_count_for_no_address(tmp_path: Path) -> None:
+@pytest.mark.parametrize("local", [False, True])
+async def test_those_through_a_trusted_proxy_count_for_no_address(tmp_path: Path, local: bool) -> None:
     settings = {"GALAXY_LIMITS__CONNECTIONS_PER_ADDRESS": "1", "GALAXY_SERVER__TRUSTED_PROXIES": "127.0.0.1"}
     async with stage(tmp_path, settings) as staged:
-        clients = [await staged.passed(user) for user in ("bob", "cat")]
+        clients = [await staged.passed(user, local=local) for user in ("bob", "cat")]
         for client in clients:
             assert b" 101 " in await client.head()
             client.writer.close()
