@@ -7,7 +7,7 @@ APT := curl chromium gcc libc6-dev fonts-noto-cjk fonts-noto-color-emoji postgre
 	strace prometheus iproute2 iptables faketime bindfs ffmpeg libnginx-mod-rtmp gstreamer1.0-tools \
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
-.PHONY: run test check format proof bench fuzz debian clean
+.PHONY: run test check format proof bench bench-media fuzz debian clean
 .DEFAULT_GOAL := run
 
 $(VENV)/installed: pyproject.toml
@@ -54,9 +54,16 @@ proof: $(VENV)/installed-dev debian  ## the long forms of what tests show in sho
 	$(BIN)/python -m loadtest soak --out artefacts/loadtest/soak
 	$(BIN)/python -m tests.media.cycles --cycles 1000
 
-bench: $(VENV)/installed-dev  ## beside other servers, into docs/performance.md; two idle cores, about 45 minutes
+bench: $(VENV)/installed-dev  ## beside other servers, into docs/performance.md, then bench-media; two idle cores, about an hour
 	@$(MAKE) --no-print-directory debian APT="nats-server gcc libc6-dev libuv1 zlib1g $$(command -v npm >/dev/null || echo nodejs npm)"
 	$(BIN)/python -m loadtest.bench --docs docs
+	@$(MAKE) --no-print-directory bench-media
+
+bench-media: $(VENV)/installed-dev debian  ## what media costs, into docs/media.md; as root, two idle cores, about 10 minutes
+	$(BIN)/python -m tests.costs.whep_network --docs docs
+	$(BIN)/python -m tests.costs.stream --tls --rtmp --docs docs
+	$(BIN)/python -m tests.costs.ingest --docs docs
+	$(BIN)/python -m tests.costs.chat_beside --docs docs
 
 fuzz: $(VENV)/installed-dev  ## every parser for a minute
 	$(BIN)/python -m tests.fuzz.frames --seconds 60

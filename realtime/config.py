@@ -155,6 +155,7 @@ class Relay(Section, frozen=True):
     max_pixels: Positive = 2_073_600
     publishers: Positive = 100
     whep_viewers: Count = 500
+    udp_offload: bool = True
     grace_seconds: Annotated[int, Meta(ge=1, le=3_600)] = 30
     kyc_required: bool = False
     push_networks: tuple[str, ...] = ()

@@ -45,7 +45,7 @@ def settings_of(config: Config, number: int) -> MediaSettings:
         media=config.media_folder,
         streams=StreamsSettings(Caps(relay.max_kbit, relay.max_pixels), relay.publishers, relay.grace_seconds),
         rtmp=RtmpSettings(max_kbit=relay.max_kbit, max_pixels=relay.max_pixels),
-        rtc=RtcSettings(relay.public_addresses, relay.max_kbit, relay.whep_viewers),
+        rtc=RtcSettings(relay.public_addresses, relay.max_kbit, relay.whep_viewers, relay.udp_offload),
         push=PushSettings(read_networks(relay.push_networks)),
         disk=DiskLimits(
             relay.stream_megabytes * MEGABYTE, relay.media_megabytes * MEGABYTE, relay.free_megabytes * MEGABYTE

@@ -5,14 +5,14 @@ from itertools import groupby
 from pathlib import Path
 from statistics import median
 
+from loadtest import sections
 from loadtest.bench import pictures
 from loadtest.bench.results import Bench, Comparison, Configuration
 from loadtest.bench.targets import ENOUGH, Verdict, verdicts
 from loadtest.bench.timing import Figure
 from loadtest.peers import OURS, SERVERS
-from loadtest.peers.peer import Failed
 
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+SECTION = "bench"
 CLIENT_BOUND = 0.95
 """Share of its core from which on the load generator may be what limits a figure."""
 ABOUT = """\
@@ -34,14 +34,10 @@ LEFT_OUT = "Left out: {left_out}"
 def write(bench: Bench, docs: Path) -> None:
     """Rewrites `performance.md` and `pictures/bench-*.svg`. Raises Failed where the marks are missing, OSError."""
     page = docs / "performance.md"
-    text = page.read_text()
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise Failed(f"{page} has no {BEGIN} … {END} to write between")
+    sections.around(page, SECTION)
     (docs / "pictures").mkdir(exist_ok=True)
     shown = [f"![{drawn.title}](pictures/{drawn.name})" for drawn in pictures.draw(bench, docs / "pictures")]
-    page.write_text("\n".join([before + begin, section(bench, shown), end + after]))
+    sections.rewrite(page, SECTION, section(bench, shown))
 
 
 def section(bench: Bench, shown: list[str]) -> str:

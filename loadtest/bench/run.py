@@ -34,7 +34,7 @@ def run(plan: Plan, out: Path, arguments: list[str], tell: Callable[[str], None]
     found = Bench(
         started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
         command=shlex.join(["python", "-m", "loadtest.bench", *arguments]),
-        machine=_machine(),
+        machine=machine_and_software(),
         versions={name: SERVERS[name](Codec("json")).version(installed) for name in names},
         left_out=plan.left_out,
         comparisons=[],
@@ -48,7 +48,8 @@ def run(plan: Plan, out: Path, arguments: list[str], tell: Callable[[str], None]
     return found, path
 
 
-def _machine() -> str:
+def machine_and_software() -> str:
+    """Processor, cores, system, congestion control, Python. Raises OSError."""
     _, _, found = machine().partition(": ")  # not its name
     return f"{found}, TCP {CONGESTION.read_text().strip()}, Python {sys.version.split()[0]}"
 

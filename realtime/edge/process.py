@@ -152,10 +152,11 @@ class EdgeServer:
 
     async def _take(self, passed: Passed, sock: socket.socket) -> None:
         try:
-            release = self._counts.count_open(sock.getpeername()[0])
+            name = sock.getpeername()
         except OSError:  # the client has gone meanwhile
             sock.close()
             return
+        release = self._counts.count_open(name[0]) if isinstance(name, tuple) else nothing_to_release  # a Unix socket
         peer = Peer(passed.address, 0, False, release or nothing_to_release)
         connection = self._sockets(self.server.config, self.server.server_state, {"peer": peer})
         try:

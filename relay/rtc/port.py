@@ -31,8 +31,10 @@ BUFFER = 4 * 1024 * 1024
 class Port:
     """Reads datagrams as they come, and sends without waiting: a full socket is a counted drop."""
 
-    def __init__(self, sock: socket.socket, received: Callable[[bytes, Address], None]) -> None:
-        """`sock`: UDP, bound. It is the port's from now on."""
+    def __init__(
+        self, sock: socket.socket, received: Callable[[bytes, Address], None], *, offload: bool = True
+    ) -> None:
+        """`sock`: UDP, bound. It is the port's from now on. `offload`: the kernel cuts runs, where it can."""
         sock.setblocking(False)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, BUFFER)
@@ -41,7 +43,7 @@ class Port:
         self.number: int = sock.getsockname()[1]
         self.sent = self.drops = self.errors = 0
         """Datagrams sent; dropped as the socket was full; refused by the kernel (no route, a bad address)."""
-        self.offload = _cuts(sock)
+        self.offload = offload and _cuts(sock)
         """Whether the kernel cuts runs."""
         asyncio.get_running_loop().add_reader(sock.fileno(), self._read)
 

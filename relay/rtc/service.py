@@ -40,12 +40,13 @@ _UFRAG = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
 
 class RtcSettings(Struct, frozen=True):
     """`public_addresses`: where clients reach the port; empty: the socket's own. `max_kbit` of a publisher,
-    `whep_viewers` at most (0: no WHEP).
+    `whep_viewers` at most (0: no WHEP), `offload`: the kernel cuts runs, where it can.
     """
 
     public_addresses: tuple[str, ...] = ()
     max_kbit: int = 12_000
     whep_viewers: int = 500
+    offload: bool = True
 
 
 class Rtc:
@@ -66,7 +67,7 @@ class Rtc:
         self.viewers = Whep(stream_of, settings.whep_viewers)
         self._loop = asyncio.get_running_loop()
         self.agent: Agent[Connection] = Agent()
-        self.port = Port(sock, self._datagram)
+        self.port = Port(sock, self._datagram, offload=settings.offload)
         self._addresses = settings.public_addresses or own_addresses(sock)
         self._certificate, self._certified = Certificate(), self._loop.time()
         self._connections: dict[str, Connection] = {}

@@ -15,6 +15,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tests.costs import tables
+from tests.costs.tables import Table
 from tests.costs.whep_network import Crowd, film
 from tests.support.live import LiveServer, creator
 from tests.support.network import Host
@@ -33,7 +35,7 @@ async def chat(url: str, pid: int, seconds: float) -> dict[str, Any]:
     return found
 
 
-async def measure(viewers: int, pairs: int, seconds: float) -> None:
+async def measure(viewers: int, pairs: int, seconds: float, table: Table) -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as data, Host() as host:
         settings = NO_LIMITS | {
             "GALAXY_RELAY__PUBLIC_ADDRESSES": host.gateway,
@@ -42,8 +44,6 @@ async def measure(viewers: int, pairs: int, seconds: float) -> None:
         source = Path(data) / "film.flv"
         await asyncio.to_thread(film, source)
         ratios: list[float] = []
-        print("| p50, ms | with viewers | p99, ms | with viewers | ratio | packets/s to viewers | holes |")
-        print("|---|---|---|---|---|---|---|")
         with LiveServer(Path(data), settings, host=host.gateway) as server:
             (gateway,) = server.pids("gateway")
             async with creator(server) as ana:
@@ -61,13 +61,19 @@ async def measure(viewers: int, pairs: int, seconds: float) -> None:
                         await asyncio.to_thread(crowd.process.wait)
                         before, after = (run["delivery_p99_ms"] for run in (alone, beside))
                         ratios.append(after / before)
-                        print(
-                            f"| {alone['delivery_p50_ms']:.1f} | {beside['delivery_p50_ms']:.1f} | {before:.1f} "
-                            f"| {after:.1f} | {ratios[-1]:.2f} | {found['packets']:,.0f} | {found['holes']} |",
-                            flush=True,
+                        table.add(
+                            f"{alone['delivery_p50_ms']:.1f}",
+                            f"{beside['delivery_p50_ms']:.1f}",
+                            f"{before:.1f}",
+                            f"{after:.1f}",
+                            f"{ratios[-1]:.2f}",
+                            f"{found['packets']:,.0f}",
+                            found["holes"],
                         )
                     encoder.kill()
-    print(f"p99 with viewers is {median(ratios):.2f} of what it is without (median of {pairs} pairs)")
+    table.note(
+        f"p99 with {viewers} viewers by WHEP is {median(ratios):.2f} of what it is without (median of {pairs} pairs)"
+    )
 
 
 def main() -> None:
@@ -75,8 +81,13 @@ def main() -> None:
     parser.add_argument("--viewers", type=int, default=300)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=15.0)
-    args = parser.parse_args()
-    asyncio.run(measure(args.viewers, args.pairs, args.seconds))
+    args = tables.parse(parser)
+    table = Table(
+        "chat_beside", args.docs, "deliveries' p50, ms", "with viewers", "p99, ms", "with viewers", "ratio",
+        "packets/s to viewers", "holes",
+    )  # fmt: skip
+    asyncio.run(measure(args.viewers, args.pairs, args.seconds, table))
+    table.publish()
 
 
 if __name__ == "__main__":

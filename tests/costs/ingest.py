@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 
 from loadtest.processes import cpu_seconds
+from tests.costs import tables
+from tests.costs.tables import Table
 from tests.support.live import LiveServer, creator
 
 SETTLE_SECONDS = 4.0
@@ -24,7 +26,7 @@ def film(path: Path) -> None:
     subprocess.run(command, check=True)
 
 
-async def measure(seconds: float) -> None:
+async def measure(seconds: float, table: Table) -> None:
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as data,
         LiveServer(Path(data), {"GALAXY_RELAY__MAX_KBIT": "20000"}) as server,
@@ -42,14 +44,17 @@ async def measure(seconds: float) -> None:
                 await asyncio.sleep(seconds)
                 shares = {kind: (cpu_seconds(pid) - before[kind]) / seconds for kind, pid in pids.items()}
                 encoder.kill()
-    print(", ".join(f"{kind} process {share:.1%} of a core" for kind, share in shares.items()))
+    for kind, share in shares.items():
+        table.add(f"{kind} process", f"{share:.1%}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0)
-    args = parser.parse_args()
-    asyncio.run(measure(args.seconds))
+    args = tables.parse(parser)
+    table = Table("ingest", args.docs, "a publisher of 1080p60 at 8 Mbit/s", "of a core")
+    asyncio.run(measure(args.seconds, table))
+    table.publish()
 
 
 if __name__ == "__main__":

@@ -20,7 +20,9 @@ from urllib.parse import urlsplit
 
 from loadtest.ports import free_port
 from loadtest.processes import cpu_seconds
+from tests.costs import tables
 from tests.costs.crowd import Drain, play, watch
+from tests.costs.tables import Table
 from tests.support.certificates import self_signed
 from tests.support.live import Creator, LiveServer, creator
 
@@ -72,8 +74,11 @@ def nginx(config: str, **names: object) -> Iterator[tuple[int, int]]:
                 process.terminate()
 
 
-async def share_of(pids: list[int], viewers: int, seconds: float, join: Callable[[], socket.socket]) -> list[float]:
-    """Of a core, while so many watch. Prints what each gets."""
+async def measure(
+    names: dict[str, int], viewers: int, seconds: float, join: Callable[[], socket.socket], table: Table
+) -> None:
+    """Adds a row for each of these processes, by name, while so many watch."""
+    pids = list(names.values())
     drain, socks = Drain(), []
     drain.start()
     for pid in pids:
@@ -91,15 +96,11 @@ async def share_of(pids: list[int], viewers: int, seconds: float, join: Callable
     drain.join()
     for sock in socks:
         sock.close()
-    print(f"{viewers} viewers, {kbit:.0f} kbit/s each, {drain.ended} ended:", end=" ")
-    return shares
+    for name, share in zip(names, shares, strict=True):
+        table.add(name, viewers, f"{kbit:.0f}", drain.ended, f"{share:.1%}", f"{viewers / share:,.0f}")
 
 
-def told(name: str, share: float, viewers: int) -> str:
-    return f"{name} {share:.0%} of a core, {viewers / share:,.0f} viewers a core"
-
-
-async def measure(args: argparse.Namespace) -> None:
+async def measure_all(args: argparse.Namespace, table: Table) -> None:
     os.sched_setaffinity(0, {OTHERS})
     viewers, seconds = args.viewers, args.seconds
     with (
@@ -112,26 +113,26 @@ async def measure(args: argparse.Namespace) -> None:
                 await ana.until("live.started")
                 (edge,) = server.pids("edge")
                 host, port, path = await place(ana)
-                (share,) = await share_of([edge], viewers, seconds, lambda: watch(host, port, path, None))
-                print(told("the edge process", share, viewers), flush=True)
+                await measure(
+                    {"edge process, by fMP4": edge}, viewers, seconds, lambda: watch(host, port, path, None), table
+                )
                 if args.tls:
                     context = ssl._create_unverified_context()  # noqa: S323 - of the nginx below
                     with nginx(TLS, edge=port) as (worker, front):
-                        shares = await share_of(
-                            [edge, worker], viewers, seconds, lambda: watch("127.0.0.1", front, path, context)
-                        )
-                    print(
-                        told("the edge process", shares[0], viewers),
-                        told("nginx for TLS", shares[1], viewers),
-                        sep="; ",
-                    )
+                        both = {"edge process behind nginx": edge, "nginx, which ends TLS before it": worker}
+                        await measure(both, viewers, seconds, lambda: watch("127.0.0.1", front, path, context), table)
                 encoder.kill()
     if args.rtmp:
         with nginx(RTMP) as (worker, front):
             encoding = publish(f"rtmp://127.0.0.1:{front}/live/one")
             with subprocess.Popen(encoding, stdin=subprocess.DEVNULL) as encoder:  # noqa: ASYNC220 - it waits for nothing
-                (share,) = await share_of([worker], viewers, seconds, lambda: play("127.0.0.1", front, "live", "one"))
-                print(told("nginx-rtmp", share, viewers), flush=True)
+                await measure(
+                    {"nginx-rtmp, players by RTMP": worker},
+                    viewers,
+                    seconds,
+                    lambda: play("127.0.0.1", front, "live", "one"),
+                    table,
+                )
                 encoder.kill()
 
 
@@ -149,7 +150,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--tls", action="store_true")
     parser.add_argument("--rtmp", action="store_true")
-    asyncio.run(measure(parser.parse_args()))
+    args = tables.parse(parser)
+    table = Table("stream", args.docs, "server", "viewers", "kbit/s each", "ended", "of a core", "viewers a core")
+    asyncio.run(measure_all(args, table))
+    table.publish()
 
 
 if __name__ == "__main__":

@@ -103,8 +103,7 @@ def feedback(viewer: Viewer) -> bytes:
 async def measure(count: int, offload: bool, seconds: float) -> Cost:
     own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     own.bind(("127.0.0.1", 0))
-    port = Port(own, lambda data, address: None)
-    port.offload = offload
+    port = Port(own, lambda data, address: None, offload=offload)
     egress = Egress(lambda: None)
     receivers = sinks()
     config = VideoConfig("h264", 1_280, 720, (b"\x67\x42\xc0\x1f" + bytes(12),), (b"\x68\xce\x3c\x80",))

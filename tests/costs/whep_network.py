@@ -1,9 +1,9 @@
 """What viewers by WHEP cost a media process, over a link: `python -m tests.costs.whep_network`.
 
-The media process has one core; on the other one, in a network namespace behind a veth pair, are real viewers
-(`tests.costs.whep_viewers`), the encoder and the other processes. ffmpeg publishes 2.5 Mbit/s of video and sound by
-RTMP. Prints the media process's share of a core, how busy that core was in all, and how many viewers would fill it.
-Needs root.
+With the kernel cutting runs (UDP_SEGMENT) and without, in turns. The media process has one core; on the other one, in a
+network namespace behind a veth pair, are real viewers (`tests.costs.whep_viewers`), the encoder and the other
+processes. ffmpeg publishes 2.5 Mbit/s of video and sound by RTMP. Prints the media process's share of a core, how busy
+that core was in all, and how many viewers would fill it. Needs root.
 """
 
 import argparse
@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.processes import cpu_seconds
+from tests.costs import tables
+from tests.costs.tables import Table
 from tests.support.live import PATIENCE, LiveServer, creator
 from tests.support.network import Host
 
@@ -74,13 +76,15 @@ def pin(server: LiveServer) -> int:
     return media
 
 
-async def measure(viewers: int, joins: int, seconds: float) -> None:
+async def measure(viewers: int, joins: int, seconds: float, offload: bool) -> list[str]:
+    """A row."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as data, Host() as host:
         settings = {
             "GALAXY_RELAY__PUBLIC_ADDRESSES": host.gateway,
             "GALAXY_RELAY__WHEP_VIEWERS": "100000",
             "GALAXY_RELAY__RECORD": "false",
             "GALAXY_RELAY__DVR_SECONDS": "0",
+            "GALAXY_RELAY__UDP_OFFLOAD": str(offload).lower(),
         }
         source = Path(data) / "film.flv"
         await asyncio.to_thread(film, source)
@@ -105,12 +109,20 @@ async def measure(viewers: int, joins: int, seconds: float) -> None:
                         crowd.process.kill()
                         encoder.kill()
     filled = (core_after - core) / (whole_after - whole)
-    print(
-        f"| {found['viewers']} | {found['joins']:.0f} | {share:.0%} | {filled:.0%} | {found['packets']:,.0f} "
-        f"| {found['viewers'] / share:,.0f} | {found['packets'] / share:,.0f} | {found['join_ms']} "
-        f"| {found['checked']} | {found['holes']} | {found['refused'] + found['silent']} |",
-        flush=True,
-    )
+    return [
+        "on" if offload else "off",
+        f"{found['viewers']}",
+        f"{found['joins']:.0f}",
+        f"{share:.0%}",
+        f"{filled:.0%}",
+        f"{found['packets']:,.0f}",
+        f"{found['viewers'] / share:,.0f}",
+        f"{found['packets'] / share:,.0f}",
+        f"{found['join_ms']}",
+        f"{found['checked']}",
+        f"{found['holes']}",
+        f"{found['refused'] + found['silent']}",
+    ]
 
 
 def main() -> None:
@@ -119,14 +131,16 @@ def main() -> None:
     parser.add_argument("--joins", type=int, default=20, help="a second, beside them")
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--runs", type=int, default=3)
-    args = parser.parse_args()
-    print(
-        "| viewers | joins/s | media process, of a core | its core busy | packets/s | viewers a core "
-        "| packets/s a core | a join, ms | viewers who check | holes | refused or silent |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    args = tables.parse(parser)
+    table = Table(
+        "whep_network", args.docs, "offload", "viewers by WHEP", "joins/s", "media process, of a core",
+        "its core busy", "packets/s", "viewers a core", "packets/s a core", "a join, ms", "viewers who check", "holes",
+        "refused or silent",
+    )  # fmt: skip
     for _ in range(args.runs):
-        asyncio.run(measure(args.viewers, args.joins, args.seconds))
+        for offload in (True, False):
+            table.add(*asyncio.run(measure(args.viewers, args.joins, args.seconds, offload)))
+    table.publish()
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ import pytest
 from loadtest.bench import docs
 from loadtest.bench.results import Bench, Configuration, read
 from loadtest.peers.peer import Failed
+from loadtest.sections import marks
 from tests.loadtest.bench.made import bench, comparison
 
+BEGIN, END = marks(docs.SECTION)
 WIDE = Configuration(window=16, subscribers=100)
 FOUND = bench(
     comparison("nats", 1.5e5, 1e5),
@@ -20,17 +22,17 @@ FOUND = bench(
 
 def test_only_what_is_between_the_marks_is_rewritten(tmp_path: Path) -> None:
     page = tmp_path / "performance.md"
-    page.write_text(f"# Before\n\n{docs.BEGIN}\nold\n{docs.END}\n\n# After\n")
+    page.write_text(f"# Before\n\n{BEGIN}\nold\n{END}\n\n# After\n")
     docs.write(FOUND, tmp_path)
     once = page.read_text()
-    assert once.startswith(f"# Before\n\n{docs.BEGIN}\n## Beside other servers\n")
-    assert once.endswith(f"{docs.END}\n\n# After\n")
+    assert once.startswith(f"# Before\n\n{BEGIN}\n## Beside other servers\n")
+    assert once.endswith(f"{END}\n\n# After\n")
     assert "old" not in once
     docs.write(FOUND, tmp_path)
     assert page.read_text() == once
 
 
-@pytest.mark.parametrize("text", ["nothing", docs.BEGIN, docs.END, f"{docs.END} {docs.BEGIN}"])
+@pytest.mark.parametrize("text", ["nothing", BEGIN, END, f"{END} {BEGIN}"])
 def test_a_page_without_the_marks_is_left_alone(tmp_path: Path, text: str) -> None:
     page = tmp_path / "performance.md"
     page.write_text(text)
@@ -80,7 +82,7 @@ def test_targets_are_met_missed_or_not_measured() -> None:
 
 def test_pictures_are_drawn_for_what_there_is(tmp_path: Path) -> None:
     def shown(found: Bench) -> set[str]:
-        (tmp_path / "performance.md").write_text(docs.BEGIN + docs.END)
+        (tmp_path / "performance.md").write_text(BEGIN + END)
         docs.write(found, tmp_path)
         text = (tmp_path / "performance.md").read_text()
         drawn = {path.name for path in (tmp_path / "pictures").iterdir()}

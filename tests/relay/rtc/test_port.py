@@ -20,8 +20,7 @@ async def test_packets_arrive_whole_and_in_order(offload: bool) -> None:
         pytest.fail("nothing is sent here")
 
     receiver = Port(udp(), lambda data, address: came.append(data))
-    sender = Port(udp(), nobody)
-    sender.offload = offload
+    sender = Port(udp(), nobody, offload=offload)
     try:
         packets: list[bytes] = []
         for size, length in RUNS:
