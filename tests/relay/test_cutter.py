@@ -22,7 +22,7 @@ from relay.parts_values import (
     SegmentEnded,
 )
 from relay.units import HZ, AudioConfig, Unit, VideoConfig
-from tests.relay.stage import AUDIO, VIDEO
+from tests.relay.stage import AUDIO, VIDEO, video
 from tests.support.fragments import Sample, read_fragment
 
 AAC_FRAME = 1_920
@@ -107,14 +107,14 @@ def arrivals(played: list[Piece], seed: int) -> Iterator[tuple[float, Unit | Non
 
 
 def made(piece: Piece, start: int, end: int, chance: random.Random) -> Iterator[Unit]:
-    video = VideoConfig("h264", 640, piece.height, VIDEO.sps, VIDEO.pps)
-    audio = AudioConfig("aac", 48_000, piece.channels, AUDIO.specific)
+    pictured = VideoConfig("h264", 640, piece.height, VIDEO.sps, VIDEO.pps)
+    heard = AudioConfig("aac", 48_000, piece.channels, AUDIO.specific)
     at, index = start, 0
     while piece.pictures and at < end:
-        yield Unit("video", at + piece.ahead * piece.frame, at, b"", index % piece.group == 0, video)
+        yield Unit("video", at + piece.ahead * piece.frame, at, b"", index % piece.group == 0, pictured)
         at, index = at + max(1, piece.frame + chance.randint(-piece.jitter, piece.jitter)), index + 1
     for dts in range(start, end if piece.sound else start, AAC_FRAME):
-        yield Unit("audio", dts, dts, b"", True, audio)
+        yield Unit("audio", dts, dts, b"", True, heard)
 
 
 def cut(played: list[Piece], seed: int) -> Run:
@@ -264,7 +264,21 @@ def test_of_a_publisher_in_time_pictures_follow_each_other_within_their_parts(pl
         pictures = [sample for part in parts for sample in samples(part)["video"]]
         for before, after in pairwise(pictures):
             assert before.dts + before.duration == after.dts
+        segments = {part.msn: part.start for part in parts if part.index == 0}
         for number, part in enumerate(parts):
             guessed = 0 if number else LONGEST_PART  # how long the last picture before a gap lasted
             for sample in samples(part)["video"]:
                 assert part.start - guessed <= sample.dts < part.start + part.duration
+                begins = sample.sync and sample.dts - segments[part.msn] >= SHORTEST_SEGMENT
+                assert not begins, "a keyframe begins the next segment"
+
+
+def test_the_last_picture_of_a_lost_publisher_counts_for_no_more_than_a_part() -> None:
+    """Though each lasted for more than a second: the next publisher may be there sooner."""
+    cutter, last = Cutter(), 2 * 108_000
+    cuts = [cut for at in (0, 108_000, last) for cut in cutter.unit(video(at, key=True), at / HZ)]
+    cuts += cutter.flush()
+    for at in range(last + 9_000, last + 2 * HZ, 3_000):
+        cuts += cutter.unit(video(at, key=True), at / HZ)
+    begins = next(one for one in cuts if isinstance(one, Part) and one.discontinuity)
+    assert begins.start <= last + LONGEST_PART
