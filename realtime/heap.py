@@ -32,9 +32,8 @@ class Heap:
             await asyncio.sleep(TRIM_SECONDS)
             if self.untrimmed:
                 self._trimmed_after = self._forgotten()
-                # Sessions end in cycles of references, 64 objects each, of which a thousand do not yet make Python
-                # collect them all. With 300 viewers that takes 8 to 15 ms, for which nobody is to wait; trimming takes
-                # 1 to 5.
+                # Python collects what ended in cycles of references when there are tens of thousands of them. With 300
+                # viewers that takes 8 to 15 ms, for which nobody is to wait; trimming takes 1 to 5.
                 if self._idle():
                     gc.collect()
                 trim()
