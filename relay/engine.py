@@ -58,7 +58,7 @@ class Engine(Protocol):
         """
 
     async def remove_viewer(self, room: str, viewer: str) -> None:
-        """Ends what this viewer watches of the room by WHEP, and for a moment (`relay.rights.DENIED_MS`) what comes."""
+        """Ends what this viewer watches of the room by WHEP, and what comes within `relay.rights.DENIED_SECONDS`."""
 
     async def watching(self) -> dict[str, list[str]]:
         """Who watches by WHEP: user ids by room, each as often as they do."""

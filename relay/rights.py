@@ -1,6 +1,7 @@
 """Who may watch: what gateways have said of it, kept for a while, and whom they have told us to send away."""
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -12,8 +13,8 @@ from relay.rpc import SECONDS
 
 log = structlog.get_logger("relay.rights")
 
-KEPT_MS = 30_000
-DENIED_MS = round(SECONDS * 1_000)
+KEPT_SECONDS = 30.0
+DENIED_SECONDS = SECONDS
 """So long after a revocation the user is denied the room, whatever is said: by then everything that was answered
 without knowing of it has arrived, or is not waited for any more.
 """
@@ -36,20 +37,23 @@ class Asked(Protocol):
 class Rights:
     """Where no gateway answers, what it last said holds; who is new is refused (`unavailable`) until one does."""
 
-    def __init__(self, gateway: Asked, clock: Callable[[], int]):
-        """`clock`: milliseconds since the Unix epoch."""
+    def __init__(self, gateway: Asked, clock: Callable[[], int], monotonic: Callable[[], float] = time.monotonic):
+        """`clock`, in milliseconds since the Unix epoch, says when a token has ended; everything else goes by
+        `monotonic`, in seconds, as clocks are set.
+        """
         self.forgotten = 0
         """Denials that were given up before their time, as there were too many."""
-        self._gateway, self._clock = gateway, clock
-        self._known: OrderedDict[Key, tuple[bool, int]] = OrderedDict()
+        self._gateway, self._clock, self._monotonic = gateway, clock, monotonic
+        self._known: OrderedDict[Key, tuple[bool, float]] = OrderedDict()
         self._asking: dict[Key, asyncio.Task[bool]] = {}
-        self._denied: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._denied: OrderedDict[tuple[str, str], float] = OrderedDict()
         """Until when, the earliest first."""
 
     def denies(self, room: str, bearer: Bearer) -> bool:
         """Whether no gateway need be asked: they were sent away just now, or what let them in has ended."""
-        now = self._clock()
-        return (bearer.granted and now >= bearer.until_ms) or now < self._denied.get((room, bearer.user), 0)
+        if bearer.granted and self._clock() >= bearer.until_ms:
+            return True
+        return self._monotonic() < self._denied.get((room, bearer.user), 0.0)
 
     async def may_watch(self, room: str, bearer: Bearer) -> bool:
         """Raises Refused(`unavailable`)."""
@@ -57,7 +61,7 @@ class Rights:
             return False
         key = (room, bearer.user, bearer.granted)
         known = self._known.get(key)
-        if known is not None and self._clock() < known[1]:
+        if known is not None and self._monotonic() < known[1]:
             return known[0]
         try:
             return await self._ask(key, bearer)
@@ -90,10 +94,10 @@ class Rights:
             self._known.pop(key, None)
             if (asking := self._asking.pop(key, None)) is not None:
                 asking.cancel()
-        now = self._clock()
+        now = self._monotonic()
         while self._denied and next(iter(self._denied.values())) <= now:
             self._denied.popitem(last=False)
-        self._denied[room, user] = now + DENIED_MS
+        self._denied[room, user] = now + DENIED_SECONDS
         self._denied.move_to_end((room, user))
         if len(self._denied) > MOST:
             self._denied.popitem(last=False)
@@ -120,7 +124,7 @@ class Rights:
         if self._asking.get(key) is task:
             del self._asking[key]
             if not failed:
-                self._known[key] = task.result(), self._clock() + KEPT_MS
+                self._known[key] = task.result(), self._monotonic() + KEPT_SECONDS
                 self._known.move_to_end(key)
                 if len(self._known) > MOST:
                     self._known.popitem(last=False)

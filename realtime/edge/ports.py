@@ -26,7 +26,7 @@ class Edge(Protocol):
 
     async def revoke(self, room: str, user: str) -> None:
         """The user may not watch the room any more: what runs is ended, what comes is denied for a moment
-        (`relay.rights.DENIED_MS`) and asked about again after that.
+        (`relay.rights.DENIED_SECONDS`) and asked about again after that.
         """
 
     async def refresh(self, room: str) -> None:

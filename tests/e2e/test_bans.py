@@ -8,8 +8,11 @@ import httpx
 import pytest
 
 from realtime.edge.viewers import REVOKED
+from tests.e2e.test_media_nodes import environment
 from tests.relay.rtc.support import until
+from tests.support.cluster import Cluster
 from tests.support.live import PATIENCE, LiveServer, creator, encoder, parts
+from tests.support.postgres import PostgresServer
 from tests.support.server import token
 from tests.support.viewers import viewer
 from tests.support.webrtc import publishing
@@ -74,3 +77,32 @@ async def test_a_creator_who_is_banned_streams_no_more_and_nothing_is_shown(tmp_
             ]
             again = await bob.client.get(f"/v1/rooms/{ana.room}/hls/index.m3u8", follow_redirects=True)
             assert again.status_code == 410
+
+
+@pytest.mark.timeout(180)
+async def test_what_another_node_commands_ends_what_is_watched_and_streamed_here(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    root = {"Authorization": f"Bearer {token('root', name='Root', roles=['admin'])}"}
+    environments = [environment(1, 1), environment(2, 1)]
+    for each in environments:  # by an address: no resolver is asked here
+        each["GALAXY_RELAY__EDGE_URL"] = f"http://127.0.0.1:{each['GALAXY_RELAY__EDGE_PORT']}"
+    with Cluster(tmp_path, postgres, environments=environments) as cluster:
+        here, there = cluster.nodes
+        async with creator(here) as ana, httpx.AsyncClient(base_url=there.url, headers=root) as elsewhere:
+            with encoder(await ana.address(), b_frames=0) as process:
+                await ana.until("live.started")
+                async with viewer(here, ana.room, "bob") as bob, viewer(here, ana.room, "cid") as cid:
+                    ban = {"type": "member.ban", "room": ana.room, "user": "bob"}
+                    assert (await elsewhere.post("/v1/commands", json=ban)).status_code == 200
+                    await asyncio.wait_for(bob.stream.wait_closed(), PATIENCE)
+                    assert bob.stream.close_code == REVOKED
+                    await bob.until_listed(403)
+                    await bob.until_whep_ends()
+                    await parts(cid.stream, 2)
+                    down = {"type": "live.takedown", "room": ana.room}
+                    assert (await elsewhere.post("/v1/commands", json=down)).status_code == 200
+                    await until(lambda: process.poll() is not None, PATIENCE)
+                    await asyncio.wait_for(cid.stream.wait_closed(), PATIENCE)
+                    await cid.until_listed(410)
+                    await cid.until_whep_ends()

@@ -159,7 +159,8 @@ async def by_rtmp(server: LiveServer, folder: Path, seconds: float, size: str, k
 
 async def by_whip(server: LiveServer, seconds: float) -> list[Found]:
     """Muted for a minute after a quarter of the time, and larger after the half. A short form is not muted."""
-    flashes, beeps = Flashes(), Beeps()
+    flashes = Flashes()
+    beeps = Beeps(flashes)
     async with (
         pushing(server, "ben") as (ben, destination),
         publishing(ben, flashes, beeps),

@@ -1,14 +1,17 @@
 """Flash and beep: a white picture and a tone in the first tenth of each second."""
 
+import asyncio
 import subprocess
+import time
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
+from aiortc.mediastreams import MediaStreamTrack, VideoStreamTrack
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
+RATE, FRAME = 48_000, 960
 TONE = "if(lt(mod(t,1),0.1),sin(2*PI*1000*t),0)"
 
 
@@ -30,6 +33,11 @@ class Flashes(VideoStreamTrack):
 
     width, height = 320, 240
 
+    @property
+    def late(self) -> float:
+        """Seconds from the wall clock's to the first picture that is white, always."""
+        return float(getattr(self, "_start", 0.0)) % (1 / 30)
+
     async def recv(self) -> VideoFrame:
         pts, time_base = await self.next_timestamp()
         frame = VideoFrame(self.width, self.height, "yuv420p")
@@ -40,15 +48,28 @@ class Flashes(VideoStreamTrack):
         return frame
 
 
-class Beeps(AudioStreamTrack):
+class Beeps(MediaStreamTrack):
+    """Each begins when its flash does. 48 kHz stereo, as Opus takes it: what is resampled is sent a frame later than it
+    says.
+    """
+
+    kind = "audio"
     muted = False
 
+    def __init__(self, flashes: Flashes):
+        super().__init__()
+        self._flashes = flashes
+        self._start, self._next = 0.0, 0
+
     async def recv(self) -> AudioFrame:
-        frame = await super().recv()
-        assert isinstance(frame, AudioFrame)
-        assert frame.pts is not None
-        moments = self._start + (np.arange(frame.samples) + frame.pts) / frame.sample_rate
+        pts = self._next
+        self._next += FRAME
+        self._start = self._start or time.time()
+        await asyncio.sleep(max(0.0, self._start + pts / RATE - time.time()))
+        moments = self._start - self._flashes.late + (np.arange(FRAME) + pts) / RATE
         loud = (moments % 1 < 0.1) & (not self.muted)
         tone = np.where(loud, 12_000 * np.sin(2 * np.pi * 1_000 * moments), 0).astype(np.int16)
-        frame.planes[0].update(tone.tobytes())
+        frame = AudioFrame(format="s16", layout="stereo", samples=FRAME)
+        frame.planes[0].update(np.repeat(tone, 2).tobytes())
+        frame.pts, frame.sample_rate, frame.time_base = pts, RATE, Fraction(1, RATE)
         return frame

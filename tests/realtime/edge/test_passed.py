@@ -16,7 +16,6 @@ from realtime.gateway.server import running
 from relay import unix
 from relay.feed import Feed
 from relay.feed_values import Began
-from relay.rights import DENIED_MS
 from tests.realtime.edge.test_edge import Everybody, now_ms
 from tests.support.server import config
 
@@ -30,7 +29,7 @@ class Stage:
     """An edge process with a stream in `r1`, and a gateway's way to it."""
 
     def __init__(self, edge: EdgeServer, passer: Passer):
-        self.edge, self.passer, self.ahead = edge, passer, 0
+        self.edge, self.passer = edge, passer
 
     async def passed(self, user: str, *, local: bool = False) -> "Client":
         """`local`: by a Unix socket, as from a proxy on the same machine."""
@@ -71,26 +70,22 @@ async def stage(folder: Path, settings: dict[str, str] | None = None) -> AsyncIt
     feed = Feed()
     await feed.start(unix.listen(feed_path(chosen, 0)))
     feed.open(Began("r1", "s1", "ann", now_ms(), b"k" * 32, False, "s1"))
-    made: list[Stage] = []
-
-    def clock() -> int:
-        return now_ms() + (made[0].ahead if made else 0)
-
     passer = Passer(passing_path(chosen, 0))
     async with (
         asyncio.timeout(30),
-        assembled(chosen, 0, clock, Everybody()) as edge,
+        assembled(chosen, 0, now_ms, Everybody()) as edge,
         running(edge.server, bind("127.0.0.1", 0)),
     ):
         while "r1" not in edge.lives.rooms:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-        made.append(Stage(edge, passer))
-        yield made[0]
+        yield Stage(edge, passer)
     passer.close()
     await feed.close()
 
 
-async def test_who_was_revoked_while_a_gateway_let_them_in_is_not_shown_the_stream(tmp_path: Path) -> None:
+async def test_who_was_revoked_while_a_gateway_let_them_in_is_not_shown_the_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with stage(tmp_path) as staged:
         await staged.edge.revoke("r1", "bob")
         late = await staged.passed("bob")
@@ -98,7 +93,8 @@ async def test_who_was_revoked_while_a_gateway_let_them_in_is_not_shown_the_stre
         assert await late.close_code() == NOT_ALLOWED
         other = await staged.passed("cat")
         assert b" 101 " in await other.head()
-        staged.ahead = DENIED_MS
+        monkeypatch.setattr("relay.rights.DENIED_SECONDS", 0.0)
+        await staged.edge.revoke("r1", "bob")
         again = await staged.passed("bob")
         assert b" 101 " in await again.head()
         assert {viewer.user for viewer in staged.edge.viewers.all if viewer.live is not None} == {"bob", "cat"}

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from relay.ports import Bearer, Refused
-from relay.rights import DENIED_MS, Rights
+from relay.rights import DENIED_SECONDS, Rights
 from relay.rtc.service import RtcSettings
 from relay.units import Unit, VideoConfig
 from tests.relay.rtc.support import Everybody, Watcher, publishing, running, until, watching
@@ -88,15 +88,15 @@ async def test_viewers_are_asked_about_again(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_who_was_removed_is_let_in_by_no_answer_that_was_on_its_way() -> None:
-    now = 0
-    rights = Rights(Everybody(), lambda: now)
+    now = 1.0
+    rights = Rights(Everybody(), lambda: 0, lambda: now)
     async with running(rights=rights) as (rtc, door), publishing(rtc):
         await until(lambda: door.intakes[0].of("video"))
         rights.revoke("room", "bob")
         with pytest.raises(Refused, match="may not watch"):
             async with watching(rtc):
                 pass
-        now = DENIED_MS
+        now += DENIED_SECONDS
         async with watching(rtc) as (bob, _):
             await until(lambda: bob.frames["video"])
 
