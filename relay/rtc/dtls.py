@@ -110,8 +110,8 @@ class Secured(RTCDtlsTransport):
             await asyncio.wait([self._task])
 
     async def stop(self) -> None:
-        """Tells the peer, and frees what OpenSSL and libsrtp hold, whoever still holds this object: 85 KB, of which Python
-        sees little.
+        """Tells the peer, and frees what OpenSSL and libsrtp hold, whoever still holds this object: 85 KB, of which
+        Python sees little.
         """
         await super().stop()
         self._ssl = self._rx_srtp = self._tx_srtp = self.outbound = None  # type: ignore[assignment]
