@@ -114,7 +114,7 @@ async def creator(server: Served, user: str = "ana") -> AsyncIterator[Creator]:
 def encoder(
     address: str, b_frames: int = 2, size: str = "320x180", picture: str = "testsrc2="
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """ffmpeg, which publishes a `picture` (a source of libavfilter, as far as its size) with sound until it is ended."""
+    """ffmpeg, which publishes a `picture` (of libavfilter, as far as its size) with sound until it is ended."""
     source = f"{picture}size={size}:rate=30"
     sources = ["-f", "lavfi", "-i", source, "-f", "lavfi", "-i", "sine=sample_rate=48000"]
     codecs = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "30", "-bf", str(b_frames), "-c:a", "aac"]
