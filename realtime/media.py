@@ -82,7 +82,7 @@ async def _serve(config: Config, inherited: Inherited) -> int:
     except OSError as error:
         log.error("cannot_start", reason=str(error))  # noqa: TRY400 - the reason says it all
         return 1
-    heap = Heap(lambda: media.forgotten)
+    heap = Heap(lambda: media.forgotten, lambda: not any(media.streams))
     tasks = [asyncio.create_task(inherited.attend(attended)), asyncio.create_task(heap.run())]
     try:
         if admin:

@@ -256,7 +256,7 @@ def _wall_clock() -> int:
 async def _serve(config: Config, inherited: Inherited) -> int:
     public, admin = inherited.sockets()
     async with assembled(config, inherited.slot, _wall_clock) as edge:
-        heap = Heap(lambda: edge.forgotten)
+        heap = Heap(lambda: edge.forgotten, lambda: not edge.lives.rooms)
         edge.server.also(edge.admin(heap), admin)
         serving = asyncio.create_task(edge.server.serve(public))
         listening = asyncio.create_task(edge.server.listening.wait())

@@ -40,7 +40,7 @@ log = structlog.get_logger("realtime.live")
 REASONS: dict[str, Reason] = {
     "stopped": "stopped",
     "gone": "gone",
-    "removed": "stopped",
+    "removed": "banned",
     "banned": "banned",
     "closed": "stopped",
     "taken_down": "taken_down",

@@ -64,7 +64,9 @@ def follow_rights(tx: "Transaction", head: Head, event: e.Logged) -> None:
     match event:
         case e.MemberBanned():
             user, reason = event.user, "banned"
-        case e.MemberKicked() | e.MemberLeft():
+        case e.MemberLeft():
+            user, reason = event.user, "stopped"
+        case e.MemberKicked():
             user, reason = event.user, "removed"
         case e.MemberRoleChanged() if BY_WIRE.get(event.role, Role.MEMBER) < Role.OWNER:
             user, reason = event.user, "removed"

@@ -63,7 +63,7 @@ class Connection:
         self.connected = self._closed = False
         self._over = over
         agent.add(self.party)
-        self._task = asyncio.get_running_loop().create_task(self._run(offer))
+        self._task: asyncio.Task[None] | None = asyncio.get_running_loop().create_task(self._run(offer))
         self._task.add_done_callback(self._done)
 
     def datagram(self, data: bytes) -> None:
@@ -90,12 +90,13 @@ class Connection:
 
     def close(self, why: str) -> None:
         """At once; the client is told by DTLS."""
-        if not self._closed:
+        if not self._closed and self._task is not None:
             self._end(why)
             self._task.cancel()
 
     async def wait_closed(self) -> None:
-        await asyncio.wait([self._task])
+        if self._task is not None:
+            await asyncio.wait([self._task])
 
     async def _run(self, offer: Offer) -> None:
         try:
@@ -118,6 +119,7 @@ class Connection:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._end("failed")
+        self._task = None  # a cancelled task holds, by its exception, who has run it
         self._wire.close()
         self._agent.remove(self.party)
         self._over(self)

@@ -32,7 +32,9 @@ class Party(Generic[T]):
     """
 
     def __init__(self, owner: T, ufrag: str, password: str, nominated: Callable[[], None]) -> None:
-        self.owner, self.ufrag, self.password = owner, ufrag, password.encode()
+        self.owner: T | None = owner
+        """None once an agent does not know it any more: the two would hold each other."""
+        self.ufrag, self.password = ufrag, password.encode()
         self.nominated = nominated
         self.address: Address | None = None
         self.addresses: dict[Address, None] = {}
@@ -63,6 +65,7 @@ class Agent(Generic[T]):
 
     def remove(self, party: Party[T]) -> None:
         self._parties.pop(party.ufrag, None)
+        party.owner = None
         for address in party.addresses:
             if self._by_address.get(address) is party:
                 del self._by_address[address]

@@ -119,7 +119,7 @@ class Viewer:
     ) -> None:
         self.bearer, self.tracks = bearer, tracks
         self.connection: Connection | None = None
-        """Set as soon as there is one."""
+        """Set as soon as there is one, until it is closed."""
         self.started = "video" not in tracks
         """It has had a keyframe, or needs none."""
         self.retransmitted = self.not_retransmitted = 0
@@ -154,6 +154,7 @@ class Viewer:
                 self._send_again(self._by_ssrc.get(packet.media_ssrc), asked)
 
     def closed(self, why: str) -> None:
+        self.connection = None
         self._over(self)
 
     # Sending

@@ -37,7 +37,7 @@ class WhipPublisher:
         self._by_type |= {track.rtx: track for track in tracks if track.rtx is not None}
         self._max_bits, self._ended = 1_000 * max_kbit, ended
         self.connection: Connection | None = None
-        """Set as soon as there is one."""
+        """Set as soon as there is one, until it is closed."""
         self.intake: Intake | None = None
         self._ssrc = randbits(32)
         self._clock: PublisherClock | None = None
@@ -115,13 +115,15 @@ class WhipPublisher:
             self.intake.left(_REASONS.get(why, why))  # type: ignore[arg-type]
             self.intake = None
         self._waiting.clear()
+        self.connection = None
         self._ended(self)
 
     # Time
 
     def tick(self, now: float) -> None:
         """Every 20 ms: what is asked for again, given up, and reported."""
-        if self._clock is None or self.connection is None:
+        connection = self.connection  # what is given below may be refused, and close it
+        if self._clock is None or connection is None:
             return
         for track in self._tracks.values():
             if due := track.due(now):
@@ -132,8 +134,8 @@ class WhipPublisher:
         if now - self._reported >= _REPORT_INTERVAL:
             self._reported = now
             self._report(now)
-        if now - max(self._heard, self.connection.party.heard) > SILENCE:
-            self.connection.close("gone")
+        if now - max(self._heard, connection.party.heard) > SILENCE:
+            connection.close("gone")
 
     def _report(self, now: float) -> None:
         """Each second. The bound on the bit rate is said with it: browsers then begin with it and need not feel their

@@ -13,7 +13,7 @@ from rooms.actors import Actor, Role
 from rooms.decide.admin import title_judged
 from rooms.decide.decision import Decision, Moment, Outcome
 from rooms.drafts import Draft
-from rooms.effects import Ending, HideRecordings, SaveStream
+from rooms.effects import Effect, Ending, HideRecordings, SaveStream
 from rooms.errors import Rejected
 from rooms.ids import Millis
 from rooms.live import (
@@ -34,6 +34,11 @@ from rooms.live import (
 from rooms.permissions import until
 from rooms.room import Room
 from rooms.text import check_text
+
+HIDING: frozenset[Ended] = frozenset({"banned", "removed", "taken_down"})
+"""Of a live that ends so, nothing is shown any more, nor what was recorded of it. A rotated key hides nothing: creators
+rotate theirs themselves.
+"""
 
 # Clients' commands
 
@@ -87,9 +92,7 @@ def stop(room: Room, actor: Actor, moment: Moment) -> Decision:
 
 def take_down(room: Room, actor: Actor, moment: Moment) -> Decision:
     """As `stop`; what was recorded of this live, or of the last one, is hidden."""
-    stream = moment.facts.stream
-    stopped = _ended(room, actor, replace(stream, stopped=True), "taken_down", moment)
-    return replace(stopped, effects=(*stopped.effects, HideRecordings(stream.session)))
+    return _ended(room, actor, replace(moment.facts.stream, stopped=True), "taken_down", moment)
 
 
 def check_live_room(room: Room) -> None:
@@ -217,7 +220,10 @@ def _ended(room: Room, actor: Actor, stream: Stream, reason: Ended, moment: Mome
     events = _stopped(room, actor, reason, moment)
     ended = replace(stream, state="idle", until=None, reason=reason, test=False)
     shown = stream.on or stream.state == "ending" or reason == "taken_down"
-    return Decision(events=events, effects=(SaveStream(ended, _ending(stream, reason) if shown else None),), pos=pos)
+    effects: tuple[Effect, ...] = (SaveStream(ended, _ending(stream, reason) if shown else None),)
+    if reason in HIDING:
+        effects += (HideRecordings(stream.session),)
+    return Decision(events=events, effects=effects, pos=pos)
 
 
 def _ending(stream: Stream, reason: Ended | Literal["moved"]) -> Ending:

@@ -114,6 +114,15 @@ async def test_who_loses_the_right_ends_their_stream(store: Store, room: Talk) -
         assert await store.due_streams(0, 9) == [("r1", ended)]
 
 
+async def test_who_leaves_stops(store: Store, room: Talk) -> None:
+    await room.do(BOB, c.MemberJoin(room="r1"))
+    await room.do(ANN, c.MemberRole(room="r1", user="bob", role="owner"))
+    await save(room, FLOWING)
+    await room.do(ANN, c.MemberLeave(room="r1"))
+    ended = await store.stream("r1")
+    assert (ended.state, ended.reason, ended.until) == ("ending", "stopped", 0)
+
+
 async def test_what_is_due_and_what_goes_on(store: Store, room: Talk) -> None:
     await save(room, FLOWING)
     assert await store.due_streams(NOW + 4, 9) == []

@@ -111,11 +111,14 @@ async def creator(server: Served, user: str = "ana") -> AsyncIterator[Creator]:
 
 
 @contextmanager
-def encoder(address: str, b_frames: int = 2, size: str = "320x180") -> Iterator[subprocess.Popen[bytes]]:
-    """ffmpeg, which publishes a test picture with sound until it is ended."""
-    picture = ["-f", "lavfi", "-i", f"testsrc2=size={size}:rate=30", "-f", "lavfi", "-i", "sine=sample_rate=48000"]
+def encoder(
+    address: str, b_frames: int = 2, size: str = "320x180", picture: str = "testsrc2="
+) -> Iterator[subprocess.Popen[bytes]]:
+    """ffmpeg, which publishes a `picture` (of libavfilter, as far as its size) with sound until it is ended."""
+    source = f"{picture}size={size}:rate=30"
+    sources = ["-f", "lavfi", "-i", source, "-f", "lavfi", "-i", "sine=sample_rate=48000"]
     codecs = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "30", "-bf", str(b_frames), "-c:a", "aac"]
-    command = ["ffmpeg", "-loglevel", "quiet", "-re", *picture, *codecs, "-f", "flv", address]
+    command = ["ffmpeg", "-loglevel", "quiet", "-re", *sources, *codecs, "-f", "flv", address]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
         try:
             yield process

@@ -22,6 +22,7 @@ NOW = 1_795_367_182_123
 ROOM = "r1"
 OWNER = Actor(user="ann", name="Ann", kyc=True)
 BOB = Actor(user="bob", name="Bob")
+EVE = Actor(user="eve", name="Eve")
 ROOT = Actor(user="root", name="Root", admin=True)
 SETTINGS = LiveSettings(Secrets("a secret of forty characters, for tests."))
 

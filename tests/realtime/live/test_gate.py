@@ -176,8 +176,8 @@ async def test_while_live_it_may_be_called_otherwise(stage: Stage) -> None:
     ("command", "said", "told"),
     [
         (c.MemberBan(room=ROOM, user="ann"), "banned", "banned"),
-        (c.MemberKick(room=ROOM, user="ann"), "removed", "stopped"),
-        (c.MemberRole(room=ROOM, user="ann", role="member"), "removed", "stopped"),
+        (c.MemberKick(room=ROOM, user="ann"), "removed", "banned"),
+        (c.MemberRole(room=ROOM, user="ann", role="member"), "removed", "banned"),
         (c.RoomClose(room=ROOM), "closed", "stopped"),
         (c.LiveTakedown(room=ROOM), "taken_down", "taken_down"),
     ],

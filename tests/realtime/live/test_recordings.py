@@ -5,7 +5,7 @@ import pytest
 from relay.ports import Recorded
 from rooms import commands as c
 from rooms.errors import Rejected
-from tests.realtime.live.stage import BOB, OWNER, ROOM, ROOT, Stage, flow, until
+from tests.realtime.live.stage import BOB, EVE, OWNER, ROOM, ROOT, Stage, flow, until
 
 
 def recorded(session: str, folder: str = "first") -> Recorded:
@@ -37,16 +37,41 @@ async def test_recordings_are_listed_renamed_unlisted_and_removed(stage: Stage) 
     assert stage.media.deleted == ["first"]
 
 
-async def test_what_was_taken_down_is_hidden_also_where_it_is_recorded_later(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        c.LiveTakedown(room=ROOM),
+        c.MemberBan(room=ROOM, user="ann"),
+        c.MemberKick(room=ROOM, user="ann"),
+        c.MemberRole(room=ROOM, user="ann", role="member"),
+    ],
+)
+async def test_what_was_taken_down_is_hidden_also_where_it_is_recorded_later(stage: Stage, command: c.Decided) -> None:
+    await stage.do(BOB, c.MemberJoin(room=ROOM))
+    await stage.do(ROOT, c.MemberRole(room=ROOM, user="bob", role="owner"))
     admitted = await stage.gate().admit(await stage.claim())
     await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
     await stage.gate().recorded(recorded(admitted.session, "before"))
-    await stage.do(ROOT, c.LiveTakedown(room=ROOM))
+    await stage.do(ROOT, command)
+    await until(lambda: len(stage.media.stopped) == 1)
     await stage.gate().recorded(recorded(admitted.session, "after"))
-    assert (await stage.do(BOB, c.RecordingList(room=ROOM)))["recordings"] == []
-    found = (await stage.do(OWNER, c.RecordingList(room=ROOM)))["recordings"]
+    assert (await stage.do(EVE, c.RecordingList(room=ROOM)))["recordings"] == []
+    found = (await stage.do(BOB, c.RecordingList(room=ROOM)))["recordings"]
     assert [row["state"] for row in found] == ["hidden", "hidden"]
-    assert not await stage.live.may_replay(ROOM, "after", "ann")
+    for user in ("ann", "bob", "eve"):
+        assert not await stage.live.may_replay(ROOM, "after", user)
+
+
+@pytest.mark.parametrize("command", [c.MemberLeave(room=ROOM), c.LiveKey(room=ROOM, rotate=True)])
+async def test_who_leaves_or_rotates_the_key_keeps_what_was_recorded(stage: Stage, command: c.Decided) -> None:
+    await stage.do(BOB, c.MemberJoin(room=ROOM))
+    await stage.do(ROOT, c.MemberRole(room=ROOM, user="bob", role="owner"))
+    admitted = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
+    await stage.do(OWNER, command)
+    await until(lambda: len(stage.media.stopped) == 1)
+    await stage.gate().recorded(recorded(admitted.session))
+    assert len((await stage.do(EVE, c.RecordingList(room=ROOM)))["recordings"]) == 1
 
 
 async def test_what_has_ended_can_be_taken_down_too(stage: Stage) -> None:

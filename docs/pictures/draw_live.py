@@ -1,4 +1,4 @@
-"""The pictures of the studio, from a server with two recordings: `python -m docs.pictures.draw_studio`."""
+"""Pictures of a studio and a live room, from a server with two recordings: `python -m docs.pictures.draw_live`."""
 
 import time
 from pathlib import Path
@@ -11,6 +11,7 @@ from tests.support.server import NO_LIMITS
 from tests.web.conftest import ARGUMENTS
 from tests.web.live import Person, frames, looking
 from tests.web.test_studio import DEVICES, state
+from tests.web.test_watch_live import plays
 
 HERE = Path(__file__).parent
 RECORDED = (("Rigging, from the beginning", "320x180"), ("Night sail to the island", "640x360"))
@@ -20,6 +21,14 @@ SAID = (
     ("mei", "李娜", "晚上好！画面很清楚"),
     ("dora", "Dora", "Which island is that?"),
 )
+ANSWERED = (
+    ("ana", "Ana", "Lighthouse island. We round it before it is dark"),
+    ("ben", "Ben", "@Ana how strong is the wind out there?"),
+    ("ana", "Ana", "Five, from the south-west"),
+    ("mei", "李娜", "太美了"),
+    ("dora", "Dora", "I can see your lights from the harbour wall"),
+)
+EVENING = "gradients=speed=0.004:n=4:c0=0x0b1a3a:c1=0x3a2a6b:c2=0xd9653b:c3=0xf2b705:seed=7:"
 
 
 def main() -> None:
@@ -40,6 +49,13 @@ def main() -> None:
         draw(browser, ana, address, "studio", (1280, 1540))
         draw(browser, ana, address, "studio-dark", (1280, 800), scheme="dark")
         draw(browser, ana, address, "studio-phone", (390, 844), at="recordings")
+        for number, (user, name, text) in enumerate(ANSWERED):
+            Person(server, user, name).did("message.send", room=room, text=text, key=f"{user}{number}")
+        ben, address = Person(server, "ben", "Ben"), f"{server.url}/room/{room}"
+        with encoder(ana.address(room), b_frames=0, size="1280x720", picture=EVENING):
+            watch(browser, ben, address, "room", (1280, 800))
+            watch(browser, ben, address, "room-dark", (1280, 800), scheme="dark")
+            watch(browser, ben, address, "room-phone", (390, 844))
         browser.close()
 
 
@@ -69,6 +85,17 @@ def draw(
         posters(page)
         if at:
             page.get_by_test_id(at).scroll_into_view_if_needed()
+        page.screenshot(path=HERE / f"{name}.png")
+
+
+def watch(
+    browser: Browser, person: Person, address: str, name: str, size: tuple[int, int], scheme: str = "light"
+) -> None:
+    viewport = {"width": size[0], "height": size[1]}
+    with looking(browser, person, viewport=viewport, color_scheme=scheme) as (_, page):
+        page.goto(address)
+        plays(page, "whep")
+        page.mouse.move(size[0] // 4, size[1] // 4)  # shows the controls
         page.screenshot(path=HERE / f"{name}.png")
 
 
