@@ -47,6 +47,7 @@ from realtime.live.rooms import LiveSettings
 from realtime.live.secrets import configured
 from realtime.metrics import Metrics, Sources
 from realtime.notify import announce, notify
+from realtime.scheduling import ask_for_short_slices
 from realtime.sinks.drain import Drain
 from realtime.sinks.jsonl import JsonLinesSink
 from realtime.stores.sqlite import SQLiteStore
@@ -83,6 +84,8 @@ def run(config: Config, *, dev: bool, worker: Inherited | None = None) -> int:
     if worker is not None:
         structlog.contextvars.bind_contextvars(worker=worker.slot)
     sys.setswitchinterval(SWITCH_SECONDS)
+    if config.relay.processes:
+        ask_for_short_slices()
     return uvloop.run(_serve(config, dev, worker))
 
 

@@ -16,7 +16,8 @@ from realtime.gateway.http_protocol import http_class
 from realtime.gateway.server import make_server, running
 from realtime.heap import Heap
 from realtime.http.health import Health
-from realtime.worker import Inherited, give_way
+from realtime.scheduling import give_way
+from realtime.worker import Inherited
 from relay.disk import MEGABYTE, DiskLimits
 from relay.process import Media, MediaSettings
 from relay.push.addresses import read_networks

@@ -1,7 +1,6 @@
 """What a worker process has from its supervisor: a place, sockets to listen on, and a line to each other."""
 
 import asyncio
-import os
 import signal
 import socket
 from contextlib import suppress
@@ -16,17 +15,6 @@ log = structlog.get_logger("realtime")
 READY = b"R"
 
 Kind = Literal["gateway", "media", "edge"]
-
-MEDIA_NICE = 10
-"""Where processors are short, chat goes before media."""
-
-
-def give_way() -> None:
-    """Of media and edge processes, at their start. Where the system does not let them, that is said, and all."""
-    try:
-        os.nice(MEDIA_NICE)
-    except OSError as error:
-        log.warning("cannot_give_way", reason=str(error))
 
 
 class Attended(Protocol):

@@ -35,7 +35,8 @@ from realtime.gateway.websocket import Limits, websocket_class
 from realtime.gateway.wheel import Wheel
 from realtime.heap import Heap
 from realtime.ports import Clock
-from realtime.worker import Inherited, give_way
+from realtime.scheduling import give_way
+from realtime.worker import Inherited
 from relay import unix
 from relay.feed import FeedReader
 from relay.feed_values import Over
