@@ -1,7 +1,7 @@
 """A stream of made units that is pushed, and what is told of its destinations."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 
@@ -78,3 +78,19 @@ async def pushing(size: int = 1_000, settings: PushSettings | None = None) -> As
     finally:
         running.cancel()
         await pushes.close()
+
+
+def frames(flv: bytes) -> list[int]:
+    """The numbers of an FLV file's pictures; the last tag may be written in part."""
+    found, at = [], 13
+    while at + 11 < len(flv):
+        kind, size = flv[at] & 31, int.from_bytes(flv[at + 1 : at + 4])
+        body = flv[at + 11 : at + 11 + size]
+        if kind == 9 and body[1] == 1 and len(body) >= 14:
+            found.append(int.from_bytes(body[10:14]))
+        at += 15 + size
+    return found
+
+
+def in_row(found: Sequence[int]) -> bool:
+    return list(found) == list(range(found[0], found[0] + len(found)))

@@ -3,7 +3,6 @@
 import json
 import signal
 import ssl
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,17 +11,13 @@ from relay.ports import Destination
 from relay.push.destination import PushSettings
 from relay.rtmp.publish_session import Rejected
 from tests.relay.push.nginx import nginx_rtmp
-from tests.relay.push.support import AUDIO, GROUP, LOCAL, VIDEO, pushing
+from tests.relay.push.support import AUDIO, GROUP, LOCAL, VIDEO, frames, in_row, pushing
 from tests.relay.rtmp.support import KEY, Stream, running, until
 from tests.support.certificates import self_signed
 
 
 def numbers(stream: Stream) -> list[int]:
     return [int.from_bytes(unit.data[5:9]) for unit in stream.track("video")]
-
-
-def in_row(found: Sequence[int]) -> bool:
-    return list(found) == list(range(found[0], found[0] + len(found)))
 
 
 async def test_a_destination_gets_every_unit_from_a_keyframe_on() -> None:
@@ -129,15 +124,3 @@ async def test_one_destination_is_killed_stalled_and_back_and_the_other_loses_no
         assert in_row(frames(whole.read_bytes()))
         for recording in bad.recordings():
             assert frames(recording.read_bytes())[0] % GROUP == 0
-
-
-def frames(flv: bytes) -> list[int]:
-    """The numbers of an FLV file's pictures; the last tag may be written in part."""
-    found, at = [], 13
-    while at + 11 < len(flv):
-        kind, size = flv[at] & 31, int.from_bytes(flv[at + 1 : at + 4])
-        body = flv[at + 11 : at + 11 + size]
-        if kind == 9 and body[1] == 1 and len(body) >= 14:
-            found.append(int.from_bytes(body[10:14]))
-        at += 15 + size
-    return found
