@@ -79,13 +79,15 @@ class Rights:
         """
         while True:
             await asyncio.sleep(ASK_AGAIN_SECONDS)
+            refusals: list[str] = []
             for room, bearer in set(watching()):
                 try:
                     if self.denies(room, bearer) or not await self._ask((room, bearer.user, bearer.granted), bearer):
                         send_away(room, bearer)
                 except Refused as refused:
-                    log.warning("not_asked", reason=refused.message)
-                    break
+                    refusals.append(refused.message)  # of one room perhaps: the others are asked about
+            if refusals:
+                log.warning("not_asked", times=len(refusals), reason=refusals[0])
 
     def revoke(self, room: str, user: str) -> None:
         """What was known of them is no longer so, and they are denied the room for a while: only time ends that."""

@@ -25,6 +25,10 @@ Ended = Literal["stopped", "gone", "removed", "banned", "closed", "taken_down", 
 another role, was banned; the room was closed; the platform took it down; the stream key was made anew; another owner
 publishes now.
 """
+HIDING: frozenset[Ended] = frozenset({"banned", "removed", "taken_down"})
+"""Of a live that ends so, nothing is shown any more, nor what was recorded of it. A rotated key hides nothing: creators
+rotate theirs themselves.
+"""
 
 
 class Live(Struct, frozen=True, gc=False, kw_only=True):

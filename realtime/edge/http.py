@@ -163,7 +163,7 @@ class EdgeHttp:
             self.waiting -= 1
         if live.hidden:
             return _taken_down()
-        if self._access.rights.denies(live.began.room, bearer):  # while this waited
+        if not await self._access.rights.may_watch(live.began.room, bearer):  # while this waited
             raise Refused("forbidden", "You may not watch this room any more.")
         age = 6 * LONGEST_SEGMENT // HZ if ask.msn is not None else 1
         return Response(live.playlist(name, skip=ask.skip), 200, {"Cache-Control": f"private, max-age={age}"}, _M3U8)

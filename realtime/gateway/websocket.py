@@ -197,15 +197,17 @@ class Connection(Outgoing):
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._go_on(ENDING)
-        self.stop_writing()
-        self.wheel.cancel(self)
-        self._connections.discard(self)
-        if self._release is not None:
-            self._release()
-        receiver, self._receiver = self._receiver, None
-        if receiver is not None:
-            receiver.closed(self._code, self._reason)
+        try:
+            self._go_on(ENDING)
+        finally:
+            self.stop_writing()
+            self.wheel.cancel(self)
+            self._connections.discard(self)
+            if self._release is not None:
+                self._release()
+            receiver, self._receiver = self._receiver, None
+            if receiver is not None:
+                receiver.closed(self._code, self._reason)
 
     def data_received(self, data: bytes) -> None:
         if self._state == OPENING:

@@ -99,11 +99,19 @@ class Closing:
         self._running = running
 
     async def beats(self) -> None:
-        """Says what goes on here, and removes files, until it is cancelled."""
+        """Says what goes on here, until it is cancelled."""
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             if processes := list(self._around.reach.processes):
                 await _logged(self.beat(processes))
+
+    async def removals(self) -> None:
+        """Removes the files of deleted recordings, until it is cancelled. Apart from the beats, which would not come in
+        time where the disk is slow.
+        """
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            if self._around.reach.processes:
                 await _logged(self._around.recordings.remove_deleted(self._around.reach.node, self._around.reach))
 
     async def beat(self, processes: list[str]) -> None:

@@ -86,6 +86,9 @@ class Recordings:
             except Refused as refused:
                 log.warning("recording_not_removed", recording=recording.id, reason=refused.message)
                 return
+            except OSError as error:
+                log.warning("recording_not_removed", recording=recording.id, reason=error.strerror)
+                continue
             await self._store.forget_recording(recording.room, recording.id)
 
 

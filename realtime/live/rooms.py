@@ -104,6 +104,7 @@ class LiveRooms:
         self._spawn(self.closing.run())
         self._spawn(self.closing.watch())
         self._spawn(self.closing.beats())
+        self._spawn(self.closing.removals())
         self._spawn(self._announce())
 
     async def stop(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, or_, select, update
 
 from realtime.stores.head import Head
 from realtime.stores.schema import lives, recordings, rooms, streams
@@ -12,7 +12,7 @@ from rooms import effects as x
 from rooms import events as e
 from rooms.actors import BY_WIRE, Role
 from rooms.effects import Recording
-from rooms.live import Live, Stream
+from rooms.live import HIDING, Live, Stream
 
 if TYPE_CHECKING:
     from realtime.stores.transaction import Transaction
@@ -78,8 +78,13 @@ def follow_rights(tx: "Transaction", head: Head, event: e.Logged) -> None:
 
 
 def end(tx: "Transaction", num: int, user: str | None, reason: str) -> bool:
-    """Returns whether there was a stream of the user's (None: of anybody's) to end."""
-    theirs = update(streams).where(streams.c.room == num, streams.c.state.in_(ON))
+    """Returns whether there was a stream of the user's (None: of anybody's) to end. One that is ending already ends for
+    this reason, where what was shown of it is to be hidden for this and not for the other.
+    """
+    on: ColumnElement[bool] = streams.c.state.in_(ON)
+    if reason in HIDING:
+        on = or_(on, (streams.c.state == "ending") & streams.c.reason.not_in(HIDING))
+    theirs = update(streams).where(streams.c.room == num, on)
     if user is not None:
         theirs = theirs.where(streams.c.user == user)
     ended = theirs.values(state="ending", reason=reason, until=0, version=streams.c.version + 1)

@@ -4,11 +4,12 @@ A request's USERNAME says whose it is, its integrity that it is theirs. Only add
 come are listened to, and nothing but answers to requests is sent to any but the selected one: that of the latest
 request with USE-CANDIDATE (sections 7.3.1.5 and 12.1). A client that moves to another network nominates anew.
 
-What is left to a session's own owner: a lite agent sends no checks, so a source address that was forged is taken for
-where the request came from. The first address has shown by the DTLS handshake that what is sent to it arrives; a later
-one has not. Who can forge addresses can so have what they watch sent to somebody else, and nothing more than that, for
-as long as they go on to send authentic requests in that name, each by which the consent to be sent to (RFC 7675) is
-renewed: requests from other addresses do not renew it.
+What is left to a session's own owner, and to who has seen one of its requests on the way and repeats it: a lite agent
+sends no checks, so a source address that was forged is taken for where the request came from. The first address has
+shown by the DTLS handshake that what is sent to it arrives; a later one has not. Such a one can have the session's
+encrypted stream sent to somebody else, and nothing more than that, for as long as they go on to send authentic requests
+in that name, each by which the consent to be sent to (RFC 7675) is renewed: requests from other addresses do not renew
+it.
 """
 
 from collections.abc import Callable

@@ -20,6 +20,7 @@ from rooms.live import (
     ADMITTED_MS,
     BEAT_MS,
     HELD_MS,
+    HIDING,
     MOST_TAKEOVERS,
     TAKEOVERS_MS,
     Ended,
@@ -34,11 +35,6 @@ from rooms.live import (
 from rooms.permissions import until
 from rooms.room import Room
 from rooms.text import check_text
-
-HIDING: frozenset[Ended] = frozenset({"banned", "removed", "taken_down"})
-"""Of a live that ends so, nothing is shown any more, nor what was recorded of it. A rotated key hides nothing: creators
-rotate theirs themselves.
-"""
 
 # Clients' commands
 
@@ -87,7 +83,9 @@ def stop(room: Room, actor: Actor, moment: Moment) -> Decision:
     stream = moment.facts.stream
     if stream.stopped and not stream.on and room.live is None:
         return Decision(reply={"duplicate": True})
-    return _ended(room, actor, replace(stream, stopped=True), "stopped", moment)
+    # Who streamed may just have lost the right to it, and what that hides is not to be shown again by this.
+    reason = _reason(stream) if stream.state == "ending" else "stopped"
+    return _ended(room, actor, replace(stream, stopped=True), reason, moment)
 
 
 def take_down(room: Room, actor: Actor, moment: Moment) -> Decision:
@@ -211,8 +209,12 @@ def _lapse(room: Room, actor: Actor, stream: Stream, moment: Moment) -> Decision
         return Decision(pos=False)
     if stream.state in ("admitted", "flowing"):
         return _gone(room, actor, stream, moment)
-    reason: Ended = next((one for one in get_args(Ended) if one == stream.reason), "gone")
-    return _ended(room, actor, stream, reason if stream.state == "ending" else "gone", moment, pos=False)
+    return _ended(room, actor, stream, _reason(stream) if stream.state == "ending" else "gone", moment, pos=False)
+
+
+def _reason(stream: Stream) -> Ended:
+    """Why it is ending."""
+    return next((one for one in get_args(Ended) if one == stream.reason), "gone")
 
 
 def _ended(room: Room, actor: Actor, stream: Stream, reason: Ended, moment: Moment, *, pos: bool = True) -> Decision:

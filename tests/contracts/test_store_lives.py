@@ -114,6 +114,26 @@ async def test_who_loses_the_right_ends_their_stream(store: Store, room: Talk) -
         assert await store.due_streams(0, 9) == [("r1", ended)]
 
 
+@pytest.mark.parametrize("ending", [False, True])
+async def test_what_a_ban_hides_no_stop_shows_again(store: Store, room: Talk, ending: bool) -> None:
+    root = replace(ANN, user="root", admin=True)
+    await room.do(BOB, c.MemberJoin(room="r1"))
+    await room.do(ANN, c.MemberRole(room="r1", user="bob", role="owner"))
+    await started(room)
+    known = (await store.stream("r1")).version
+    changed = {"state": "ending", "reason": "key_rotated", "until": 0} if ending else {}
+    await save(room, replace(FLOWING, session="s", version=known, **changed))
+    await room.do(root, c.MemberBan(room="r1", user="ann"))
+    assert (await store.stream("r1")).reason == "banned"
+    await room.do(root, c.LiveStop(room="r1"))
+    ended = await store.stream("r1")
+    assert (ended.state, ended.reason, ended.stopped) == ("idle", "banned", True)
+    await store.add_recording(recording(1))
+    assert [row.state for row in await store.recordings("r1", creator=None, everything=True, before=None, limit=9)] == [
+        "hidden"
+    ]
+
+
 async def test_who_leaves_stops(store: Store, room: Talk) -> None:
     await room.do(BOB, c.MemberJoin(room="r1"))
     await room.do(ANN, c.MemberRole(room="r1", user="bob", role="owner"))

@@ -3,6 +3,8 @@
 import os
 import platform
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from realtime.scheduling import MEDIA_NICE, SLICE_NS
@@ -28,3 +30,9 @@ def test_chat_goes_before_media(tmp_path: Path) -> None:
             assert os.getpriority(os.PRIO_PROCESS, pid) == nice
             assert os.sched_getscheduler(pid) == os.SCHED_OTHER
             assert slices(pid) == ({SLICE_NS} if kind == "gateway" and release >= (6, 12) and mine != {None} else mine)
+
+
+def test_what_the_operator_has_chosen_stays() -> None:
+    ask = "import os, realtime.scheduling as s; s.ask_for_short_slices(); print(os.sched_getscheduler(0))"
+    told = subprocess.run(["chrt", "-b", "0", sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert (told.stdout.strip(), told.stderr) == (str(os.SCHED_BATCH), "")

@@ -103,6 +103,31 @@ async def test_a_grant_ends_with_its_token() -> None:
     assert not await stage.rights.may_watch("r1", granted)
 
 
+class Answering:
+    """A gateway that knows one room, where nobody may watch any more."""
+
+    async def may_watch(self, room: str, user: str, granted: bool) -> bool:
+        if room != "known":
+            raise Refused("unavailable", "This room cannot be loaded.")
+        return False
+
+
+async def test_a_room_that_nobody_knows_of_keeps_no_other_from_being_asked_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rights, "ASK_AGAIN_SECONDS", 0.0)
+    sent_away: asyncio.Future[tuple[str, Bearer]] = asyncio.get_running_loop().create_future()
+    watching = {("known", BOB), *((f"r{number}", BOB) for number in range(50))}
+
+    def send_away(room: str, bearer: Bearer) -> None:
+        if not sent_away.done():
+            sent_away.set_result((room, bearer))
+
+    task = asyncio.create_task(Rights(Answering(), lambda: 0).ask_again(lambda: watching, send_away))
+    assert await asyncio.wait_for(sent_away, 10) == ("known", BOB)
+    task.cancel()
+
+
 def test_denials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rights, "MOST", 2)
     stage = Stage()

@@ -455,3 +455,17 @@ def test_a_connection_that_ends_leaves_nothing_for_the_collector(acceptor: Recor
             assert alive() == before
         finally:
             gc.enable()
+
+
+def test_what_fails_at_the_end_takes_no_descriptor_of_others(
+    server: ServerThread, client: RawClient, recorder: Recorder
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("at the end")
+
+    recorder.on_ending = fail
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    assert recorder.next_closed() == (1006, "")
+    assert recorder.connection.socket is None
+    assert server.connections == 0

@@ -31,6 +31,7 @@ class Recorder:
     chokes: int = 0
     waited: int = 0
     endings: int = 0
+    on_ending: Callable[[], None] | None = None
 
     def message(self, data: bytes, text: bool) -> None:
         self.calls.put(("message", data, text))
@@ -47,6 +48,8 @@ class Recorder:
 
     def ending(self) -> None:
         self.endings += 1
+        if self.on_ending is not None:
+            self.on_ending()
 
     def writable(self) -> None:
         self.calls.put(("writable",))

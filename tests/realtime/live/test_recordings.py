@@ -37,6 +37,29 @@ async def test_recordings_are_listed_renamed_unlisted_and_removed(stage: Stage) 
     assert stage.media.deleted == ["first"]
 
 
+async def test_files_that_cannot_be_removed_keep_no_others(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    admitted = await stage.gate().admit(await stage.claim())
+    await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
+    await stage.do(OWNER, c.LiveStop(room=ROOM))
+    folders = [f"folder{number}" for number in range(3)]
+    for folder in folders:
+        await stage.gate().recorded(recorded(admitted.session, folder))
+        await stage.do(OWNER, c.RecordingDelete(room=ROOM, recording=folder))
+    delete, bad = stage.media.delete, set(folders[:1])
+
+    async def denied(folder: str) -> None:
+        if folder in bad:
+            raise PermissionError(13, "Permission denied")
+        await delete(folder)
+
+    monkeypatch.setattr(stage.media, "delete", denied)
+    await stage.live.recordings.remove_deleted(stage.media.node, stage.media)
+    assert sorted(stage.media.deleted) == folders[1:]
+    bad.clear()
+    await stage.live.recordings.remove_deleted(stage.media.node, stage.media)
+    assert sorted(stage.media.deleted) == folders
+
+
 @pytest.mark.parametrize(
     "command",
     [
