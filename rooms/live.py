@@ -21,7 +21,7 @@ themselves, and would go on for ever: for so long whoever has it keeps it.
 
 State = Literal["idle", "admitted", "flowing", "interrupted", "ending"]
 Ended = Literal["stopped", "gone", "removed", "banned", "closed", "taken_down", "key_rotated", "replaced"]
-"""Why a live has ended: its creator stopped it, did not come back in time, lost the right to it by leaving or a kick or
+"""Why a live has ended: its creator stopped it, or left; did not come back in time; lost the right to it by a kick or
 another role, was banned; the room was closed; the platform took it down; the stream key was made anew; another owner
 publishes now.
 """
