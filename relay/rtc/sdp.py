@@ -73,7 +73,7 @@ def parse(text: str) -> Offer:
     session, sections = _split(text)
     if not sections:
         raise ValueError("SDP: no media section")
-    live = [section for section in sections if section.line.split()[1:2] != ["0"]] or sections
+    live = [section for section in sections if not _rejected(section)] or sections
 
     def common(name: str) -> str:
         values = {value for part in (session, *live) if (value := part.first(name)) is not None}
@@ -137,7 +137,7 @@ def _section(part: _Attributes, session: _Attributes) -> Section:
     if len(words) < 4 or not words[1].partition("/")[0].isdecimal():
         raise ValueError(f"SDP: m={part.line[:80]}")
     kind: Kind | Literal[""] = "video" if words[0] == "video" else "audio" if words[0] == "audio" else ""
-    if words[1] == "0" or "SAVPF" not in words[2]:
+    if _rejected(part) or "SAVPF" not in words[2]:
         kind = ""
     mid = part.first("mid") or ""
     if mid and not _TOKEN.fullmatch(mid):
@@ -155,6 +155,11 @@ def _section(part: _Attributes, session: _Attributes) -> Section:
         _formats(part, words[3:]) if kind else (),
         _extensions(part),
     )
+
+
+def _rejected(part: _Attributes) -> bool:
+    """Port 0 says so, but not with `bundle-only`: those come over the first section's (RFC 9143, section 6)."""
+    return part.line.split()[1:2] == ["0"] and "bundle-only" not in part.values
 
 
 def _formats(part: _Attributes, types: list[str]) -> tuple[Format, ...]:

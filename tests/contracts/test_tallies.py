@@ -11,7 +11,7 @@ from realtime.brokers.memory_tallies import MemoryCounts, MemoryTallies
 from realtime.brokers.redis_tallies import RedisTallies
 from realtime.ports import Tallies
 from tests.support.redis import RedisCluster, RedisServer
-from tests.support.tallies import acted, until_held, until_up
+from tests.support.tallies import acted, be_patient, until_held, until_up
 
 Connect = Callable[[str], Tallies]
 
@@ -29,8 +29,9 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
 
 
 @pytest.fixture
-async def nodes(connect: Connect) -> AsyncIterator[list[Tallies]]:
+async def nodes(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[Tallies]]:
     """Three."""
+    be_patient(monkeypatch)
     nodes = [connect(name) for name in ("a", "b", "c")]
     for node in nodes:
         await node.open(lambda: None)

@@ -15,6 +15,7 @@ LINES = (
     "a=mid:1", "a=rtcp-mux", "a=sendonly", "a=recvonly", "a=rtpmap:96 H264/90000", "a=rtpmap:97 rtx/90000",
     "a=fmtp:96 packetization-mode=1;profile-level-id=42e01f", "a=fmtp:97 apt=96", "a=rtpmap:111 opus/48000/2",
     "a=rtcp-fb:96 nack pli", "a=rtcp-fb:* nack", "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid", "a=setup:passive",
+    "a=bundle-only", "m=audio 0 UDP/TLS/RTP/SAVPF 111",
 )  # fmt: skip
 WHOLE = (0, 1, 2, 3, 5, 8, 9, 10, 11, 12, 14, 15, 17, 18, 19, 20, 22)
 _LOCAL = Local("ufrag", "password", ":".join(["CD"] * 32), ("127.0.0.1",), 9)

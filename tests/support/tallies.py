@@ -3,10 +3,19 @@
 import asyncio
 from collections.abc import Mapping
 
+import pytest
+
+from realtime.brokers import redis_tallies
 from realtime.ports import Tallies
 from rooms.ids import Millis
 
 WAIT = 20.0
+
+
+def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer comes too late from now on, however slow the machine is: for tests of something else."""
+    monkeypatch.setattr(redis_tallies, "ANSWER_SECONDS", WAIT)
+    monkeypatch.setattr(redis_tallies, "PIPELINE_SECONDS", WAIT)
 
 
 async def until_up(tallies: Tallies) -> None:

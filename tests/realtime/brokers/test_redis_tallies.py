@@ -8,7 +8,7 @@ import pytest
 from realtime.brokers import redis_tallies
 from realtime.brokers.redis_tallies import RedisTallies
 from tests.support.redis import RedisServer
-from tests.support.tallies import WAIT, acted, until_held, until_up
+from tests.support.tallies import WAIT, acted, be_patient, until_held, until_up
 
 Connect = Callable[[str], RedisTallies]
 
@@ -88,7 +88,10 @@ async def test_a_server_that_is_not_there_yet_holds_nobody_up(server: RedisServe
     await until_held(ann, "user:x", 2)
 
 
-async def test_an_emptied_server_knows_nothing_and_goes_on(server: RedisServer, connect: Connect) -> None:
+async def test_an_emptied_server_knows_nothing_and_goes_on(
+    server: RedisServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    be_patient(monkeypatch)
     ann, bob = await opened(connect("ann")), await opened(connect("bob"))
     ann.note("user:x", 2)
     assert (await acted(ann, "reactions:x", 60_000))[0] == 1
@@ -126,6 +129,7 @@ async def test_numbers_are_kept_for_a_day(server: RedisServer, connect: Connect)
 async def test_of_too_much_the_oldest_is_dropped(
     server: RedisServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    be_patient(monkeypatch)
     ann = await opened(connect("ann"))
     monkeypatch.setattr(redis_tallies, "WAITING", 10)
     for number in range(25):
