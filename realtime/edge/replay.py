@@ -4,7 +4,6 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from relay import cmaf, files, movies
 from relay.feed_values import Stored
 from relay.hls.media import recording_playlist
 from relay.hls.names import Names
+from relay.threads import DaemonExecutor
 
 AT_ONCE = 16
 """Reads under way, in threads of their own: a disk that is stuck keeps nothing else waiting."""
@@ -26,7 +26,8 @@ WAITING = 256
 MOST_SEGMENTS = 200_000
 """Of recordings that were asked for lately: what is known of so many is kept."""
 PIECE = 256 * 1024
-"""Bytes of a film that are read at a time: the next when the client has taken these."""
+"""Bytes of a film that are read at a time, and of any content that are sent: the next when the client has taken these.
+"""
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,7 +45,7 @@ class Replay:
     def __init__(self, folder: Path):
         self.folder = folder
         self._waiting = 0
-        self._threads = ThreadPoolExecutor(AT_ONCE, "replay")
+        self._threads = DaemonExecutor(AT_ONCE, "replay")
         self._known: OrderedDict[str, tuple[tuple[tuple[int, int], ...], files.Recording]] = OrderedDict()
         self._lock = Lock()
 
@@ -153,7 +154,14 @@ async def replayed(replay: Replay, asked: Asked) -> Response:
         return Response(init.audio if meant.audio else init.data, 200, kept, media) if init else _not_found()
     stored = next((one for one in found.segments if one.msn == meant.number), None)
     content = await replay.segment(asked.recording, stored, audio=meant.audio) if stored and meant.kind == "s" else None
-    return Response(content, 200, kept, media) if content is not None else _not_found()
+    if content is None:
+        return _not_found()
+    return StreamingResponse(_sliced(content), 200, kept | {"Content-Length": str(len(content))}, media)
+
+
+async def _sliced(content: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(content), PIECE):
+        yield content[at : at + PIECE]
 
 
 async def _movie(replay: Replay, folder: Path, found: files.Recording, asked: Asked) -> Response:
