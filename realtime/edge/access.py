@@ -10,7 +10,7 @@ from relay.ports import Bearer, Refused
 from relay.rights import Rights
 
 REPLAY_KEPT_MS = 1_000
-"""Of recordings: nobody tells edges of those that are deleted, hidden or unlisted."""
+"""Of recordings: that one is hidden or deleted may not have come here."""
 MOST = 100_000
 """Answers about recordings kept; beyond that the oldest goes."""
 
@@ -22,6 +22,8 @@ class Access:
         self.rights = Rights(gateway, clock)
         self._passes, self._gateway, self._clock = passes, gateway, clock
         self._replays: OrderedDict[tuple[str, str, str, bool], tuple[bool, int]] = OrderedDict()
+        self._changes = 0
+        """How often other recordings than before might be read: an answer from before is not kept."""
 
     def bearer(self, text: str, room: str) -> Bearer:
         """Whose pass this is. Raises Refused(`unauthorized`)."""
@@ -39,13 +41,23 @@ class Access:
 
     async def may_replay(self, room: str, recording: str, bearer: Bearer) -> None:
         """Raises Refused: `not_found`, `unavailable`."""
+        if self.rights.denies(room, bearer):
+            raise Refused("not_found", "No such recording.")
         key = (room, recording, bearer.user, bearer.granted)
         known = self._replays.get(key)
         if known is None or self._clock() >= known[1]:
+            changes = self._changes
             known = await self._gateway.may_replay(*key), self._clock() + REPLAY_KEPT_MS
-            self._replays[key] = known
-            self._replays.move_to_end(key)
-            if len(self._replays) > MOST:
-                self._replays.popitem(last=False)
+            if self._changes == changes:
+                self._replays[key] = known
+                self._replays.move_to_end(key)
+                if len(self._replays) > MOST:
+                    self._replays.popitem(last=False)
         if not known[0]:
             raise Refused("not_found", "No such recording.")
+
+    def forget_replays(self, room: str) -> None:
+        """What was known of the room's recordings is no longer so, and what is being answered is not kept."""
+        self._changes += 1
+        for key in [key for key in self._replays if key[0] == room]:
+            del self._replays[key]

@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from realtime.edge.access import Access
 from realtime.edge.live import Live, Lives
+from realtime.edge.readers import Reader, Readers
 from realtime.edge.replay import Asked, Replay, TooBusy, replayed
+from realtime.gateway.http_edge import CONNECTION
 from relay.hls.multivariant import Variant, multivariant_playlist
 from relay.hls.names import Name
 from relay.hls.reload import BLOCK_SECONDS, BadDirective, judge, read_directives
@@ -37,10 +41,29 @@ def make_app(edge: "EdgeHttp") -> Starlette:
         (f"{room}/hls/index.m3u8", edge.index),
         (f"{room}/hls/{{session}}/{{name}}", edge.file),
         (f"{room}/live/poster.webp", edge.poster),
-        (f"{room}/recordings/{{id}}/{{name}}", edge.recording),
         (f"{room}/stream", edge.stream),
     )
-    return Starlette(routes=[Route(path, _open(handler), methods=["GET", "OPTIONS"]) for path, handler in routes])
+    ends: list[tuple[str, Callable[..., object]]] = [(path, _open(handler)) for path, handler in routes]
+    ends.append((f"{room}/recordings/{{id}}/{{name}}", _Recordings(edge)))
+    return Starlette(routes=[Route(path, end, methods=["GET", "OPTIONS"]) for path, end in ends])
+
+
+class _Recordings:
+    """An ASGI application: who is sent something of a recording is known until the last of it."""
+
+    def __init__(self, edge: "EdgeHttp"):
+        self._edge = edge
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with ExitStack() as reading:
+
+            async def handler(request: Request) -> Response:
+                reader = self._edge.reader(request)
+                reading.enter_context(self._edge.readers.reading(reader))
+                return await self._edge.recording(request, reader)
+
+            response = await _open(handler)(Request(scope, receive))
+            await response(scope, receive, send)
 
 
 def _open(handler: Handler) -> Handler:
@@ -75,8 +98,8 @@ def _taken_down() -> Response:
 
 
 class EdgeHttp:
-    def __init__(self, lives: Lives, access: Access, replay: Replay):
-        self._lives, self._access, self._replay = lives, access, replay
+    def __init__(self, lives: Lives, access: Access, replay: Replay, readers: Readers):
+        self._lives, self._access, self._replay, self.readers = lives, access, replay, readers
         self.waiting = 0
         """Requests that wait for a part or a playlist."""
 
@@ -127,12 +150,18 @@ class EdgeHttp:
     async def stream(self, request: Request) -> Response:
         return Response("This is a WebSocket.\n", 426, {"Upgrade": "websocket"}, "text/plain")
 
-    async def recording(self, request: Request) -> Response:
-        path, query = request.path_params, request.query_params
-        room, recording, name = path["room"], path["id"], path["name"]
-        token = query.get("pass", "")
-        await self._access.may_replay(room, recording, self._access.bearer(token, room))
-        asked = Asked(room, recording, name, token, query.get("part", "1"), request.headers.get("range"))
+    def reader(self, request: Request) -> Reader:
+        """Who asks for something of a recording. Raises Refused(`unauthorized`)."""
+        room, recording = request.path_params["room"], request.path_params["id"]
+        bearer = self._access.bearer(request.query_params.get("pass", ""), room)
+        return Reader(room, recording, bearer, request.scope["extensions"][CONNECTION]["abort"])
+
+    async def recording(self, request: Request, reader: Reader) -> Response:
+        """Raises Refused, TooBusy."""
+        name, query = request.path_params["name"], request.query_params
+        await self._access.may_replay(reader.room, reader.recording, reader.bearer)
+        part = query.get("part", "1")
+        asked = Asked(reader.room, reader.recording, name, query["pass"], part, request.headers.get("range"))
         return await replayed(self._replay, asked)
 
     async def _watched(self, request: Request) -> tuple[Live, Bearer]:

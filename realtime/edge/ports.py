@@ -32,6 +32,9 @@ class Edge(Protocol):
     async def refresh(self, room: str) -> None:
         """Who may watch the room has changed: all are asked about again."""
 
+    async def recordings_changed(self, room: str) -> None:
+        """Some of the room's recordings are hidden, deleted, listed or unlisted: who reads one is asked about again."""
+
     async def ended(self, room: str, session: str, reason: Reason) -> None:
         """The session is over, whether or not its media process is there to say so. Nothing where the room shows
         another one.

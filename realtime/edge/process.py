@@ -25,6 +25,7 @@ from realtime.edge.live import Heard, Live, Lives
 from realtime.edge.passes import Passes
 from realtime.edge.passing import Arrivals, Passed
 from realtime.edge.ports import Edge, Gateway, RemoteGateway, Watching
+from realtime.edge.readers import Readers
 from realtime.edge.replay import Replay
 from realtime.edge.viewers import Viewers
 from realtime.gateway.addresses import parse_networks
@@ -85,7 +86,8 @@ class EdgeServer:
         lost_seconds = config.relay.grace_seconds + LOST_SECONDS
         self.lives = Lives(config.relay.dvr_seconds, lost_seconds, self.counters, self.gone)
         self.viewers = Viewers(self.lives, self.access)
-        self.http = EdgeHttp(self.lives, self.access, Replay(config.media_folder))
+        self.readers = Readers(self.access)
+        self.http = EdgeHttp(self.lives, self.access, Replay(config.media_folder), self.readers)
         self.wheel = Wheel()
         limits = config.limits
         self._sockets = websocket_class(
@@ -121,11 +123,15 @@ class EdgeServer:
     async def revoke(self, room: str, user: str) -> None:
         self.access.rights.revoke(room, user)
         self.viewers.revoke(room, user)
+        self.readers.revoke(room, user)
         if (live := self.lives.rooms.get(room)) is not None:
             live.hls_viewers.pop(user, None)
 
     async def refresh(self, room: str) -> None:
         self.access.rights.refresh(room)
+
+    async def recordings_changed(self, room: str) -> None:
+        await self.readers.changed(room)
 
     async def ended(self, room: str, session: str, reason: Reason) -> None:
         live, over = self.lives.rooms.get(room), Over(reason)
@@ -208,6 +214,7 @@ class EdgeServer:
             ),
             ("galaxy_edge_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks())),
             ("galaxy_edge_stream_viewers", "Viewers by fMP4 over WebSocket.", lambda: len(self.viewers.all)),
+            ("galaxy_edge_readers", "Requests to which a recording is being sent.", lambda: len(self.readers.all)),
             ("galaxy_edge_waiting", "Requests that wait for a part.", lambda: self.http.waiting),
             (
                 "galaxy_edge_denials_forgotten",
@@ -230,7 +237,7 @@ async def assembled(
     methods.update(methods_of(Edge, edge))
     await gateways.start(unix.listen(asking_path(config, number)))
     readers = [FeedReader(feed_path(config, process), Heard(edge.lives)) for process in range(config.relay.processes)]
-    working = (edge.wheel.run(), edge.viewers.ask_again(), *(one.run() for one in readers))
+    working = (edge.wheel.run(), edge.viewers.ask_again(), edge.readers.ask_again(), *(one.run() for one in readers))
     tasks = [asyncio.create_task(one) for one in working]
     try:
         with Arrivals(passing_path(config, number), edge.take):

@@ -26,7 +26,8 @@ WAITING = 256
 MOST_SEGMENTS = 200_000
 """Of recordings that were asked for lately: what is known of so many is kept."""
 PIECE = 256 * 1024
-"""Bytes of a film that are read at a time: the next when the client has taken these."""
+"""Bytes of a film that are read at a time, and of any content that are sent: the next when the client has taken these.
+"""
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -153,7 +154,14 @@ async def replayed(replay: Replay, asked: Asked) -> Response:
         return Response(init.audio if meant.audio else init.data, 200, kept, media) if init else _not_found()
     stored = next((one for one in found.segments if one.msn == meant.number), None)
     content = await replay.segment(asked.recording, stored, audio=meant.audio) if stored and meant.kind == "s" else None
-    return Response(content, 200, kept, media) if content is not None else _not_found()
+    if content is None:
+        return _not_found()
+    return StreamingResponse(_sliced(content), 200, kept | {"Content-Length": str(len(content))}, media)
+
+
+async def _sliced(content: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(content), PIECE):
+        yield content[at : at + PIECE]
 
 
 async def _movie(replay: Replay, folder: Path, found: files.Recording, asked: Asked) -> Response:

@@ -10,6 +10,11 @@ import msgspec
 
 from realtime.gateway.addresses import Networks, is_within, limit_key
 
+CONNECTION = "galaxy.connection"
+"""An ASGI extension: `scope["extensions"][CONNECTION]["abort"]()` ends the connection there and then. What the kernel
+has yet to send is lost, too.
+"""
+
 
 def nothing_to_release() -> None:
     """Of connections that count for no address."""

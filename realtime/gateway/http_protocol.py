@@ -5,8 +5,11 @@ bounded size and time, caps for each address, responses that nobody reads, and t
 """
 
 import asyncio
+import socket
+import struct
 import sys
 from enum import Enum
+from functools import partial
 from http import HTTPStatus
 from math import inf
 from typing import Any, ClassVar
@@ -21,9 +24,12 @@ from uvicorn.server import ServerState
 
 from realtime.gateway.addresses import Networks, client_address, is_within, limit_key
 from realtime.gateway.error_log import describe
-from realtime.gateway.http_edge import HttpEdge, HttpLimits, Peer, nothing_to_release
+from realtime.gateway.http_edge import CONNECTION, HttpEdge, HttpLimits, Peer, nothing_to_release
 
 log = structlog.get_logger("realtime.gateway.http")
+
+_AT_ONCE = struct.pack("ii", 1, 0)
+"""`struct linger`: on, no seconds."""
 
 
 def _address(transport: asyncio.BaseTransport, end: str) -> tuple[str, int] | None:
@@ -46,6 +52,13 @@ class Phase(Enum):
     HEAD = "head"
     BODY = "body"
     REFUSED = "refused"  # the answer is sent; what still arrives is thrown away
+
+
+def _abort(transport: asyncio.Transport) -> None:
+    """By a reset, with which the kernel throws away what it has yet to send (SO_LINGER, socket(7))."""
+    if not transport.is_closing():
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    transport.abort()
 
 
 def http_class(limits: HttpLimits, trusted_proxies: Networks = ()) -> type["GatewayHttpProtocol"]:
@@ -194,6 +207,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         if self._phase is Phase.IDLE:
             self._begin()
         super().on_message_begin()
+        self.scope["extensions"] = {CONNECTION: {"abort": partial(_abort, self.transport)}}
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._phase is Phase.HEAD:  # else it is a trailer: the application already has its headers

@@ -13,6 +13,7 @@ from realtime.ports.carried import (
     LoggedOut,
     Marked,
     Present,
+    RecordingsChanged,
     Renamed,
     Retold,
     RoomTold,
@@ -133,6 +134,9 @@ class Across:
 
     def viewer_gone(self, room: str, user: str) -> None:
         self._broker.publish(ports.NODES, ViewerGone(room, user))
+
+    def recordings_changed(self, room: str) -> None:
+        self._broker.publish(ports.NODES, RecordingsChanged(room))
 
     def destinations_changed(self, user: str) -> None:
         self._broker.publish(ports.NODES, DestinationsChanged(user))

@@ -184,6 +184,8 @@ class Following:
                 around.live.begun(begun)
             case said.ViewerGone(watched, viewer):
                 around.live.remove_viewer(watched, viewer)
+            case said.RecordingsChanged(kept):
+                around.live.recordings_changed(kept)
             case said.DestinationsChanged(creator):
                 around.live.push(creator)
             case said.Alive(leaving):

@@ -90,7 +90,9 @@ class MediaRoutes:
         return self._created("whip", room, user or "encoder", media, answer)
 
     async def whep(self, request: Request) -> Response:
-        """Raises Rejected, Refused, Unavailable."""
+        """The right is asked for again once the session is there: who lost it while the media process was slow may come
+        there later than `relay.rights.DENIED_SECONDS`. Raises Rejected, Refused, Unavailable.
+        """
         room, offer = request.path_params["room"], await _sdp(request, SDP)
         viewer = await self.viewer(request, room)
         if (elsewhere := await self.node_of(room)) is not None:
@@ -99,6 +101,11 @@ class MediaRoutes:
         if media is None:
             raise Rejected("not_found", "Nothing is streamed in this room.")
         answer = await media.engine.whep(room, viewer, _address(request), offer)
+        try:
+            await self.viewer(request, room)
+        except (Rejected, ports.Unavailable):
+            await media.engine.hang_up(answer.resource)
+            raise
         return self._created("whep", room, viewer.user, media, answer)
 
     def _created(self, kind: Kind, room: str, user: str, media: MediaLink, answer: Answer) -> Response:

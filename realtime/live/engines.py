@@ -215,6 +215,9 @@ class Engines:
     async def refresh(self, room: str) -> None:
         await self._all([edge.call(_nothing, "refresh", room) for edge in self._edges])
 
+    async def recordings_changed(self, room: str) -> None:
+        await self._all([edge.call(_nothing, "recordings_changed", room) for edge in self._edges])
+
     async def delete(self, folder: str) -> None:
         if not _FOLDER.fullmatch(folder):
             raise ValueError(f"no folder of a recording: {folder!r}")

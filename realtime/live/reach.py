@@ -41,6 +41,9 @@ class Reach(Protocol):
     async def refresh(self, room: str) -> None:
         """Edges forget who may watch the room, and ask again."""
 
+    async def recordings_changed(self, room: str) -> None:
+        """`realtime.edge.ports.Edge.recordings_changed`, of all edges here."""
+
     async def delete(self, folder: str) -> None:
         """Removes a recording's files; nothing where there are none. Raises Refused where the disk does not answer."""
 
@@ -65,5 +68,7 @@ class Nowhere:
     async def ended(self, room: str, session: str, reason: Reason) -> None: ...
 
     async def refresh(self, room: str) -> None: ...
+
+    async def recordings_changed(self, room: str) -> None: ...
 
     async def delete(self, folder: str) -> None: ...

@@ -29,7 +29,7 @@ from rooms import events as e
 from rooms.actors import Actor, Role
 from rooms.decide.decision import Limits, Moment
 from rooms.decide.live import check_kyc, check_live_room
-from rooms.effects import ChangeRecording, Effect, Ending, SaveStream
+from rooms.effects import ChangeRecording, Effect, Ending, HideRecordings, SaveStream
 from rooms.errors import Rejected, not_found
 from rooms.live import Left
 from rooms.permissions import authorize
@@ -247,8 +247,12 @@ class LiveRooms:
                 case SaveStream(ended=Ending() as ending):
                     self.end(room.id, ending)
                     self._across.stream_ended(room.id, ending)
-                case ChangeRecording(state="deleted"):
-                    self.closing.wake()
+                case ChangeRecording(state=state) if state is not None:
+                    if state == "deleted":
+                        self.closing.wake()
+                    self._recordings_changed(room.id)
+                case HideRecordings():
+                    self._recordings_changed(room.id)
                 case _:
                     pass
 
@@ -276,6 +280,10 @@ class LiveRooms:
         self.remove_viewer(room, user)
         self._across.viewer_gone(room, user)
 
+    def _recordings_changed(self, room: str) -> None:
+        self.recordings_changed(room)
+        self._across.recordings_changed(room)
+
     def _destinations_changed(self, user: str) -> None:
         self.push(user)
         self._across.destinations_changed(user)
@@ -291,6 +299,10 @@ class LiveRooms:
 
     def remove_viewer(self, room: str, user: str) -> None:
         self._spawn(self.reach.remove_viewer(room, user))
+
+    def recordings_changed(self, room: str) -> None:
+        """Who reads one may not be allowed to any more."""
+        self._spawn(self.reach.recordings_changed(room))
 
     def begun(self, room: str) -> None:
         """A test may have become what everybody sees."""

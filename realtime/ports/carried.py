@@ -128,6 +128,12 @@ class ViewerGone(Message, frozen=True, array_like=True, tag="v"):
     user: str
 
 
+class RecordingsChanged(Message, frozen=True, array_like=True, tag="h"):
+    """Others of the room's recordings may be read now."""
+
+    room: str
+
+
 class DestinationsChanged(Message, frozen=True, array_like=True, tag="d"):
     """The user's streams are pushed elsewhere from now on."""
 
@@ -158,6 +164,7 @@ Carried = (
     | StreamEnded
     | StreamBegun
     | ViewerGone
+    | RecordingsChanged
     | DestinationsChanged
     | Alive
 )

@@ -8,7 +8,7 @@ import structlog
 
 from relay.engine import Kind
 from relay.rtc.dtls import Certificate, Secured, Wire
-from relay.rtc.ice import Agent, Party
+from relay.rtc.ice import Agent, Credentials, Party
 from relay.rtc.port import Port
 from relay.rtc.protect import Protector
 from relay.rtc.sdp import Offer
@@ -43,8 +43,7 @@ class Connection:
         self,
         resource: str,
         offer: Offer,
-        ufrag: str,
-        password: str,
+        credentials: Credentials,
         agent: Agent["Connection"],
         port: Port,
         certificate: Certificate,
@@ -57,7 +56,7 @@ class Connection:
         self.resource, self.session = resource, session
         self._agent, self._port = agent, port
         self._nominated = asyncio.Event()
-        self.party = Party(self, ufrag, password, self._nominated.set)
+        self.party = Party(self, credentials, Credentials(offer.ufrag, offer.password), self._nominated.set)
         self._wire = Wire(self.send)
         self.secured = Secured(certificate, self._wire, offer.role, session)
         self.connected = self._closed = False

@@ -1,19 +1,26 @@
 """ICE-lite for all sessions of a port (RFC 8445, section 2.5): no I/O, no clock.
 
 A request's USERNAME says whose it is, its integrity that it is theirs. Only addresses from which such a request has
-come are listened to, and nothing but answers to requests is sent to any but the selected one: that of the latest
-request with USE-CANDIDATE (sections 7.3.1.5 and 12.1). A client that moves to another network nominates anew.
+come are listened to, and nothing but answers and checks is sent to any but the selected one. That is the first from
+which a request with USE-CANDIDATE comes (sections 7.3.1.5 and 12.1): by the DTLS handshake it shows that what is sent
+to it arrives.
 
-What is left to a session's own owner, and to who has seen one of its requests on the way and repeats it: a lite agent
-sends no checks, so a source address that was forged is taken for where the request came from. The first address has
-shown by the DTLS handshake that what is sent to it arrives; a later one has not. Such a one can have the session's
-encrypted stream sent to somebody else, and nothing more than that, for as long as they go on to send authentic requests
-in that name, each by which the consent to be sent to (RFC 7675) is renewed: requests from other addresses do not renew
-it.
+A request may have been repeated from elsewhere by who has seen it on its way, or its source address been forged: so
+another address is selected when it has shown the same. Where one nominates, or goes on to send requests when the
+selected one has fallen silent, as of a client behind a NAT that has lost its state, it is sent a check, under a number
+that cannot be guessed. Only an answer from there, with the client's integrity, makes it the selected one; a client that
+moves to another network loses a round trip by that. A client that answers no checks stays where it is, and its consent
+to be sent to (RFC 7675) ends: only requests from the selected address renew it.
+
+What is left: who stands between two networks and passes checks and answers on, both ways, is taken for the client's way
+to us. The stream that is sent there is encrypted, and the client's next request with USE-CANDIDATE brings it back.
 """
 
 from collections.abc import Callable
+from secrets import token_bytes
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from relay.rtc import stun
 from relay.rtc.stun import Address
@@ -25,24 +32,36 @@ _REFUSALS_A_SECOND = 100
 _REQUESTS_A_SECOND = 100
 """Of one session, authentic or not: more are dropped."""
 _ALIVE = 10.0
+"""Seconds without a request from its selected address, after which a session may be somewhere else."""
+
+
+class Credentials(Struct, frozen=True):
+    """Of one side (RFC 8445, section 5.3)."""
+
+    ufrag: str
+    password: str
 
 
 class Party(Generic[T]):
-    """One session's ICE: `owner` is whose it is, `address` where to send, None before one was nominated; `nominated` is
-    called whenever one is.
+    """One session's ICE: `owner` is whose it is, `address` the selected one, where to send, None where there is none;
+    `nominated` is called when the first is.
     """
 
-    def __init__(self, owner: T, ufrag: str, password: str, nominated: Callable[[], None]) -> None:
+    def __init__(self, owner: T, ours: Credentials, theirs: Credentials, nominated: Callable[[], None]) -> None:
         self.owner: T | None = owner
         """None once an agent does not know it any more: the two would hold each other."""
-        self.ufrag, self.password = ufrag, password.encode()
-        self.nominated = nominated
+        self.ufrag, self.password = ours.ufrag, ours.password.encode()
+        self.peer, self.peer_password = f"{theirs.ufrag}:{ours.ufrag}", theirs.password.encode()
+        """How a check is addressed to the client."""
+        self.nominated: Callable[[], None] | None = nominated
+        """None once it was called: from then on, an address is selected by an answer to a check."""
         self.address: Address | None = None
-        self.addresses: dict[Address, None] = {}
+        self.addresses: dict[Address, bytes] = {}
+        """What requests have come from, with the transaction of a check there: another one after each answer."""
         self.requests, self.second = 0, 0
         self.heard = 0.0
-        """When the last authentic request came from `address`, or before there is one, from any: consent to be sent to
-        (RFC 7675).
+        """When the last authentic request came from `address`, or before the first was nominated, from any: consent to
+        be sent to (RFC 7675).
         """
 
 
@@ -76,26 +95,41 @@ class Agent(Generic[T]):
         party = self._by_address.get(address)
         return party.owner if party else None
 
-    def request(self, data: bytes, address: Address, now: float) -> bytes | None:
-        """A datagram that begins as STUN does. Returns what to answer."""
+    def receive(self, data: bytes, address: Address, now: float) -> list[bytes]:
+        """A datagram that begins as STUN does. Returns what to send to where it came from."""
         if not stun.is_request(data):
-            return None
+            self._checked(data, address, now)
+            return []
         party = self._parties.get(stun.local_ufrag(data))
         if party is not None and self._too_often(party, now):
             self.dropped += 1
-            return None
+            return []
         request = stun.authentic(data, party.password) if party else None
         if party is None or request is None:
             return self._refuse(data, now)
         if not self._note(party, address, now):
             self.dropped += 1
-            return None
-        if stun.nominates(request):
-            party.address = address
-            party.nominated()
-        if party.address in (None, address):
+            return []
+        replies = [stun.success(request, address, party.password)]
+        nominates = stun.nominates(request)
+        if party.nominated is not None:
             party.heard = now
-        return stun.success(request, address, party.password)
+            if nominates:
+                party.address = address
+                party.nominated()
+                party.nominated = None
+        elif party.address == address:
+            party.heard = now
+        elif nominates or now - party.heard > _ALIVE:
+            replies.append(stun.check(party.addresses[address], party.peer, party.peer_password))
+        return replies
+
+    def _checked(self, data: bytes, address: Address, now: float) -> None:
+        """What is no request: an answer to a check, or of no use."""
+        party = self._by_address.get(address)
+        if party is not None and stun.answers(data, party.addresses[address], party.peer_password):
+            party.addresses[address] = _transaction()
+            party.address, party.heard = address, now
 
     @staticmethod
     def _too_often(party: Party[T], now: float) -> bool:
@@ -115,18 +149,22 @@ class Agent(Generic[T]):
             before.addresses.pop(address, None)
             before.address = None if before.address == address else before.address
         self._by_address[address] = party
-        party.addresses[address] = None
+        party.addresses[address] = _transaction()
         if len(party.addresses) > _MOST_ADDRESSES:
             oldest = next(other for other in party.addresses if other != party.address)
             del party.addresses[oldest], self._by_address[oldest]
         return True
 
-    def _refuse(self, data: bytes, now: float) -> bytes | None:
+    def _refuse(self, data: bytes, now: float) -> list[bytes]:
         if int(now) != self._second:
             self._second, self._refusals = int(now), 0
         self._refusals += 1
         if self._refusals > _REFUSALS_A_SECOND:
             self.dropped += 1
-            return None
+            return []
         self.refused += 1
-        return stun.unauthorised(data)
+        return [stun.unauthorised(data)]
+
+
+def _transaction() -> bytes:
+    return token_bytes(12)

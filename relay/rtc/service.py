@@ -17,7 +17,7 @@ from relay.rtc import answer, sdp
 from relay.rtc.answer import Chosen, Local
 from relay.rtc.connection import Connection, Origin, Session
 from relay.rtc.dtls import Certificate
-from relay.rtc.ice import Agent
+from relay.rtc.ice import Agent, Credentials
 from relay.rtc.port import Port, own_addresses
 from relay.rtc.receive import Track
 from relay.rtc.sdp import MID, Offer
@@ -151,8 +151,8 @@ class Rtc:
         # 128 bits of chance in the password (RFC 8445, section 5.3), and a resource that nobody guesses.
         local = Local(token_hex(8), token_hex(16), self._certificate.fingerprint, self._addresses, self.port.number)
         connection = Connection(
-            token_hex(16), offer, local.ufrag, local.password, self.agent, self.port, self._certificate, session,
-            self._over, origin,
+            token_hex(16), offer, Credentials(local.ufrag, local.password), self.agent, self.port, self._certificate,
+            session, self._over, origin,
         )  # fmt: skip
         self._connections[connection.resource] = connection
         self._etags[connection.resource] = token_hex(8)
@@ -165,8 +165,7 @@ class Rtc:
         if len(data) < _SHORTEST:
             self.agent.dropped += 1
         elif data[0] < 4:
-            reply = self.agent.request(data, address, self._loop.time())
-            if reply is not None:
+            for reply in self.agent.receive(data, address, self._loop.time()):
                 self.port.send(reply, address)
         elif (connection := self.agent.at(address)) is not None:
             connection.datagram(data)

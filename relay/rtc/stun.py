@@ -1,9 +1,11 @@
-"""Binding requests of ICE (RFC 8445, RFC 8489) and what a lite agent answers them with."""
+"""Binding requests of ICE (RFC 8445, RFC 8489), what a lite agent answers them with, and checks of its own."""
 
 import struct
 from ipaddress import ip_address
+from secrets import randbits
 
 from aioice import stun
+from aioice.candidate import candidate_priority
 
 Address = tuple[str, int] | tuple[str, int, int, int]
 """As the socket gives it: IPv4 or IPv6."""
@@ -12,11 +14,17 @@ _HEADER = 20
 _COOKIE = 0x2112A442
 _USERNAME = 0x0006
 _LARGEST = 1_280
+_REQUEST, _SUCCESS = b"\0\1", b"\1\1"
+_PRIORITY = candidate_priority(1, "prflx")
 
 
 def is_request(data: bytes) -> bool:
     """Whether this is a Binding request, as far as its header says."""
-    return _HEADER <= len(data) <= _LARGEST and data[:2] == b"\0\1" and struct.unpack_from("!I", data, 4)[0] == _COOKIE
+    return _is(_REQUEST, data)
+
+
+def _is(kind: bytes, data: bytes) -> bool:
+    return _HEADER <= len(data) <= _LARGEST and data[:2] == kind and struct.unpack_from("!I", data, 4)[0] == _COOKIE
 
 
 def local_ufrag(data: bytes) -> str:
@@ -33,7 +41,7 @@ def local_ufrag(data: bytes) -> str:
 
 
 def authentic(data: bytes, password: bytes) -> stun.Message | None:
-    """The request, where it is sound and its MESSAGE-INTEGRITY is made with `password`."""
+    """The message, where it is sound and its MESSAGE-INTEGRITY is made with `password`."""
     try:
         message = stun.parse_message(data)
     except (ValueError, struct.error):
@@ -57,6 +65,25 @@ def success(request: stun.Message, address: Address, password: bytes) -> bytes:
     )
     answer.add_message_integrity(password)
     return bytes(answer)
+
+
+def check(transaction: bytes, username: str, password: bytes) -> bytes:
+    """A request to a client, which answers it as any of a peer's (RFC 8445, section 7.3). `transaction`: 12 bytes that
+    cannot be guessed; `username` and `password`: the ufrags, the client's first, and its password.
+    """
+    request = stun.Message(
+        stun.Method.BINDING,
+        stun.Class.REQUEST,
+        transaction,
+        {"USERNAME": username, "PRIORITY": _PRIORITY, "ICE-CONTROLLED": randbits(64)},
+    )
+    request.add_message_integrity(password)
+    return bytes(request)
+
+
+def answers(data: bytes, transaction: bytes, password: bytes) -> bool:
+    """Whether this is what who knows the password answers to the check."""
+    return _is(_SUCCESS, data) and data[8:_HEADER] == transaction and authentic(data, password) is not None
 
 
 def unauthorised(data: bytes) -> bytes:

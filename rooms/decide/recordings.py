@@ -1,5 +1,7 @@
 """Decides what becomes of recordings. Nothing of it is in the log."""
 
+from typing import Literal
+
 from rooms import commands as c
 from rooms.actors import Actor, Role
 from rooms.decide.admin import title_judged
@@ -21,11 +23,12 @@ def update(room: Room, actor: Actor, role: Role, command: c.RecordingUpdate, mom
         if moment.verdict is None:
             return Draft("title", room.id, actor.user, role, title, room.settings.policy)
         title = title_judged(moment.verdict, title)
-    state = recording.state if command.listed is None else "listed" if command.listed else "unlisted"
-    if title is None and state == recording.state:
+    state: Literal["listed", "unlisted"] | None = None
+    if command.listed is not None:
+        state = "listed" if command.listed else "unlisted"
+    if title is None and state in (None, recording.state):
         return Decision(reply={"duplicate": True}, pos=False)
-    change = ChangeRecording(recording.id, title, "listed" if state == "listed" else "unlisted")
-    return Decision(effects=(change,), pos=False)
+    return Decision(effects=(ChangeRecording(recording.id, title, state),), pos=False)
 
 
 def delete(actor: Actor, role: Role, moment: Moment) -> Decision:

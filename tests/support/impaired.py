@@ -81,6 +81,15 @@ class Impaired(asyncio.DatagramProtocol):
             client.close()
         self._transport.close()
 
+    async def rebind(self) -> None:
+        """As a router that has lost its state, or phones that change their networks: from now on the server sees all
+        clients at other ports, and what it sends to those of before arrives nowhere.
+        """
+        await asyncio.gather(*self._opening)
+        for client in self._clients.values():
+            client.close()
+            await client.open(self._behind)
+
     def datagram_received(self, data: bytes, addr: Address) -> None:
         if addr not in self._clients:
             assert self._transport is not None
@@ -109,10 +118,12 @@ class _Client(asyncio.DatagramProtocol):
         self._transport, _ = await loop.create_datagram_endpoint(lambda: self, remote_addr=behind)
         for data in self._early:
             self._up.carry(data, self._transport, None)
+        self._early.clear()
 
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
+            self._transport = None
 
     def sent(self, data: bytes) -> None:
         """By the client."""

@@ -1,17 +1,62 @@
-"""WHIP and WHEP over HTTP as far as no media process is needed, and where clients are sent."""
+"""WHIP and WHEP over HTTP as far as no media process of ours is needed, and where clients are sent."""
 
+import asyncio
 import base64
 import hmac
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, Protocol
 
 import httpx
 import pytest
 
 from realtime.http.media import FRAGMENT, MOST_SDP, SDP, turn_link
-from tests.support.server import serving, token
+from relay import unix
+from relay.engine import Answer
+from relay.ports import Bearer
+from relay.process import engine_path
+from relay.rpc import methods_of
+from relay.rpc_links import Listener
+from tests.support.server import config, serving, token
 
 ROOM = "/v1/rooms/r1"
+
+
+class Asked(Protocol):
+    """What these tests ask of a media process."""
+
+    async def name(self) -> str: ...
+    async def whep(self, room: str, viewer: Bearer, address: str, offer: str) -> Answer: ...
+    async def hang_up(self, resource: str) -> None: ...
+    async def remove_viewer(self, room: str, viewer: str) -> None: ...
+    async def describe(self, room: str) -> dict[str, Any] | None: ...
+
+
+class SlowProcess:
+    """A media process that answers an offer when it is `let_go`, and knows nothing then of who was removed."""
+
+    def __init__(self) -> None:
+        self.offered, self.let_go = asyncio.Event(), asyncio.Event()
+        self.removed: asyncio.Queue[str] = asyncio.Queue()
+        self.sessions: set[str] = set()
+
+    async def name(self) -> str:
+        return "slow"
+
+    async def whep(self, room: str, viewer: Bearer, address: str, offer: str) -> Answer:
+        self.offered.set()
+        await self.let_go.wait()
+        self.sessions.add("s1")
+        return Answer("v=0", "s1", "e1")
+
+    async def hang_up(self, resource: str) -> None:
+        self.sessions.remove(resource)
+
+    async def remove_viewer(self, room: str, viewer: str) -> None:
+        self.removed.put_nowait(viewer)
+
+    async def describe(self, room: str) -> dict[str, Any] | None:
+        return {}
 
 
 @pytest.fixture
@@ -93,6 +138,39 @@ async def test_nothing_is_watched_where_nothing_is_streamed(client: httpx.AsyncC
     room = await room_of(client)
     answer = await client.post(f"{room}/whep", content=b"v=0", headers={"content-type": SDP})
     assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("banned", [True, False])
+async def test_who_is_banned_while_the_media_process_is_slow_does_not_watch(
+    client: httpx.AsyncClient, tmp_path: Path, banned: bool
+) -> None:
+    room = await room_of(client)
+    process = SlowProcess()
+    listener = Listener(methods_of(Asked, process))
+    await listener.start(unix.listen(engine_path(config(tmp_path).data / "run", 0)))
+    headers = {"content-type": SDP, "authorization": f"Bearer {token('bob', name='bob')}"}
+    try:
+        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+            offered = tasks.create_task(_offered(client, room, headers))
+            await process.offered.wait()
+            if banned:
+                ban = {"type": "member.ban", "room": room.rpartition("/")[2], "user": "bob"}
+                assert (await client.post("/v1/commands", json=ban)).status_code == 200
+                assert await process.removed.get() == "bob"
+            process.let_go.set()
+        answer = offered.result()
+    finally:
+        await listener.close()
+    assert answer.status_code == (403 if banned else 201), answer.text
+    assert process.sessions == (set() if banned else {"s1"})
+
+
+async def _offered(client: httpx.AsyncClient, room: str, headers: dict[str, str]) -> httpx.Response:
+    """Once the gateway has found its media process."""
+    while True:
+        answer = await client.post(f"{room}/whep", content=b"v=0", headers=headers)
+        if answer.status_code != 404:
+            return answer
 
 
 async def test_a_viewer_by_websocket_whom_no_edge_takes_comes_again(client: httpx.AsyncClient) -> None:

@@ -41,6 +41,8 @@ class Media:
         self.pushed: list[tuple[str, str, tuple[str, ...]]] = []
         self.removed: list[tuple[str, str]] = []
         self.refreshed: list[str] = []
+        self.changed: list[str] = []
+        """Rooms of which other recordings may be read."""
         self.over: list[tuple[str, str, str]] = []
         self.public: list[tuple[str, str, str, bool]] = []
         self.deleted: list[str] = []
@@ -68,6 +70,9 @@ class Media:
 
     async def refresh(self, room: str) -> None:
         self.refreshed.append(room)
+
+    async def recordings_changed(self, room: str) -> None:
+        self.changed.append(room)
 
     async def delete(self, folder: str) -> None:
         self.deleted.append(folder)

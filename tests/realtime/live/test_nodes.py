@@ -13,7 +13,7 @@ from realtime.brokers.memory_tallies import MemoryCounts, MemoryTallies
 from realtime.hosting.service import Service
 from realtime.stores.sqlite import SQLiteStore
 from realtime.stores.verify import Problem, verify
-from relay.ports import Admitted, Claim, Refused
+from relay.ports import Admitted, Claim, Recorded, Refused
 from rooms import commands as c
 from rooms.actors import Actor
 from tests.realtime.live.stage import BOB, OWNER, ROOM, ROOT, SETTINGS, Media
@@ -111,6 +111,16 @@ async def test_a_test_becomes_public_on_the_node_that_has_it(nodes: Nodes) -> No
     await nodes.services[0].answer(OWNER, c.LiveStart(room=ROOM))
     await until(lambda: nodes.medias[1].public == [("two", ROOM, admitted.session, True)])
     assert nodes.medias[0].public == []
+
+
+async def test_a_recording_that_is_deleted_is_read_on_no_node(nodes: Nodes) -> None:
+    await nodes.room()
+    admitted = await nodes.flow(1)
+    await nodes.services[0].answer(OWNER, c.LiveStop(room=ROOM))
+    recorded = Recorded(admitted.session, ROOM, "ann", "kept", 1, 60_000, 1_000, 640, 360, 1)
+    await nodes.services[1].live.gate("two").recorded(recorded)
+    await nodes.services[0].answer(OWNER, c.RecordingDelete(room=ROOM, recording="kept"))
+    await until(lambda: [media.changed for media in nodes.medias] == [[ROOM], [ROOM]])
 
 
 async def test_a_publisher_elsewhere_replaces_the_one_here(nodes: Nodes) -> None:

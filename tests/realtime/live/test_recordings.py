@@ -28,10 +28,13 @@ async def test_recordings_are_listed_renamed_unlisted_and_removed(stage: Stage) 
     with pytest.raises(Rejected, match="recorded this"):
         await stage.do(BOB, change)
     await stage.do(OWNER, change)
+    await until(lambda: stage.media.changed == [ROOM])
     assert (await stage.do(BOB, listed))["recordings"] == []
     assert (await stage.do(OWNER, listed))["recordings"][0]["title"] == "Best"
     assert [await stage.live.may_replay(ROOM, "first", user) for user in ("ann", "bob")] == [True, False]
+    await stage.do(OWNER, c.RecordingUpdate(room=ROOM, recording=row["id"], title="Very best"))
     await stage.do(OWNER, c.RecordingDelete(room=ROOM, recording=row["id"]))
+    await until(lambda: stage.media.changed == [ROOM, ROOM])
     assert (await stage.do(OWNER, listed))["recordings"] == []
     await stage.live.recordings.remove_deleted(stage.media.node, stage.media)
     assert stage.media.deleted == ["first"]
@@ -104,6 +107,7 @@ async def test_what_has_ended_can_be_taken_down_too(stage: Stage) -> None:
     await stage.gate().recorded(recorded(admitted.session, "before"))
     assert await stage.live.may_replay(ROOM, "before", "bob")
     await stage.do(ROOT, c.LiveTakedown(room=ROOM))
+    await until(lambda: stage.media.changed == [ROOM])
     await stage.do(OWNER, c.LiveStart(room=ROOM))
     await flow(stage)
     await stage.gate().recorded(recorded(admitted.session, "after"))

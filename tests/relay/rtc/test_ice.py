@@ -1,19 +1,21 @@
-"""Where a session is sent to: to the address that its client nominated last, and to no other."""
+"""Where a session is sent to: to the first address that its client nominates, and to another once what is sent there
+has been answered.
+"""
 
 import secrets
 
 import pytest
 from aioice import stun
 
-from relay.rtc.ice import Agent, Party
+from relay.rtc.ice import Agent, Credentials, Party
 from relay.rtc.stun import Address
 
-PASSWORD = "0123456789012345678901"
-HOME, CAFE = ("192.0.2.1", 1_000), ("198.51.100.2", 2_000)
+OURS, THEIRS = Credentials("ours", "0123456789012345678901"), Credentials("theirs", "abcdefghijabcdefghij22")
+HOME, CAFE, ELSEWHERE = ("192.0.2.1", 1_000), ("198.51.100.2", 2_000), ("203.0.113.3", 3_000)
 
 
-def request(*, nominates: bool = False, password: str = PASSWORD) -> bytes:
-    attributes = {"USERNAME": "ours:theirs", "PRIORITY": 1, "ICE-CONTROLLING": secrets.randbits(63)}
+def request(*, nominates: bool = False, password: str = OURS.password, ufrag: str = OURS.ufrag) -> bytes:
+    attributes = {"USERNAME": f"{ufrag}:theirs", "PRIORITY": 1, "ICE-CONTROLLING": secrets.randbits(63)}
     message = stun.Message(
         stun.Method.BINDING, stun.Class.REQUEST, attributes=attributes | ({"USE-CANDIDATE": None} if nominates else {})
     )
@@ -22,20 +24,36 @@ def request(*, nominates: bool = False, password: str = PASSWORD) -> bytes:
     return bytes(message)
 
 
+def answer(check: bytes, password: str = THEIRS.password, kind: stun.Class = stun.Class.RESPONSE) -> bytes:
+    """What a client makes of a check, which has to be one for it."""
+    asked = stun.parse_message(check)
+    assert asked.attributes["USERNAME"] == "theirs:ours"
+    assert asked.check_message_integrity(THEIRS.password.encode())
+    message = stun.Message(stun.Method.BINDING, kind, asked.transaction_id, {"XOR-MAPPED-ADDRESS": ("192.0.2.9", 9)})
+    message.add_message_integrity(password.encode())
+    return bytes(message)
+
+
 class Stage:
     def __init__(self) -> None:
         self.agent: Agent[str] = Agent()
         self.nominations = 0
-        self.party = Party("ann", "ours", PASSWORD, self._nominated)
+        self.party = Party("ann", OURS, THEIRS, self._nominated)
         self.agent.add(self.party)
 
     def _nominated(self) -> None:
         self.nominations += 1
 
     def comes(self, data: bytes, address: Address, now: float = 0.0) -> bool:
-        """Whether it is answered with success."""
-        answer = self.agent.request(data, address, now)
-        return answer is not None and stun.parse_message(answer).message_class is stun.Class.RESPONSE
+        """Whether it is answered with success, and nothing more."""
+        kinds = [stun.parse_message(reply).message_class for reply in self.agent.receive(data, address, now)]
+        return kinds == [stun.Class.RESPONSE]
+
+    def checked(self, data: bytes, address: Address, now: float = 0.0) -> bytes:
+        """The check that is sent beside the answer."""
+        replied, check = self.agent.receive(data, address, now)
+        assert stun.parse_message(replied).message_class is stun.Class.RESPONSE
+        return check
 
 
 def test_an_address_that_was_not_nominated_is_answered_and_sent_nothing_else() -> None:
@@ -47,14 +65,65 @@ def test_an_address_that_was_not_nominated_is_answered_and_sent_nothing_else() -
     assert (stage.party.address, stage.nominations) == (HOME, 1)
 
 
-def test_the_address_changes_with_a_nomination_from_the_new_one_alone() -> None:
+def test_another_address_is_selected_by_an_answer_from_there_alone() -> None:
     stage = Stage()
     stage.comes(request(nominates=True), HOME)
-    stage.comes(request(), CAFE)
+    assert stage.comes(request(), CAFE)
+    assert not stage.comes(request(nominates=True, password="x" * 22), CAFE)
+    check = stage.checked(request(nominates=True), CAFE)
+    assert stage.checked(request(nominates=True), CAFE)[8:20] == check[8:20], "the way may be long"
+    other = stage.checked(request(nominates=True), ELSEWHERE)
+    for refused in (
+        answer(check, "x" * 22),
+        answer(check, OURS.password),
+        answer(check, kind=stun.Class.ERROR),
+        answer(other),
+        check,
+    ):
+        assert not stage.comes(refused, CAFE)
+        assert stage.party.address == HOME
+    stage.agent.receive(answer(check), ELSEWHERE, 0.0)
     assert stage.party.address == HOME
-    stage.comes(request(nominates=True, password="x" * 22), CAFE)
+    assert stage.agent.receive(answer(check), CAFE, 0.0) == []
+    assert (stage.party.address, stage.nominations) == (CAFE, 1)
+
+
+def test_neither_a_request_nor_an_answer_that_is_repeated_moves_it() -> None:
+    """The request from elsewhere; the answer with the source address that it had."""
+    stage = Stage()
+    seen = request(nominates=True)
+    stage.comes(seen, HOME)
+    stage.checked(seen, ELSEWHERE)
     assert stage.party.address == HOME
-    stage.comes(request(nominates=True), CAFE)
+    moved = answer(stage.checked(request(nominates=True), CAFE))
+    stage.agent.receive(moved, CAFE, 0.0)
+    back = answer(stage.checked(request(nominates=True), HOME))
+    stage.agent.receive(back, HOME, 0.0)
+    stage.agent.receive(moved, CAFE, 0.0)
+    assert stage.party.address == HOME
+
+
+def test_a_client_that_does_not_nominate_is_looked_for_once_it_is_silent_where_it_was() -> None:
+    """As behind a NAT that has forgotten its port: consent checks go on as if nothing was."""
+    stage = Stage()
+    stage.comes(request(nominates=True), HOME)
+    stage.comes(request(), HOME, 5.0)
+    assert stage.comes(request(), CAFE, 14.0)
+    check = stage.checked(request(), CAFE, 16.0)
+    stage.agent.receive(answer(check), CAFE, 16.1)
+    assert stage.party.address == CAFE
+    assert stage.comes(request(), CAFE, 17.0)
+
+
+def test_a_session_whose_address_became_another_ones_is_not_sent_to_where_nobody_answers() -> None:
+    stage = Stage()
+    stage.comes(request(nominates=True), HOME)
+    stage.agent.add(Party("bob", Credentials("bobs", OURS.password), THEIRS, lambda: None))
+    assert stage.comes(request(ufrag="bobs"), HOME, 60.0)
+    assert (stage.agent.at(HOME), stage.party.address) == ("bob", None)
+    check = stage.checked(request(nominates=True), CAFE, 60.0)
+    assert stage.party.address is None
+    stage.agent.receive(answer(check), CAFE, 60.0)
     assert stage.party.address == CAFE
 
 
@@ -64,7 +133,9 @@ def test_consent_is_given_by_requests_from_where_is_sent_to(nominates: bool) -> 
     stage.comes(request(), HOME, 1.0)
     assert stage.party.heard == 1.0
     stage.comes(request(nominates=True), HOME, 2.0)
-    stage.comes(request(nominates=nominates), CAFE, 20.0)
-    assert stage.party.heard == (20.0 if nominates else 2.0)
+    check = stage.checked(request(nominates=nominates), CAFE, 20.0)
+    assert stage.party.heard == 2.0
     stage.comes(request(), HOME, 21.0)
-    assert stage.party.heard == (20.0 if nominates else 21.0)
+    assert stage.party.heard == 21.0
+    stage.agent.receive(answer(check), CAFE, 22.0)
+    assert stage.party.heard == 22.0

@@ -31,6 +31,11 @@ def test_a_new_title_is_judged_first() -> None:
         assert decision == Decision(effects=(ChangeRecording("rec1", title, "unlisted"),), pos=False)
 
 
+def test_a_new_title_leaves_the_state_as_it_is() -> None:
+    """It may be another one by the time that this is written."""
+    assert update(ALLOW, title="Best") == Decision(effects=(ChangeRecording("rec1", "Best"),), pos=False)
+
+
 @pytest.mark.parametrize(("action", "code"), [("block", "blocked"), ("bounce", "bounced"), ("hold", "bounced")])
 def test_a_title_that_the_policy_refuses(action: Any, code: str) -> None:
     with pytest.raises(Rejected) as refused:
