@@ -136,6 +136,8 @@ def _figures(media: Media, heap: Heap) -> tuple[tuple[str, str, Callable[[], flo
         ("calls_refused", "Calls between processes beyond the bound.", lambda: media.calls.refused),
         ("calls_late", "Calls to gateways without an answer in time.", lambda: media.calls.late),
         ("calls_cut_off", "Connections to gateways that did not read.", lambda: media.calls.cut_off),
+        ("lookups", "Names of destinations that are being looked up.", lambda: media.lookups.running),
+        ("lookups_refused", "Look-ups for which there was no thread.", lambda: media.lookups.refused),
         ("disk_waiting_bytes", "Segments that wait for the disk.", lambda: media.disk.waiting),
         ("disk_dropped", "Segments that were not written.", lambda: media.disk.dropped),
         ("recordings_failed", "Recordings ended by the disk or a limit.", lambda: media.disk.failed),

@@ -10,6 +10,7 @@ import structlog
 from relay import files
 from relay.disk import Disk
 from relay.ports import Recorded
+from relay.threads import DaemonExecutor
 
 log = structlog.get_logger("relay.orphans")
 
@@ -42,10 +43,10 @@ async def finish_orphans(
     streams need; that only finishes what is found. `recorded` is called in the event loop. A folder that cannot be read
     is logged, and left.
     """
-    loop = asyncio.get_running_loop()
+    loop, thread = asyncio.get_running_loop(), DaemonExecutor(1, "orphans")
     folders = await listed
     for at in range(0, len(folders), TOGETHER):
-        for folder in await asyncio.to_thread(_unfinished, folders[at : at + TOGETHER], process):
+        for folder in await loop.run_in_executor(thread, _unfinished, folders[at : at + TOGETHER], process):
             disk.do(partial(_finish, folder, loop, recorded))
 
 

@@ -1,6 +1,5 @@
 """A stream's output in parts: to edge processes, and to disk."""
 
-import asyncio
 from collections.abc import Callable, Iterable
 from typing import Literal, Protocol
 
@@ -14,8 +13,6 @@ from relay.units import Unit
 
 log = structlog.get_logger("relay.parts")
 
-TICK_SECONDS = 0.1
-
 
 class Sink(Protocol):
     def tell(self, told: Told) -> None:
@@ -24,7 +21,7 @@ class Sink(Protocol):
 
 class Parts:
     """A `relay.ports.Output`. Each sink is told all, whatever becomes of the others: one that raises is left out from
-    then on, and `failures` says how many have been. To be made within a loop.
+    then on, and `failures` says how many have been.
     """
 
     audio: Literal["aac", "opus"] = "aac"
@@ -42,8 +39,6 @@ class Parts:
         self._sinks: list[Sink] = []
         self._keyframes = keyframes
         self._cutter = Cutter()
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
         self._flowing = False
         self._ended = False
         self._poster = b""
@@ -61,9 +56,7 @@ class Parts:
             self._sinks = list(self._begin())
             if self._poster:
                 self._tell(Poster(self._poster))
-        self._tell_all(self._cutter.unit(unit, self._loop.time()))
-        if self._timer is None:
-            self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
+        self._tell_all(self._cutter.unit(unit))
 
     def poster(self, picture: bytes) -> None:
         """A WebP picture of what is shown, or is about to be."""
@@ -73,7 +66,7 @@ class Parts:
 
     def interrupted(self) -> None:
         if self._flowing and not self._ended:
-            self._stop()
+            self._tell_all(self._cutter.flush())
             self._flowing = False
             self._tell(Interrupted())
 
@@ -81,24 +74,10 @@ class Parts:
         if not self._ended:
             self._ended = True
             try:
-                self._stop()
+                self._tell_all(self._cutter.flush())
             finally:
                 if self._begun:
                     self._tell(Over(reason))
-
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._tell_all(self._cutter.flush())
-
-    def _tick(self) -> None:
-        self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
-        try:
-            self._tell_all(self._cutter.tick(self._loop.time()))
-        except Exception:
-            log.exception("parts_failed")
-            self.ended("failed")
 
     def _tell_all(self, cuts: list[Cut]) -> None:
         for cut in cuts:

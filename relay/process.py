@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from socket import socket
 from typing import Any, Protocol
@@ -27,6 +28,7 @@ from relay.parts import Parts, Sink
 from relay.parts_values import Keyframes
 from relay.ports import Bearer, Destination, Output, Reason, Recorded, Refused
 from relay.push.destination import PushSettings
+from relay.push.lookups import Lookups
 from relay.push.pushes import Pushes
 from relay.push.status import PushStatus
 from relay.recording import Recorder
@@ -97,6 +99,7 @@ class Media:
         self.rights = Rights(self._gate, lambda: time.time_ns() // 1_000_000)
         self.rtmp = RtmpServer(settings.rtmp, self.streams, tls)
         self._rtc: Rtc | None = None
+        self.lookups = Lookups()
         self._pushes: dict[Stream, Pushes] = {}
         self._shown: dict[Stream, tuple[Output, ...]] = {}
         self.forgotten = 0
@@ -200,7 +203,10 @@ class Media:
 
     def _outputs(self, stream: Stream) -> Iterable[Output]:
         pushes = self._pushes[stream] = Pushes(
-            stream, self._settings.push, lambda status: self._report_push(stream, status)
+            stream,
+            self._settings.push,
+            partial(self.lookups.look_up, stream.admitted.user),
+            lambda status: self._report_push(stream, status),
         )
         yield from self._show(stream)
         pushes.push_to(stream.admitted.destinations)

@@ -15,6 +15,7 @@ from relay.gop import GopCache
 from relay.health import Meter
 from relay.keyframes import Keyframes
 from relay.ports import Admitted, Output, Publisher, Reason
+from relay.rate import RateLimit
 from relay.stream_clock import StreamClock
 from relay.units import HZ, AudioConfig, Unit, VideoConfig
 
@@ -24,12 +25,10 @@ AUDIO_ALONE_SECONDS = 3.0
 """Audio of a new publisher waits so long for a first keyframe; then it is a stream without pictures."""
 CONFIG_SECONDS = 1.0
 """A publisher's sound may change its settings once in so long: each change costs new decoders and filters."""
-CAP_SECONDS = 5.0
-"""A publisher's first seconds, in which its rate is not held against it."""
 
 
 class Caps(Struct, frozen=True):
-    """What a publisher may send: kbit/s over some seconds, and pixels a picture."""
+    """What a publisher may send: kbit/s, as `RateLimit` averages them, and pixels a picture."""
 
     max_kbit: int
     max_pixels: int
@@ -52,8 +51,14 @@ class Publishing:
         """Outputs have something of it."""
         self.keyframes = Keyframes(regular=publisher.kind == "whip")
         self.meter = Meter(caps.max_kbit, now)
+        self._rate, self._bytes = RateLimit(caps.max_kbit, 0, now), 0
         self._audio: AudioConfig | None = None
         self._changed = -inf
+
+    def affords(self, size: int, now: float) -> bool:
+        """Whether its next unit, of so many bytes, is within its rate. What its line has held back is."""
+        self._bytes += size
+        return self._rate.allows(self._bytes, now)
 
     def sounds(self, config: AudioConfig, now: float) -> None:
         """What its next unit of sound is in. Raises TooMuch."""
@@ -144,7 +149,7 @@ class Stream:
             raise TooMuch(f"Pictures of {config.width} × {config.height} are too large for this server.")
         if isinstance(config, AudioConfig):
             publishing.sounds(config, now)
-        if now - publishing.since > CAP_SECONDS and publishing.meter.kbit(now) > self._caps.max_kbit:
+        if not publishing.affords(len(unit.data), now):
             raise TooMuch(f"More than {self._caps.max_kbit} kbit/s: lower the encoder's bitrate.")
 
     @staticmethod

@@ -4,7 +4,6 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from relay import cmaf, files, movies
 from relay.feed_values import Stored
 from relay.hls.media import recording_playlist
 from relay.hls.names import Names
+from relay.threads import DaemonExecutor
 
 AT_ONCE = 16
 """Reads under way, in threads of their own: a disk that is stuck keeps nothing else waiting."""
@@ -45,7 +45,7 @@ class Replay:
     def __init__(self, folder: Path):
         self.folder = folder
         self._waiting = 0
-        self._threads = ThreadPoolExecutor(AT_ONCE, "replay")
+        self._threads = DaemonExecutor(AT_ONCE, "replay")
         self._known: OrderedDict[str, tuple[tuple[tuple[int, int], ...], files.Recording]] = OrderedDict()
         self._lock = Lock()
 

@@ -1,19 +1,19 @@
 """Recordings' files, taken away in a thread of their own: a disk that is stuck keeps nothing else waiting."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 from relay import files
 from relay.ports import Refused
+from relay.threads import DaemonExecutor
 
 SECONDS = 5.0
 
 
 class Deletions:
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "deletions")
+        self._thread = DaemonExecutor(1, "deletions")
         self._stuck: asyncio.Future[None] | None = None
 
     async def delete(self, folder: Path) -> None:

@@ -1,19 +1,13 @@
 """Which addresses a stream may be pushed to: none of our own networks, unless the operator allows it."""
 
-import asyncio
-import socket
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
+from relay.push.lookups import LookUp
+
 Address = IPv4Address | IPv6Address
 Networks = tuple[IPv4Network | IPv6Network, ...]
-
-LOOKUPS = 4
-LOOKUP_SECONDS = 5.0
-_threads = ThreadPoolExecutor(LOOKUPS, "names")
 
 _NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 _COMPATIBLE: Final = IPv6Network("::/96")
@@ -54,21 +48,14 @@ def _within(address: IPv6Address) -> IPv4Address | None:
     return None
 
 
-async def resolve(host: str, port: int, networks: Networks) -> list[Address]:
-    """The host's addresses that are allowed, in the order of preference. Raises NotAllowed where none is, and OSError
-    where there is none at all, or none was found in LOOKUP_SECONDS.
-
-    Names are looked up by LOOKUPS threads of their own: where name servers do not answer, destinations wait for each
-    other, and nothing else does. A lookup that nobody waits for any more ends with the system's own patience, and so
-    may the process.
+async def resolve(host: str, port: int, networks: Networks, look_up: LookUp) -> list[Address]:
+    """The host's addresses that are allowed, in the order of preference; a host that is an address is not looked up.
+    Raises NotAllowed where none is, and OSError as `look_up` does.
     """
-    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     try:
-        async with asyncio.timeout(LOOKUP_SECONDS):
-            infos = await asyncio.get_running_loop().run_in_executor(_threads, look_up)
-    except TimeoutError:
-        raise OSError(f"its name was not found within {LOOKUP_SECONDS:g} s") from None
-    found = [ip_address(str(info[4][0]).partition("%")[0]) for info in infos]
+        found = [ip_address(host)]
+    except ValueError:
+        found = [ip_address(text) for text in await look_up(host, port)]
     allowed = [address for address in dict.fromkeys(found) if is_allowed(address, networks)]
     if not allowed:
         raise NotAllowed("the host has no public address")

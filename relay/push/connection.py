@@ -6,6 +6,7 @@ import socket
 import ssl
 
 from relay.push.addresses import Address, Networks, resolve
+from relay.push.lookups import LookUp
 from relay.push.target import Target
 from relay.rtmp.flv import milliseconds, write_header, write_metadata, write_unit
 from relay.rtmp.link import NONCE
@@ -25,12 +26,12 @@ class Stalled(Exception):
     """The other side takes nothing any more."""
 
 
-async def connect(target: Target, networks: Networks, tls: ssl.SSLContext) -> "Connection":
+async def connect(target: Target, networks: Networks, look_up: LookUp, tls: ssl.SSLContext) -> "Connection":
     """To the first address that takes us, of those that are allowed; the name is not looked up a second time. With
     rtmps:// the certificate has to be valid for the name. Raises OSError, `NotAllowed`.
     """
     failed: OSError | None = None
-    for address in await resolve(target.host, target.port, networks):
+    for address in await resolve(target.host, target.port, networks, look_up):
         try:
             return await _connect_to(address, target, tls)
         except OSError as error:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from relay.ports import Destination, Reason
 from relay.push.addresses import Networks, NotAllowed
 from relay.push.connection import Configs, Connection, Stalled, connect
+from relay.push.lookups import LookUp
 from relay.push.queue import UnitQueue
 from relay.push.status import PushStatus, State, delay
 from relay.push.target import read_target
@@ -56,13 +57,14 @@ class RtmpDestination:
         self,
         destination: Destination,
         settings: PushSettings,
+        look_up: LookUp,
         report: Callable[[PushStatus], None],
         tls: ssl.SSLContext,
     ):
         """Raises ValueError for a URL that is none."""
         self.destination = destination
         self._target = read_target(destination.url)
-        self._settings, self._report, self._tls = settings, report, tls
+        self._settings, self._look_up, self._report, self._tls = settings, look_up, report, tls
         self._status = PushStatus(destination.id, destination.name, self._target.shown, "connecting")
         self._queue: UnitQueue | None = None
         self._known: Configs = {}
@@ -138,7 +140,7 @@ class RtmpDestination:
     async def _connect(self) -> Connection:
         try:
             async with asyncio.timeout(self._settings.connect_seconds):
-                connection = await connect(self._target, self._settings.networks, self._tls)
+                connection = await connect(self._target, self._settings.networks, self._look_up, self._tls)
                 try:
                     await connection.negotiate()
                 except BaseException:

@@ -10,6 +10,7 @@ import structlog
 
 from relay.ports import Destination, Output
 from relay.push.destination import PushSettings, RtmpDestination
+from relay.push.lookups import LookUp
 from relay.push.status import PushStatus
 from relay.push.target import HIDDEN
 
@@ -30,8 +31,8 @@ class Pushes:
     When the stream ends it tells its outputs; `close` waits until they have said goodbye.
     """
 
-    def __init__(self, outputs: Outputs, settings: PushSettings, report: Callable[[PushStatus], None]):
-        self._outputs, self._settings, self._report = outputs, settings, report
+    def __init__(self, outputs: Outputs, settings: PushSettings, look_up: LookUp, report: Callable[[PushStatus], None]):
+        self._outputs, self._settings, self._look_up, self._report = outputs, settings, look_up, report
         self._running: dict[str, RtmpDestination] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -59,7 +60,7 @@ class Pushes:
 
     def _start(self, destination: Destination) -> None:
         try:
-            output = RtmpDestination(destination, self._settings, self._report, self._tls)
+            output = RtmpDestination(destination, self._settings, self._look_up, self._report, self._tls)
         except ValueError as error:
             self._report(PushStatus(destination.id, destination.name, HIDDEN, "refused", error=str(error)))
             return

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from ipaddress import ip_network
 
 from relay.aac import write_specific
 from relay.h264 import config_of, join_lengths
 from relay.ports import Output
 from relay.push.destination import PushSettings
+from relay.push.lookups import Lookups
 from relay.push.pushes import Pushes
 from relay.push.status import PushStatus
 from relay.units import AudioConfig, Unit
@@ -71,7 +73,8 @@ class Source:
 @asynccontextmanager
 async def pushing(size: int = 1_000, settings: PushSettings | None = None) -> AsyncIterator[tuple[Source, Pushes]]:
     source = Source(size)
-    pushes = Pushes(source, settings or PushSettings(networks=LOCAL, report_seconds=0.2), source.statuses.append)
+    chosen = settings or PushSettings(networks=LOCAL, report_seconds=0.2)
+    pushes = Pushes(source, chosen, partial(Lookups().look_up, "ann"), source.statuses.append)
     running = asyncio.create_task(source.run())
     try:
         yield source, pushes

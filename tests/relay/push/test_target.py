@@ -1,14 +1,10 @@
 """Which URLs are destinations, and which addresses may be reached."""
 
-import asyncio
-import socket
-import threading
 from ipaddress import ip_address
-from typing import Any
 
 import pytest
 
-from relay.push.addresses import LOOKUPS, NotAllowed, is_allowed, read_networks, resolve
+from relay.push.addresses import is_allowed, read_networks
 from relay.push.status import delay
 from relay.push.target import read_target
 
@@ -57,43 +53,6 @@ def test_the_operator_may_allow_networks() -> None:
     networks = read_networks(["10.1.0.0/16", "fc00::/7"])
     assert all(is_allowed(ip_address(text), networks) for text in ("10.1.2.3", "::ffff:10.1.2.3", "fc00::1"))
     assert not is_allowed(ip_address("10.2.0.1"), networks)
-
-
-async def test_names_are_looked_up_and_checked() -> None:
-    with pytest.raises(NotAllowed):
-        await resolve("localhost", 1935, ())
-    assert ip_address("127.0.0.1") in await resolve("localhost", 1935, read_networks(["127.0.0.0/8", "::1/128"]))
-
-
-async def test_name_servers_that_do_not_answer_hold_up_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers, asked = threading.Event(), threading.Semaphore(0)
-    real = socket.getaddrinfo
-
-    def slow(host: str, *rest: Any, **more: Any) -> Any:
-        asked.release()
-        answers.wait()
-        return real(host, *rest, **more)
-
-    monkeypatch.setattr("relay.push.addresses.LOOKUP_SECONDS", 0.05)
-    try:
-        with monkeypatch.context() as patched:
-            patched.setattr(socket, "getaddrinfo", slow)
-            failed = await asyncio.gather(
-                *(resolve("localhost", 1935, ()) for _ in range(4 * LOOKUPS)), return_exceptions=True
-            )
-            assert {str(error) for error in failed} == {"its name was not found within 0.05 s"}
-        loop = asyncio.get_running_loop()
-        assert await loop.run_in_executor(None, len, "a thread of the loop's own") == 26
-        assert await loop.getaddrinfo("localhost", 80)
-    finally:
-        answers.set()
-    monkeypatch.setattr("relay.push.addresses.LOOKUP_SECONDS", 20.0)
-    with pytest.raises(NotAllowed):
-        await resolve("localhost", 1935, ())
-    taken = 0
-    while asked.acquire(blocking=False):
-        taken += 1
-    assert taken == LOOKUPS, "who has given up is not looked up any more"
 
 
 def test_attempts_come_less_often_up_to_a_bound() -> None:

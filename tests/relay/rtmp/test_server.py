@@ -3,11 +3,13 @@
 import asyncio
 import itertools
 import ssl
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from relay.push.connection import Configs, Connection, connect
+from relay.push.lookups import Lookups
 from relay.push.target import read_target
 from relay.rtmp.amf0 import encode
 from relay.rtmp.chunks import COMMAND, Message, write_message
@@ -23,7 +25,7 @@ GREETING = b"\3" + bytes(2 * HANDSHAKE)
 
 
 async def publisher(url: str) -> Connection:
-    connection = await connect(read_target(url), LOCAL, ssl.create_default_context())
+    connection = await connect(read_target(url), LOCAL, partial(Lookups().look_up, "ann"), ssl.create_default_context())
     try:
         await connection.negotiate()
     except Rejected:
