@@ -1,9 +1,12 @@
-"""Cuts a stream into parts and segments. Pure: the time is an argument.
+"""Cuts a stream into parts and segments. Pure.
 
-Parts are cut on the media clock whether or not each track has samples, at a frame of the picture where one comes in
-time, so a silent or missing track holds nothing back; `tick` cuts what no unit comes to end. A keyframe begins a part
-and, after two seconds, a segment.
+Parts are cut on the media clock, by what comes after them, whether or not each track has samples, and at a frame of the
+picture where one comes in time. So a silent or missing track holds nothing back, and when nothing comes, nothing is
+cut: what a line that stood still brings then is in parts as long as it is. A keyframe begins a part and, after two
+seconds, a segment.
 """
+
+from bisect import bisect_left
 
 from relay import cmaf
 from relay.parts_values import (
@@ -25,12 +28,8 @@ MISSING = 5 * HZ
 """Without units for so long, a track that other tracks go on without is left out, or players would wait for it."""
 SKEW = HZ // 10
 """How far behind the sound the picture may come and still find its part open."""
-LEAP = HZ
+LEAP = MISSING
 """A hole of more than that is a gap, which no parts are made for."""
-LATE = 0.15
-"""Seconds of the wall clock beyond its length after which a part is cut by `tick`."""
-EMPTY_PARTS = LONGEST_SEGMENT // LONGEST_PART
-"""So many in a row, then nothing more is cut until a unit comes."""
 MOST_KEYFRAME_SECONDS = 10.0
 """Between keyframes, for low latency."""
 _FRAME = HZ // 30
@@ -46,12 +45,10 @@ class Cutter:
         self._audio: AudioConfig | None = None
         # While the tracks are being learned: what has come.
         self._learning: list[Unit] | None = []
-        self._learned_at = 0.0
         self._msn = -1
         self._segment = 0
         self._index = 0
         self._part = 0
-        self._opened_at = 0.0
         self._discontinuity = False
         self._discontinuities = 0
         self._keyed = False
@@ -62,43 +59,33 @@ class Cutter:
         self._first = 0
         self._keyframe: int | None = None
         self._often = True
-        self._empty = 0
 
     @property
     def wants_keyframe(self) -> bool:
         """Nothing can be cut until one comes."""
         return self._learning is not None
 
-    def unit(self, unit: Unit, now: float) -> list[Cut]:
-        """The next unit; `now` in seconds of a clock that does not go back. VP8 is not for MP4: it is left out."""
+    def unit(self, unit: Unit) -> list[Cut]:
+        """What the next unit ends. VP8 is not for MP4: it is left out."""
         if unit.config.codec not in ("h264", "aac"):
             return []
         if self._learning is not None:
-            return self._learn(unit, now)
+            return self._learn(unit)
         out: list[Cut] = []
         config = self._video if unit.kind == "video" else self._audio
         if unit.config is not config and unit.config != config and (unit.kind == "audio" or unit.key):
-            return self._begin_anew(unit, now)
+            return self._begin_anew(unit)
         if unit.config != config:
             return []  # to be decoded by a keyframe that did not come
         if unit.dts < self._first:
             return []  # sound from before the first picture
         if self._leaps(unit) or self._lost_track(unit):
-            return self._begin_anew(unit, now)
+            return self._begin_anew(unit)
         if unit.kind == "video":
             out += self._keyframes(unit)
-        self._cut_before(unit, out, now)
+        self._cut_before(unit, out)
         self._seen[unit.kind] = unit.dts
         self._units[unit.kind].append(unit)
-        return out
-
-    def tick(self, now: float) -> list[Cut]:
-        """To be called every 100 ms or so."""
-        if self._learning is not None:
-            return self._begin(now) if self._learning and now - self._learned_at > LEARNING / HZ else []
-        out: list[Cut] = []
-        while self._empty < EMPTY_PARTS and now - self._opened_at > LONGEST_PART / HZ + LATE:
-            self._cut(self._part + LONGEST_PART, out, self._opened_at + LONGEST_PART / HZ)
         return out
 
     def flush(self) -> list[Cut]:
@@ -107,9 +94,9 @@ class Cutter:
         if self._learning is None:
             end = self._end()
             while end - self._part > LONGEST_PART:
-                self._cut(self._part + LONGEST_PART, out, 0.0)
+                self._cut(self._part + LONGEST_PART, out)
             if end > self._part and any(self._units.values()):
-                self._cut(end, out, 0.0)
+                self._cut(end, out)
             self._end_segment(out)
         for units in self._units.values():
             units.clear()
@@ -119,25 +106,23 @@ class Cutter:
 
     # Which tracks there are
 
-    def _begin_anew(self, unit: Unit, now: float) -> list[Cut]:
+    def _begin_anew(self, unit: Unit) -> list[Cut]:
         before = self._seen[unit.kind]
         if before is not None:
             self._last[unit.kind] = min(self._last[unit.kind], unit.dts - before)
-        return [*self.flush(), *self._learn(unit, now)]
+        return [*self.flush(), *self._learn(unit)]
 
-    def _learn(self, unit: Unit, now: float) -> list[Cut]:
+    def _learn(self, unit: Unit) -> list[Cut]:
         if self._learning is None:
             self._learning = []
-        if not self._learning:
-            self._learned_at = now
         self._learning.append(unit)
         first = self._learning[0]
         kinds = {one.kind for one in self._learning}
-        if len(kinds) == 2 or unit.dts - first.dts > LEARNING or now - self._learned_at > LEARNING / HZ:
-            return self._begin(now)
+        if len(kinds) == 2 or unit.dts - first.dts > LEARNING:
+            return self._begin()
         return []
 
-    def _begin(self, now: float) -> list[Cut]:
+    def _begin(self) -> list[Cut]:
         """With the first keyframe, where there is a picture."""
         waiting = self._learning or []
         pictures = [unit for unit in waiting if unit.kind == "video"]
@@ -159,11 +144,11 @@ class Cutter:
         self._discontinuity = self._discontinuity or self._msn >= 0
         start = max(first.dts, self._part)  # how long the unit before lasted was a guess
         self._open_segment(start)
-        self._part, self._opened_at, self._empty = start, now, 0
+        self._part = start
         self._seen, self._first = {"video": None, "audio": None}, first.dts
         for unit in waiting:
             if unit.dts >= first.dts:
-                out += self.unit(unit, now)
+                out += self.unit(unit)
         return out
 
     def _init(self) -> Init:
@@ -202,41 +187,42 @@ class Cutter:
             return [Keyframes(often, seconds)]
         return []
 
-    def _cut_before(self, unit: Unit, out: list[Cut], now: float) -> None:
+    def _cut_before(self, unit: Unit, out: list[Cut]) -> None:
         """What has to be cut before this unit is in."""
         leads = unit.kind == "video" or self._video is None
         slack = 0 if leads else SKEW
         if leads and (before := self._seen[unit.kind]) is not None:
             self._last[unit.kind] = max(unit.dts - before, 0)
         while unit.dts - self._part > LONGEST_PART + slack:
-            self._cut(self._part + LONGEST_PART, out, now)
+            self._cut(self._part + LONGEST_PART, out)
         age = unit.dts - self._part
         if not leads or not self._any_before(unit):
             return
         begins = unit.kind == "video" and unit.key
         if begins and age > 0 and (unit.dts - self._segment >= SHORTEST_SEGMENT or not self._keyed):
-            self._cut(unit.dts, out, now)
+            self._cut(unit.dts, out)
             self._end_segment(out)
             self._open_segment(unit.dts)
         elif begins and age == 0 and self._index and (unit.dts - self._segment >= SHORTEST_SEGMENT or not self._keyed):
             self._end_segment(out)
             self._open_segment(unit.dts)
         elif age >= SHORTEST_PART:
-            self._cut(unit.dts, out, now)
+            self._cut(unit.dts, out)
 
     def _any_before(self, unit: Unit) -> bool:
         """Whether there is a part before it: not for the stream's first."""
         return unit.dts > self._segment or self._index > 0
 
-    def _cut(self, end: int, out: list[Cut], now: float) -> None:
-        """Ends the part at `end`, and the segment where the next part might make it too long."""
-        video, audio = self._units["video"], self._units["audio"]
+    def _cut(self, end: int, out: list[Cut]) -> None:
+        """Ends the part at `end`, and the segment where the next part might make it too long. What is of later is left
+        for the next one.
+        """
+        video, audio = self._before("video", end), self._before("audio", end)
         self._sequence += 1
         runs = []
         for kind, config, units in (("video", self._video, video), ("audio", self._audio, audio)):
             runs.append(cmaf.Run(units, self._last[kind]) if config is not None else None)
         empty = not (video or audio)
-        self._empty = self._empty + 1 if empty else 0
         picture = video[0].key if video else False
         independent = picture if self._video is not None else not empty
         if self._index == 0:
@@ -257,12 +243,17 @@ class Cutter:
                 data,
             )
         )
-        self._units = {"video": [], "audio": []}
         self._index += 1
-        self._part, self._opened_at = end, now
+        self._part = end
         if end + LONGEST_PART - self._segment > LONGEST_SEGMENT:
             self._end_segment(out)
             self._open_segment(end)
+
+    def _before(self, kind: str, end: int) -> list[Unit]:
+        units = self._units[kind]
+        count = bisect_left(units, end, key=lambda unit: unit.dts)
+        self._units[kind] = units[count:]
+        return units[:count]
 
     def _open_segment(self, start: int) -> None:
         self._msn += 1

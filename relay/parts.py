@@ -1,6 +1,5 @@
 """A stream's output in parts: to edge processes, and to disk."""
 
-import asyncio
 from collections.abc import Callable, Iterable
 from typing import Literal, Protocol
 
@@ -14,8 +13,6 @@ from relay.units import Unit
 
 log = structlog.get_logger("relay.parts")
 
-TICK_SECONDS = 0.1
-
 
 class Sink(Protocol):
     def tell(self, told: Told) -> None:
@@ -24,14 +21,15 @@ class Sink(Protocol):
 
 class Parts:
     """A `relay.ports.Output`. Each sink is told all, whatever becomes of the others: one that raises is left out from
-    then on, and `failures` says how many have been. To be made within a loop.
+    then on, and `failures` says how many have been.
     """
 
     audio: Literal["aac", "opus"] = "aac"
 
     def __init__(self, begin: Callable[[], Iterable[Sink]], keyframes: Callable[[Keyframes], None] = lambda _: None):
-        """`begin` makes the sinks when there is something to tell: by then the stream knows its epoch. `keyframes` is
-        told when they come too seldom for low latency, and when they do not any more.
+        """`begin` makes the sinks with the first unit, when the stream knows its epoch: so they are told of the stream
+        before anybody hears that it flows, though its first part is yet to be cut. `keyframes` is told when they come
+        too seldom for low latency, and when they do not any more.
         """
         self.failures = 0
         self.codecs = ""
@@ -41,8 +39,6 @@ class Parts:
         self._sinks: list[Sink] = []
         self._keyframes = keyframes
         self._cutter = Cutter()
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
         self._flowing = False
         self._ended = False
         self._poster = b""
@@ -55,9 +51,12 @@ class Parts:
     def unit(self, unit: Unit) -> None:
         if self._ended:
             return
-        self._tell_all(self._cutter.unit(unit, self._loop.time()))
-        if self._timer is None:
-            self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
+        if not self._begun:
+            self._begun = True
+            self._sinks = list(self._begin())
+            if self._poster:
+                self._tell(Poster(self._poster))
+        self._tell_all(self._cutter.unit(unit))
 
     def poster(self, picture: bytes) -> None:
         """A WebP picture of what is shown, or is about to be."""
@@ -67,7 +66,7 @@ class Parts:
 
     def interrupted(self) -> None:
         if self._flowing and not self._ended:
-            self._stop()
+            self._tell_all(self._cutter.flush())
             self._flowing = False
             self._tell(Interrupted())
 
@@ -75,24 +74,10 @@ class Parts:
         if not self._ended:
             self._ended = True
             try:
-                self._stop()
+                self._tell_all(self._cutter.flush())
             finally:
                 if self._begun:
                     self._tell(Over(reason))
-
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._tell_all(self._cutter.flush())
-
-    def _tick(self) -> None:
-        self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
-        try:
-            self._tell_all(self._cutter.tick(self._loop.time()))
-        except Exception:
-            log.exception("parts_failed")
-            self.ended("failed")
 
     def _tell_all(self, cuts: list[Cut]) -> None:
         for cut in cuts:
@@ -105,11 +90,6 @@ class Parts:
             self._tell(cut)
 
     def _tell(self, told: Told) -> None:
-        if not self._begun:
-            self._begun = True
-            self._sinks = list(self._begin())
-            if self._poster:
-                self._tell(Poster(self._poster))
         for sink in tuple(self._sinks):
             try:
                 sink.tell(told)

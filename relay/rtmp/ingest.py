@@ -12,8 +12,8 @@ import structlog
 from msgspec import Struct
 
 from relay.ports import Claim, Intake, Reason, Received, Reception, Refused
+from relay.rate import RateLimit
 from relay.rtmp.errors import Unsupported, Violation
-from relay.rtmp.rate import RateLimit
 from relay.rtmp.server_session import Event, Media, Publish, ServerSession, Unpublish
 from relay.rtmp.tags import TagReader
 

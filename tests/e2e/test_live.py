@@ -26,7 +26,6 @@ async def test_a_stream_is_shown_and_stopped(tmp_path: Path) -> None:
         async with creator(server) as ana:
             with encoder(await ana.address()) as publishing:
                 await ana.until("live.started")
-                await (await ana.shown()).close()
                 viewer = await ana.watch()
                 init, *rest = await parts(viewer, 4)
                 assert isinstance(init, dict)

@@ -38,7 +38,7 @@ async def record(folder: Path, films: list[Path]) -> None:
         for number, path in enumerate(films):
             at = LATER + number * (SECONDS * HZ + PAUSE)
             for unit in await asyncio.to_thread(units_of, path):
-                for cut in cutter.unit(replace(unit, pts=unit.pts + at, dts=unit.dts + at), (unit.dts + at) / HZ):
+                for cut in cutter.unit(replace(unit, pts=unit.pts + at, dts=unit.dts + at)):
                     recorder.tell(cut)
         for cut in cutter.flush():
             recorder.tell(cut)

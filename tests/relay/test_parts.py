@@ -1,7 +1,5 @@
 """Whatever fails in a stream's parts, whoever is told of them hears their end."""
 
-import asyncio
-
 import pytest
 
 from relay import h264
@@ -27,21 +25,7 @@ def begun() -> tuple[Parts, Heard]:
     return parts, told
 
 
-async def test_a_cutter_that_fails_ends_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay.parts.TICK_SECONDS", 0.01)
-    _, told = begun()
-
-    def broken(*_: object) -> None:
-        raise ValueError("broken")
-
-    monkeypatch.setattr("relay.cutter.Cutter.tick", broken)
-    async with asyncio.timeout(10):
-        while not isinstance(told[-1], Over):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-    assert told[-1] == Over("failed")
-
-
-async def test_the_end_is_told_though_what_is_left_cannot_be_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_is_told_though_what_is_left_cannot_be_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     parts, told = begun()
 
     def broken(*_: object) -> None:
@@ -64,3 +48,19 @@ def test_the_largest_picture_of_all_parameter_sets_counts() -> None:
     large = bytes.fromhex("6764001facd9405005bb0110000003001000000303c0f1831960")
     config = h264.config_of([SPS, large], [PPS])
     assert (config.width, config.height) == (1_280, 720)
+
+
+async def test_sinks_are_made_with_the_first_unit() -> None:
+    """A stream that is said to flow is known to edge processes by then, though nothing of it has been cut yet."""
+    told, made = Heard(), 0
+
+    def begin() -> list[Heard]:
+        nonlocal made
+        made += 1
+        return [told]
+
+    parts = Parts(begin)
+    parts.unit(Unit("video", 0, 0, h264.join_lengths([b"\x65slice"]), True, h264.config_of([SPS], [PPS])))
+    assert (made, told) == (1, [])
+    parts.ended("stopped")
+    assert told[-1] == Over("stopped")

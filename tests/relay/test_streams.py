@@ -60,6 +60,23 @@ async def test_a_publisher_is_told_of_once_its_first_keyframe_is_there() -> None
     await stage.close()
 
 
+async def test_one_without_pictures_is_told_of_once_outputs_have_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transcoder gives nothing for its first packets."""
+    stage, late = Stage(), iter([[], [], [audio(1_920)], [audio(3_840)]])
+    monkeypatch.setattr("relay.audio.AudioLane.unit", lambda lane, unit: next(late))
+    monkeypatch.setattr("relay.stream.AUDIO_ALONE_SECONDS", 0.0)
+    intake = await stage.publish()
+    for packet in range(2):
+        intake.unit(audio(packet * 1_800))
+    await stage.news.settle()
+    assert [what for what, *_ in stage.gate.told] == ["admit"]
+    for packet in range(2, 4):
+        intake.unit(audio(packet * 1_800))
+    await until(lambda: len(stage.gate.told) == 2)
+    assert stage.gate.told[1] == ("flowing", "room", "s1", 1)
+    await stage.close()
+
+
 async def test_one_that_comes_back_within_the_grace_goes_on_with_the_stream() -> None:
     stage = Stage()
     intake = await stage.publish()
@@ -274,13 +291,27 @@ def test_a_lane_that_no_output_wants_any_more_is_fed_nothing(monkeypatch: pytest
     assert fed == ["aac"]
 
 
-async def test_more_kbit_than_allowed_end_the_publisher(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay.stream.CAP_SECONDS", -1.0)
+def test_what_a_line_has_held_back_is_within_the_rate() -> None:
+    """Two thirds of it, of which four seconds come at once; half as much again is too much."""
+    stream = Stream(Admitted("room", "ana", "s1", 1, "Title"), SETTINGS.caps)
+    publishing = stream.attach(stream.admitted, StagedPublisher(), 0.0)
+
+    def sends(mbit: int, seconds: range) -> None:
+        for index in range(seconds.start * 30, seconds.stop * 30):
+            unit = video(index * FRAME, key=index % 30 == 0, data=bytes(mbit * 125_000 // 30))
+            stream.unit(publishing, unit, 14.0 if 10 < index / 30 < 14 else index / 30)
+
+    sends(8, range(40))
+    with pytest.raises(TooMuch, match="12000 kbit/s"):
+        sends(18, range(40, 70))
+
+
+async def test_more_kbit_than_allowed_end_the_publisher() -> None:
     stage = Stage(StreamsSettings(Caps(100, 2_073_600), 2, 30))
     publisher = StagedPublisher()
     intake = await stage.publish(publisher)
     intake.unit(video(0, key=True, data=b"v" * 1_000))
-    intake.unit(video(FRAME, data=b"v" * 100_000))
+    intake.unit(video(FRAME, data=b"v" * 100_000))  # of 62,500 in five seconds
     assert publisher.closed == "refused"
     assert len(stage.outputs[0].units) == 1
     await stage.close()
