@@ -15,7 +15,7 @@ import pytest
 
 from loadtest.ports import free_port
 from relay.files import MANIFEST
-from tests.e2e.test_live import probed, recordings
+from tests.e2e.test_live import probed
 from tests.media.cycles import read, told
 from tests.support.live import PATIENCE, Creator, LiveServer, creator, encoder, kill, parts
 from tests.support.peer import greeted
@@ -52,7 +52,7 @@ def mend(disk: Path) -> None:
 
 async def plays(ana: Creator) -> None:
     """The only recording."""
-    (recording,) = await recordings(ana)
+    (recording,) = await ana.recordings()
     assert recording["length_ms"] > 1_000
     for path in (recording["hls"], recording["mp4"]):
         there = await ana.client.get(path)
@@ -102,7 +102,7 @@ async def test_while_a_disk_does_not_answer_all_else_goes_on_and_then_it_is_reco
                     await ana.until("live.started")
                     await (await ana.shown()).close()
                     await ana.command(type="live.stop", room=ana.room)
-                (old,) = await recordings(ana)
+                (old,) = await ana.recordings()
                 replay = (await ana.client.get(old["hls"])).headers["location"]
                 with encoder(await ben.address()):
                     await ben.until("live.started")
@@ -125,7 +125,7 @@ async def test_while_a_disk_does_not_answer_all_else_goes_on_and_then_it_is_reco
                     await parts(viewer, 5)
                     await viewer.close()
                     await ben.command(type="live.stop", room=ben.room)
-                (recording,) = await recordings(ben)
+                (recording,) = await ben.recordings()
                 assert recording["parts"] == 1, "nothing is missing"
                 await plays(ben)
 
@@ -155,7 +155,7 @@ async def test_every_process_ends_though_its_disk_does_not_answer(
                     await ana.until("live.started")
                     await (await ana.shown()).close()
                     await ana.command(type="live.stop", room=ana.room)
-                (old,) = await recordings(ana)
+                (old,) = await ana.recordings()
                 replay = (await ana.client.get(old["hls"])).headers["location"]
                 with encoder(await ben.address()):
                     await ben.until("live.started")
