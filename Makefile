@@ -49,6 +49,8 @@ proof: $(VENV)/installed-dev debian  ## the long forms of what tests show in sho
 	$(BIN)/python -m tests.media.latency --seconds 60
 	$(BIN)/python -m tests.media.networks --seconds 30
 	$(BIN)/python -m tests.media.sync --minutes 30
+	@$(MAKE) --no-print-directory debian APT="$$(command -v npm >/dev/null || echo nodejs npm)"
+	$(BIN)/python -m tests.media.obs --minutes 10
 	$(BIN)/python -m tests.media.destinations --rounds 5
 	$(BIN)/python -m tests.media.stops --rounds 20
 	$(BIN)/python -m tests.loadtest.planted_faults

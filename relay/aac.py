@@ -9,10 +9,14 @@ _RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000
 _LC = 2
 _EXPLICIT_RATE = 15
 _MOST_CHANNELS = 6
+_MOST_BYTES = 64
+"""AAC-LC's own take two to five; a program config element may follow. Every part and message that names it has it."""
 
 
 def read_specific(data: bytes) -> AudioConfig:
-    """Raises ValueError for what is not AAC-LC of one to six channels."""
+    """Raises ValueError for what is not AAC-LC of one to six channels, or too long to be carried."""
+    if len(data) > _MOST_BYTES:
+        raise ValueError(f"AudioSpecificConfig: {len(data)} bytes; at most {_MOST_BYTES} are carried")
     if len(data) < 2:
         raise ValueError("AudioSpecificConfig: shorter than two bytes")
     bits = int.from_bytes(data[:5].ljust(5, b"\0"))

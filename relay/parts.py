@@ -27,8 +27,9 @@ class Parts:
     audio: Literal["aac", "opus"] = "aac"
 
     def __init__(self, begin: Callable[[], Iterable[Sink]], keyframes: Callable[[Keyframes], None] = lambda _: None):
-        """`begin` makes the sinks when there is something to tell: by then the stream knows its epoch. `keyframes` is
-        told when they come too seldom for low latency, and when they do not any more.
+        """`begin` makes the sinks with the first unit, when the stream knows its epoch: so they are told of the stream
+        before anybody hears that it flows, though its first part is yet to be cut. `keyframes` is told when they come
+        too seldom for low latency, and when they do not any more.
         """
         self.failures = 0
         self.codecs = ""
@@ -48,8 +49,14 @@ class Parts:
         return self._cutter.wants_keyframe
 
     def unit(self, unit: Unit) -> None:
-        if not self._ended:
-            self._tell_all(self._cutter.unit(unit))
+        if self._ended:
+            return
+        if not self._begun:
+            self._begun = True
+            self._sinks = list(self._begin())
+            if self._poster:
+                self._tell(Poster(self._poster))
+        self._tell_all(self._cutter.unit(unit))
 
     def poster(self, picture: bytes) -> None:
         """A WebP picture of what is shown, or is about to be."""
@@ -83,11 +90,6 @@ class Parts:
             self._tell(cut)
 
     def _tell(self, told: Told) -> None:
-        if not self._begun:
-            self._begun = True
-            self._sinks = list(self._begin())
-            if self._poster:
-                self._tell(Poster(self._poster))
         for sink in tuple(self._sinks):
             try:
                 sink.tell(told)

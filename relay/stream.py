@@ -45,7 +45,10 @@ class Publishing:
         self.admitted = admitted
         self.publisher = publisher
         self.since = now
+        self.begun = False
+        """Its units count: there was a keyframe, or it seems to have no pictures."""
         self.flowing = False
+        """Outputs have something of it."""
         self.keyframes = Keyframes(regular=publisher.kind == "whip")
         self.meter = Meter(caps.max_kbit, now)
         self._rate, self._bytes = RateLimit(caps.max_kbit, 0, now), 0
@@ -114,11 +117,12 @@ class Stream:
         self._each(lambda output: output.interrupted())
 
     def unit(self, publishing: Publishing, unit: Unit, now: float) -> bool:
-        """A unit of the present publisher, on its own clock. Whether it is the first that is shown. Raises TooMuch."""
+        """A unit of the present publisher, on its own clock. Whether it is the first of which outputs have something:
+        sound that is made anew comes later than it went in. Raises TooMuch.
+        """
         publishing.meter.unit(unit, now)
         self._hold_against_caps(publishing, unit, now)
-        begins = not publishing.flowing
-        if begins and not self._may_begin(publishing, unit, now):
+        if not publishing.begun and not self._may_begin(publishing, unit, now):
             self._ask(publishing, now, True)
             return False
         if self._zero is None:
@@ -127,15 +131,17 @@ class Stream:
         place = self.clock.place(unit.kind, unit.pts, unit.dts, round((now - self._zero) * HZ))
         if place is None:
             return False
-        publishing.flowing = True
+        publishing.begun = True
         if isinstance(unit.config, VideoConfig):
             self.video = unit.config
             publishing.keyframes.video(place.dts, unit.key, now)
         else:
             self.audio = unit.config
-        self._give(msgspec.structs.replace(unit, pts=place.pts, dts=place.dts))
+        given = self._give(msgspec.structs.replace(unit, pts=place.pts, dts=place.dts))
         self._ask(publishing, now, any(output.wants_keyframe for output in self.outputs))
-        return begins
+        first = given and not publishing.flowing
+        publishing.flowing = publishing.flowing or given
+        return first
 
     def _hold_against_caps(self, publishing: Publishing, unit: Unit, now: float) -> None:
         config = unit.config
@@ -183,20 +189,26 @@ class Stream:
         for unit in self.gop.units(output.audio):
             output.unit(unit)
 
-    def _give(self, unit: Unit) -> None:
+    def _give(self, unit: Unit) -> bool:
+        """Whether anything came of it yet."""
         if isinstance(unit.config, VideoConfig):
             self.gop.add(unit)
             self._each(partial(_hand_over, unit))
             for codec, lane in self._lanes.items():
                 self._give_audio(codec, lane.advance(unit.dts))
-        else:
-            for codec in {output.audio for output in self.outputs}:
-                self._give_audio(codec, self._lane(codec).unit(unit))
+            return True
+        given = False
+        for codec in {output.audio for output in self.outputs}:
+            given = self._give_audio(codec, self._lane(codec).unit(unit)) or given
+        return given
 
-    def _give_audio(self, codec: Literal["aac", "opus"], units: Iterable[Unit]) -> None:
+    def _give_audio(self, codec: Literal["aac", "opus"], units: Iterable[Unit]) -> bool:
+        given = False
         for unit in units:
+            given = True
             self.gop.add(unit)
             self._each(partial(_hand_over, unit), [some for some in self.outputs if some.audio == codec])
+        return given
 
     def _lane(self, codec: Literal["aac", "opus"]) -> AudioLane:
         if codec not in self._lanes:

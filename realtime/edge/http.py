@@ -101,16 +101,22 @@ class EdgeHttp:
     def __init__(self, lives: Lives, access: Access, replay: Replay, readers: Readers):
         self._lives, self._access, self._replay, self.readers = lives, access, replay, readers
         self.waiting = 0
-        """Requests that wait for a part or a playlist."""
+        """Requests that wait for something to be told of a stream."""
 
     async def index(self, request: Request) -> Response:
-        live, _ = await self._watched(request)
+        live, bearer = await self._watched(request)
+        until = asyncio.get_running_loop().time() + BLOCK_SECONDS
+        # Without a whole segment rates are not known, and some players give up.
+        while live.over is None and live.window.find(live.window.last_whole) is None:
+            if not await self._changed(live, until):
+                break
         if live.hidden:
             return _taken_down()
+        await self._still_may(live, bearer)
+        if not live.inits:
+            raise Refused("unavailable" if live.over is None else "not_found", "The stream has not begun.")
         token, session = request.query_params["pass"], live.began.session
         most, average = live.bandwidth
-        if not live.inits:
-            raise Refused("not_found", "The stream has not begun.")
         init = live.inits[max(live.inits)]
         name = "dvr.m3u8" if request.query_params.get("dvr") == "1" else "live.m3u8"
         variants = []
@@ -183,17 +189,12 @@ class EdgeHttp:
         if live.began.session != request.path_params["session"]:
             raise Refused("not_found", "This stream is over.")
         until = asyncio.get_running_loop().time() + BLOCK_SECONDS
-        self.waiting += 1
-        try:
-            while judge(ask, live.window) == "wait":
-                if not await live.changed(until):
-                    return _plain(503, "Nothing new has come.")
-        finally:
-            self.waiting -= 1
+        while judge(ask, live.window) == "wait":
+            if not await self._changed(live, until):
+                return _plain(503, "Nothing new has come.")
         if live.hidden:
             return _taken_down()
-        if not await self._access.rights.may_watch(live.began.room, bearer):  # while this waited
-            raise Refused("forbidden", "You may not watch this room any more.")
+        await self._still_may(live, bearer)
         age = 6 * LONGEST_SEGMENT // HZ if ask.msn is not None else 1
         return Response(live.playlist(name, skip=ask.skip), 200, {"Cache-Control": f"private, max-age={age}"}, _M3U8)
 
@@ -211,12 +212,21 @@ class EdgeHttp:
     async def _part(self, live: Live, name: Name) -> bytes | None:
         """One that is to come next is waited for: a preload hint has named it (6.2.6)."""
         until = asyncio.get_running_loop().time() + HINT_SECONDS
+        while (data := live.part(name.number, name.index, audio=name.audio)) is None:
+            hinted = live.window.position == (name.number, name.index)
+            if not hinted or live.over is not None or not await self._changed(live, until):
+                return None
+        return data
+
+    async def _still_may(self, live: Live, bearer: Bearer) -> None:
+        """After a wait. Raises Refused."""
+        if not await self._access.rights.may_watch(live.began.room, bearer):
+            raise Refused("forbidden", "You may not watch this room any more.")
+
+    async def _changed(self, live: Live, until: float) -> bool:
+        """`Live.changed`, counted."""
         self.waiting += 1
         try:
-            while (data := live.part(name.number, name.index, audio=name.audio)) is None:
-                hinted = live.window.position == (name.number, name.index)
-                if not hinted or live.over is not None or not await live.changed(until):
-                    return None
+            return await live.changed(until)
         finally:
             self.waiting -= 1
-        return data

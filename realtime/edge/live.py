@@ -50,6 +50,7 @@ class Live:
         self.names = Names(began.secret)
         self.window = Window(max(dvr_seconds, MEMORY_TICKS / HZ))
         self.inits: dict[int, Init] = {}
+        """Those that segments of the window need, and later ones."""
         self.stored: dict[int, Stored] = {}
         self.parts: dict[int, list[bytes]] = {}
         self.poster = b""
@@ -192,6 +193,8 @@ class Live:
                 self.window.lose(msn)
         for msn in [msn for msn in self.stored if self.window.find(msn) is None and msn < ended.msn]:
             del self.stored[msn]
+        for number in [number for number in self.inits if number < self.window.segments[0].init]:
+            del self.inits[number]
 
     # What clients ask
 

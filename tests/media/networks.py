@@ -11,11 +11,12 @@ import base64
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from playwright.async_api import Browser, Page
@@ -118,10 +119,10 @@ class Row:
 
 
 async def watched(
-    page: Page, ana: Creator, relay: Impaired, network: str, seconds: float, ways: Sequence[str]
+    page: Page, ana: Creator, relay: Impaired, network: str, seconds: float, ways: Sequence[str], enough: str
 ) -> dict[str, Any]:
-    """What the page has kept after so long over such a network, the first of `ways` to begin with; nothing is lost
-    until it plays.
+    """What the page has kept after so long over such a network, and until `enough`, a condition in JavaScript, holds;
+    the first of `ways` to begin with. Nothing is lost until it plays.
     """
     relay.condition = Condition()
     await page.goto(f"{ana.client.base_url}/")
@@ -141,6 +142,9 @@ async def watched(
         relay.condition = ROWS[network]
         seconds = seconds * 2 / 3 - BLACKOUT_SECONDS
     await asyncio.sleep(seconds)
+    async with asyncio.timeout(PATIENCE):
+        while not await page.evaluate(enough):  # noqa: ASYNC110 - the page tells nobody
+            await asyncio.sleep(0.1)
     after = await page.evaluate(STATISTICS)
     found: dict[str, Any] = await page.evaluate("({ seen, pictures, changes, way: player.way })")
     await page.evaluate("window.player.stop()")
@@ -197,9 +201,15 @@ async def filming(ana: Creator, path: Path, browser: Browser) -> AsyncIterator[N
     await page.close()
 
 
-async def run(seconds: float, networks: Sequence[str] = tuple(ROWS), *, publisher: bool = False) -> list[Row]:
-    """Each network for so long, one after the other: between server and viewer, or between `publisher` and server; then
-    the viewer takes fMP4, of which nothing is lost.
+async def run(
+    seconds: float,
+    networks: Sequence[str] = tuple(ROWS),
+    *,
+    publisher: bool = False,
+    enough: Mapping[str, str] = MappingProxyType({}),
+) -> list[Row]:
+    """Each network for so long and until what is `enough` of it, one after the other: between server and viewer, or
+    between `publisher` and server; then the viewer takes fMP4, of which nothing is lost.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         path = Path(place, "film.mp4")
@@ -216,7 +226,7 @@ async def run(seconds: float, networks: Sequence[str] = tuple(ROWS), *, publishe
             for network in networks:
                 page = await watching.new_page()
                 ways = ["stream"] if publisher else ["whep", "stream", "hls"]
-                found = await watched(page, ana, relay, network, seconds, ways)
+                found = await watched(page, ana, relay, network, seconds, ways, enough.get(network, "true"))
                 await page.close()
                 rows.append(await asyncio.to_thread(row, network, found, reference))
             return rows

@@ -48,3 +48,19 @@ def test_the_largest_picture_of_all_parameter_sets_counts() -> None:
     large = bytes.fromhex("6764001facd9405005bb0110000003001000000303c0f1831960")
     config = h264.config_of([SPS, large], [PPS])
     assert (config.width, config.height) == (1_280, 720)
+
+
+async def test_sinks_are_made_with_the_first_unit() -> None:
+    """A stream that is said to flow is known to edge processes by then, though nothing of it has been cut yet."""
+    told, made = Heard(), 0
+
+    def begin() -> list[Heard]:
+        nonlocal made
+        made += 1
+        return [told]
+
+    parts = Parts(begin)
+    parts.unit(Unit("video", 0, 0, h264.join_lengths([b"\x65slice"]), True, h264.config_of([SPS], [PPS])))
+    assert (made, told) == (1, [])
+    parts.ended("stopped")
+    assert told[-1] == Over("stopped")

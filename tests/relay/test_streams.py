@@ -63,6 +63,23 @@ async def test_a_publisher_is_told_of_once_its_first_keyframe_is_there() -> None
     await stage.close()
 
 
+async def test_one_without_pictures_is_told_of_once_outputs_have_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transcoder gives nothing for its first packets."""
+    stage, late = Stage(), iter([[], [], [audio(1_920)], [audio(3_840)]])
+    monkeypatch.setattr("relay.audio.AudioLane.unit", lambda lane, unit: next(late))
+    monkeypatch.setattr("relay.stream.AUDIO_ALONE_SECONDS", 0.0)
+    intake = await stage.publish()
+    for packet in range(2):
+        intake.unit(audio(packet * 1_800))
+    await stage.news.settle()
+    assert [what for what, *_ in stage.gate.told] == ["admit"]
+    for packet in range(2, 4):
+        intake.unit(audio(packet * 1_800))
+    await until(lambda: len(stage.gate.told) == 2)
+    assert stage.gate.told[1] == ("flowing", "room", "s1", 1)
+    await stage.close()
+
+
 async def test_one_that_comes_back_within_the_grace_goes_on_with_the_stream() -> None:
     stage = Stage()
     intake = await stage.publish()

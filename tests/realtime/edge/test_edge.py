@@ -3,16 +3,20 @@
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import m3u8
 import pytest
 from websockets.asyncio.client import connect
 from websockets.protocol import State
 
 from realtime.auth import ticket_secret
+from realtime.edge import http as edge_http
 from realtime.edge.passes import Passes
-from realtime.edge.process import assembled, feed_path
+from realtime.edge.process import EdgeServer, assembled, feed_path
 from realtime.edge.viewers import REVOKED
 from realtime.gateway.binding import bind
 from realtime.gateway.server import running
@@ -21,6 +25,7 @@ from relay.feed import Feed
 from relay.feed_values import Began
 from relay.parts import Parts
 from relay.ports import Bearer
+from relay.units import Unit
 from tests.support.media import film, units_of
 from tests.support.server import config
 
@@ -92,6 +97,70 @@ async def test_a_stream_is_watched_by_hls_and_fmp4(tmp_path: Path, monkeypatch: 
             assert (await http.get(f"{base}/hls/{live}")).status_code == 410
             assert (await http.get(f"{base}/hls/s1/{names[0]}")).status_code == 410
     await feed.close()
+
+
+@asynccontextmanager
+async def just_begun(folder: Path, seconds: float) -> AsyncIterator[tuple[EdgeServer, Parts, Sequence[Unit], str, str]]:
+    """A stream that is said to flow is known here, though nothing of it is cut yet: the edge, what is given units and
+    which are left, where it is watched, and a pass.
+    """
+    settings = config(folder / "data", {"GALAXY_RELAY__PROCESSES": "1"})
+    units = units_of(film(folder / "film.mp4", seconds))
+    feed = Feed()
+    await feed.start(unix.listen(feed_path(settings, 0)))
+    began = Began("r1", "s1", "ann", now_ms(), b"k" * 32, False, "s1")
+    parts = Parts(lambda: [feed.open(began)])
+    async with (
+        asyncio.timeout(20),
+        assembled(settings, 0, now_ms, Everybody()) as edge,
+        running(edge.server, bind("127.0.0.1", 0)) as server,
+    ):
+        token = Passes(ticket_secret(settings)).issue("r1", Bearer("bob"), now_ms())
+        parts.unit(units[0])
+        while "r1" not in edge.lives.rooms:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        try:
+            yield edge, parts, units[1:], f"127.0.0.1:{server.port}/v1/rooms/r1", token
+        finally:
+            parts.ended("stopped")
+    await feed.close()
+
+
+async def test_who_comes_before_the_first_part_waits_for_it(tmp_path: Path) -> None:
+    async with (
+        just_begun(tmp_path, 4) as (edge, parts, units, base, token),
+        httpx.AsyncClient() as http,
+        connect(f"ws://{base}/stream?pass={token}") as socket,
+    ):
+        asked = asyncio.create_task(http.get(f"http://{base}/hls/index.m3u8", params={"pass": token}))
+        while not edge.http.waiting or not edge.lives.rooms["r1"].audience:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        for unit in units:
+            parts.unit(unit)
+        said = json.loads(await socket.recv())
+        assert (said["type"], said["width"]) == ("init", 320)
+        assert (await socket.recv())[4:8] == b"ftyp"
+        assert (await socket.recv())[4:8] == b"moof"
+        index = m3u8.loads((await asked).text)
+        assert index.playlists[0].stream_info.resolution == (320, 180)
+        assert (index.playlists[0].stream_info.bandwidth or 0) > 10_000
+        playlist = await http.get(f"http://{base}/hls/{index.playlists[0].uri}")
+        assert m3u8.loads(playlist.text).segments[0].duration == 2
+
+
+async def test_playlists_of_what_never_begins_are_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with just_begun(tmp_path, 4) as (edge, parts, _, base, token), httpx.AsyncClient() as http:
+        asked = asyncio.create_task(http.get(f"http://{base}/hls/index.m3u8", params={"pass": token}))
+        while not edge.http.waiting:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        monkeypatch.setattr(edge_http, "BLOCK_SECONDS", 0.1)
+        late = await http.get(f"http://{base}/hls/index.m3u8", params={"pass": token})
+        assert (late.status_code, late.headers["retry-after"]) == (503, "1")
+        assert not asked.done()
+        parts.ended("stopped")
+        assert (await asked).status_code == 404
 
 
 async def test_viewers_are_asked_about_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,3 +44,14 @@ async def played(seconds: list[int]) -> None:
         assert not new & skipped(live)
         gaps |= new
     assert gaps
+
+
+async def test_init_segments_that_no_segment_needs_are_forgotten() -> None:
+    """However often an encoder changes its settings."""
+    live = Live(Began("r1", "s1", "ann", 0, b"k" * 32, False, "s1"), 0, Counters())
+    for msn in range(100):
+        live.tell(Init(msn + 1, b"init", b"", "avc1.64001f", 640, 360))
+        live.tell(Part(msn, 0, msn * 2 * HZ, 2 * HZ, True, msn + 1, True, msn, False, b"part"))
+        live.tell(SegmentEnded(msn, msn * 2 * HZ, 2 * HZ))
+    assert set(live.inits) == {segment.init for segment in live.window.segments}
+    assert len(live.inits) < 20
