@@ -143,6 +143,13 @@ def _figures(media: Media, heap: Heap) -> tuple[tuple[str, str, Callable[[], flo
         ("recordings_failed", "Recordings ended by the disk or a limit.", lambda: media.disk.failed),
         ("gop_overflows", "Groups of pictures too long to keep.", lambda: sum(s.gop.overflows for s in media.streams)),
         ("clock_jumps", "Jumps of publishers' clocks.", lambda: sum(s.clock.mended for s in media.streams)),
+        ("clock_dropped", "Units that would have gone back.", lambda: sum(s.clock.dropped for s in media.streams)),
+        ("sound_apart", "Units of sound too far from the picture.", lambda: sum(s.clock.apart for s in media.streams)),
+        (
+            "sound_undecodable",
+            "Units of sound that could not be decoded.",
+            lambda: sum(s.undecodable for s in media.streams),
+        ),
         ("whep_viewers", "Viewers by WHEP.", lambda: media.rtc.viewers.count if media.rtc else 0),
         (
             "whep_dropped_frames",

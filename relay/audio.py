@@ -22,7 +22,7 @@ _OPUS_FRAME = 960
 _PRE_SKIP = 312
 """Samples by which libopus's encoder looks ahead (RFC 7845, 4.2): what it makes of a moment comes that much later."""
 _SILENT_AFTER = HZ * 2 // 5
-"""How far a track may be behind before it is taken for muted, in ticks: far more than audio and video ever differ."""
+"""How far a track may fall back before it is taken for muted, in ticks."""
 _SILENCE = 4_800
 _MOST_SILENCE = 10
 """Times _SILENCE that one call makes, at 0.2 ms each; what is missing then is made by the calls after it."""
@@ -48,11 +48,16 @@ class AudioLane:
         self._coder: _Transcoder | None = None
         self._deaf = False
         self._last = -1
+        self._shown = 0
+        """Where the pictures are."""
+        self._behind = 0
+        """How far the sound was behind them when it came last: so far it is no silence."""
 
     def unit(self, unit: Unit) -> list[Unit]:
         """What becomes of the next unit: none, one or some."""
         config = unit.config
         assert isinstance(config, AudioConfig)  # noqa: S101 - an audio unit's
+        self._behind = max(0, self._shown - unit.pts)
         try:
             if config != self._config or (self._coder is not None and self._coder.lost(unit.pts)):
                 self._config, self._coder = config, None
@@ -72,8 +77,9 @@ class AudioLane:
         """The silence of a track that has nothing to say while the other one has come to `pts`: at most a second a
         call.
         """
+        self._shown = pts
         try:
-            return self._forward(self._coder.silence(pts)) if self._coder is not None else []
+            return self._forward(self._coder.silence(pts - self._behind)) if self._coder is not None else []
         except FFmpegError as error:
             self._failed(f"silence: {error.strerror}")
             self._config = self._coder = None  # the next unit begins anew

@@ -146,7 +146,7 @@ class Cutter:
         self._open_segment(start)
         self._part = start
         self._seen, self._first = {"video": None, "audio": None}, first.dts
-        for unit in waiting:
+        for unit in sorted(waiting, key=lambda unit: unit.dts):  # a track far ahead would begin anew before the other
             if unit.dts >= first.dts:
                 out += self.unit(unit)
         return out

@@ -1,6 +1,7 @@
 """How a publisher does: figures of the last seconds, and advice in words."""
 
 from collections import deque
+from collections.abc import Iterable
 
 from msgspec import Struct
 
@@ -62,8 +63,8 @@ class Meter:
         span = min(WINDOW_SECONDS, max(1.0, now - self._since))
         return round(sum(second.bytes for second in self._seconds) * 8 / 1_000 / span)
 
-    def health(self, received: Received, keyframe_interval: int, advice: str, now: float) -> Health:
-        """`keyframe_interval` in ticks of HZ; `advice` on it, or empty."""
+    def health(self, received: Received, keyframe_interval: int, advice: Iterable[str], now: float) -> Health:
+        """`keyframe_interval` in ticks of HZ; `advice` on what is not measured here."""
         kbit = self.kbit(now)
         span = min(WINDOW_SECONDS, max(1.0, now - self._since))
         fps = sum(second.frames for second in self._seconds) / span
@@ -78,7 +79,7 @@ class Meter:
             keyframe_ms=keyframe_interval * 1_000 // HZ,
             loss_percent=loss,
             round_trip_ms=received.round_trip_ms,
-            advice=tuple(self._advice(kbit, fps, loss, received.round_trip_ms, advice)),
+            advice=(*advice, *self._advice(kbit, fps, loss, received.round_trip_ms)),
         )
 
     def _second(self, now: float) -> _Second:
@@ -102,8 +103,8 @@ class Meter:
         sent = received.packets - (first.packets or 0) + lost
         return round(100 * lost / sent, 1) if sent > 0 and lost > 0 else 0.0
 
-    def _advice(self, kbit: int, fps: float, loss: float | None, round_trip: float | None, keyframes: str) -> list[str]:
-        advice = [keyframes] if keyframes else []
+    def _advice(self, kbit: int, fps: float, loss: float | None, round_trip: float | None) -> list[str]:
+        advice = []
         if loss is not None and loss > LOSS_PERCENT:
             advice.append(f"{loss:g}% of the packets are lost: use a cable, or lower the bitrate.")
         if round_trip is not None and round_trip > ROUND_TRIP_MS:

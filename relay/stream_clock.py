@@ -14,6 +14,8 @@ ALIKE = HZ
 """How near, after a jump, the place by the other track's clock has to be to the place by the time that has passed."""
 LONGEST_REORDER = 5 * HZ
 """Of `pts` beyond `dts`."""
+APART = 4 * HZ
+"""How far sound and picture may be apart. Less than `relay.cutter.MISSING`: sound that is left out is then missing."""
 
 
 class Place(Struct, frozen=True, gc=False):
@@ -49,6 +51,10 @@ class StreamClock:
         """Jumps of a publisher's clock."""
         self.dropped = 0
         """Units that would have gone back."""
+        self.apart = 0
+        """Units of sound too far from the picture."""
+        self._behind = 0
+        """How far the latest sound is behind it, or ahead (negative), where that is too far."""
         self._tracks: dict[Kind, _Track] = {"video": _Track(), "audio": _Track()}
         self._last, self._at = 0, -1
         self._latest: int | None = None
@@ -59,11 +65,14 @@ class StreamClock:
     def new_publisher(self) -> None:
         """What comes now is on another clock."""
         self._latest = self._began = None
+        self._behind = 0
         for track in self._tracks.values():
             track.offset = None
 
     def place(self, kind: Kind, pts: int, dts: int, now: int) -> Place | None:
-        """None: this unit has no place, as it would be before an earlier one of its track, or before the stream."""
+        """None: this unit has no place, as it would be before an earlier one of its track, or before the stream, or is
+        sound so far from the picture that no output can have them wait for each other.
+        """
         track = self._tracks[kind]
         if track.offset is None:
             # Its other track may come late: a line that stalls between the two is no distance between them.
@@ -87,8 +96,31 @@ class StreamClock:
         track.last, track.at = placed, now
         if placed >= self._last:
             self._last, self._at = placed, now
+        if kind == "audio" and self._is_apart(placed, now):
+            self.apart += 1
+            return None
         reorder = pts - dts
         return Place(max(placed, pts + track.offset) if reorder <= LONGEST_REORDER else placed, placed)
+
+    @property
+    def advice(self) -> str:
+        """For the creator; empty where the sound is in time."""
+        if not self._behind:
+            return ""
+        seconds, where = abs(self._behind) / HZ, "behind" if self._behind > 0 else "ahead of"
+        return (
+            f"The sound is {seconds:.0f} s {where} the picture, and left out: set the encoder's audio delay to 0, or"
+            " restart it."
+        )
+
+    def _is_apart(self, placed: int, now: int) -> bool:
+        video = self._tracks["video"]
+        behind, since = video.last - placed, now - video.at
+        if video.last >= 0 and (behind > APART or (since < APART and behind + since < -APART)):
+            self._behind = behind
+        else:
+            self._behind = 0
+        return self._behind != 0
 
     def _expected(self, now: int) -> int:
         """Where a unit of a new clock belongs: as long after the last one as it came after that."""

@@ -229,9 +229,8 @@ class Streams:
         if publishing is None:
             return
         keyframes = publishing.keyframes
-        health = publishing.meter.health(
-            publishing.publisher.received(), keyframes.interval, keyframes.advice, time.monotonic()
-        )
+        advice = [text for text in (keyframes.advice, stream.clock.advice) if text]
+        health = publishing.meter.health(publishing.publisher.received(), keyframes.interval, advice, time.monotonic())
         self.report(stream, {"type": "live.health", "room": stream.room, **msgspec.structs.asdict(health)})
 
     def report(self, stream: Stream, event: dict[str, Any]) -> None:

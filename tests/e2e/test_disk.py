@@ -1,8 +1,11 @@
 """Disks that fill up or do not answer, and what a killed media process leaves on them."""
 
 import asyncio
+import errno
+import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +14,8 @@ import httpx
 import pytest
 
 from loadtest.ports import free_port
-from tests.e2e.test_live import probed, recordings
+from relay.files import MANIFEST
+from tests.e2e.test_live import probed
 from tests.media.cycles import read, told
 from tests.support.live import PATIENCE, Creator, LiveServer, creator, encoder, kill, parts
 from tests.support.peer import greeted
@@ -48,7 +52,7 @@ def mend(disk: Path) -> None:
 
 async def plays(ana: Creator) -> None:
     """The only recording."""
-    (recording,) = await recordings(ana)
+    (recording,) = await ana.recordings()
     assert recording["length_ms"] > 1_000
     for path in (recording["hls"], recording["mp4"]):
         there = await ana.client.get(path)
@@ -98,7 +102,7 @@ async def test_while_a_disk_does_not_answer_all_else_goes_on_and_then_it_is_reco
                     await ana.until("live.started")
                     await (await ana.shown()).close()
                     await ana.command(type="live.stop", room=ana.room)
-                (old,) = await recordings(ana)
+                (old,) = await ana.recordings()
                 replay = (await ana.client.get(old["hls"])).headers["location"]
                 with encoder(await ben.address()):
                     await ben.until("live.started")
@@ -121,24 +125,84 @@ async def test_while_a_disk_does_not_answer_all_else_goes_on_and_then_it_is_reco
                     await parts(viewer, 5)
                     await viewer.close()
                     await ben.command(type="live.stop", room=ben.room)
-                (recording,) = await recordings(ben)
+                (recording,) = await ben.recordings()
                 assert recording["parts"] == 1, "nothing is missing"
                 await plays(ben)
 
 
-async def test_a_server_ends_though_its_disk_does_not_answer(tmp_path: Path) -> None:
+def is_stuck(pid: int) -> bool:
+    """Whether a thread of the process waits for the disk."""
+    return any("fuse" in stack.read_text() for stack in Path(f"/proc/{pid}/task").glob("*/stack"))
+
+
+async def stuck(pid: int) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not is_stuck(pid):  # noqa: ASYNC110 - the kernel tells nobody
+            await asyncio.sleep(0.05)
+
+
+async def test_every_process_ends_though_its_disk_does_not_answer(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Those of gateway, media and edge process that are stuck deleting, writing, finding and reading: nobody is killed
+    for them.
+    """
     with stalling_disk(tmp_path) as disk:
         settings = {"GALAXY_RELAY__MEDIA_DIR": str(disk.path), "GALAXY_SERVER__DRAIN_SECONDS": "1"}
         with LiveServer(tmp_path / "data", settings) as server:
-            async with creator(server) as ana:
+            async with creator(server) as ana, creator(server, "ben") as ben:
                 with encoder(await ana.address()):
                     await ana.until("live.started")
-                    viewer = await ana.shown()
+                    await (await ana.shown()).close()
+                    await ana.command(type="live.stop", room=ana.room)
+                (old,) = await ana.recordings()
+                replay = (await ana.client.get(old["hls"])).headers["location"]
+                with encoder(await ben.address()):
+                    await ben.until("live.started")
+                    viewer = await ben.shown()
                     await parts(viewer, 10)
                     disk.stall()
-                    await parts(viewer, 10)
+                    reading = asyncio.create_task(ana.client.get(replay))
+                    await stuck(*server.pids("edge"))
+                    await ana.command(type="recording.delete", room=ana.room, recording=old["id"])
+                    with pytest.raises(httpx.ReadError):
+                        await reading
+                    await stuck(*server.pids("gateway"))
+                    await stuck(*server.pids("media"))
                     await viewer.close()
                     assert await asyncio.to_thread(server.signal, signal.SIGTERM) == 0
+    assert "worker_killed" not in capfd.readouterr().err
+
+
+@contextmanager
+def reader_of(pipe: Path) -> Iterator[None]:
+    """Waits for one, who then waits for what never comes."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            assert error.errno == errno.ENXIO
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        else:
+            break
+    try:
+        yield
+    finally:
+        os.close(writer)
+
+
+def test_a_media_process_ends_though_it_is_stuck_in_what_the_one_before_has_left(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    manifest = tmp_path / "media" / "left" / MANIFEST
+    manifest.parent.mkdir(parents=True)
+    os.mkfifo(manifest)
+    settings = {"GALAXY_RELAY__MEDIA_DIR": str(tmp_path / "media"), "GALAXY_SERVER__DRAIN_SECONDS": "1"}
+    with LiveServer(tmp_path / "data", settings) as server, reader_of(manifest):
+        assert server.signal(signal.SIGTERM) == 0
+    assert "worker_killed" not in capfd.readouterr().err
 
 
 async def test_what_a_killed_media_process_has_recorded_plays(tmp_path: Path) -> None:

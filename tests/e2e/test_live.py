@@ -4,21 +4,16 @@ import asyncio
 import json
 import re
 import subprocess
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.support.live import PATIENCE, Creator, LiveServer, creator, encoder, ended, kill, parts
+from tests.relay.rtc.support import until
+from tests.support.live import PATIENCE, Creator, LiveServer, answered, creator, encoder, ended, kill, parts
 from tests.support.server import token
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - processes tell nobody
-            await asyncio.sleep(0.05)
 
 
 async def test_a_stream_is_shown_and_stopped(tmp_path: Path) -> None:
@@ -60,9 +55,7 @@ async def test_a_rotated_key_ends_its_publisher(tmp_path: Path) -> None:
                 new = await ana.address(rotate=True)
                 await ended(publishing)
             with encoder(new):
-                async with asyncio.timeout(PATIENCE):
-                    while (await ana.events())[-1] not in ("live.resumed", "live.started"):  # noqa: ASYNC110 - asked for
-                        await asyncio.sleep(0.05)
+                await ana.until("live.started", "live.stopped", "live.started")
 
 
 async def test_a_media_process_that_is_killed_takes_its_streams_alone_and_they_come_back(tmp_path: Path) -> None:
@@ -76,7 +69,7 @@ async def test_a_media_process_that_is_killed_takes_its_streams_alone_and_they_c
                 await ana.command(type="message.send", room=ana.room, text="still here?", key="m1")
                 await ended(publishing)
             await ana.until("live.started", "live.interrupted")
-            await until(lambda: server.pids("media") not in ([], [media]))
+            await until(lambda: server.pids("media") not in ([], [media]), PATIENCE)
             with encoder(address):
                 await ana.until("live.started", "live.interrupted", "live.resumed")
                 await (await ana.shown()).close()
@@ -107,7 +100,7 @@ async def test_viewers_of_an_edge_process_that_is_killed_are_served_by_the_next(
                 kill(edge)
                 with pytest.raises(ConnectionClosed):
                     await parts(viewer, 1_000)
-                await until(lambda: server.pids("edge") not in ([], [edge]))
+                await until(lambda: server.pids("edge") not in ([], [edge]), PATIENCE)
                 await (await ana.shown()).close()
                 assert publishing.poll() is None
                 await ana.until("live.started")
@@ -122,23 +115,13 @@ async def test_streams_go_on_without_a_gateway_which_then_has_its_say(tmp_path: 
                 (gateway,) = server.pids("gateway")
                 kill(gateway)
                 await parts(viewer, 10)
-                await until(lambda: server.pids("gateway") not in ([], [gateway]))
+                await until(lambda: server.pids("gateway") not in ([], [gateway]), PATIENCE)
                 await parts(viewer, 5)
                 assert publishing.poll() is None
                 await ana.until("live.started")
                 await ana.command(type="live.stop", room=ana.room)
                 await ended(publishing)
                 await ana.until("live.started", "live.stopped")
-
-
-async def recordings(ana: Creator) -> list[dict[str, Any]]:
-    """As soon as there are any."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            listed: list[dict[str, Any]] = (await ana.command(type="recording.list", room=ana.room))["recordings"]
-            if listed:
-                return listed
-            await asyncio.sleep(0.1)
 
 
 def probed(source: str) -> dict[str, Any]:
@@ -158,9 +141,7 @@ async def only_for_who_may(ana: Creator, recording: dict[str, Any]) -> None:
         assert (await ana.client.get(address.copy_with(query=None))).status_code == 401
     await ana.command(type="recording.update", room=ana.room, recording=recording["id"], listed=False)
     for address in addresses:
-        async with asyncio.timeout(PATIENCE):
-            while (await ana.client.get(address)).status_code != 404:  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
+        await answered(partial(ana.client.get, address), lambda answer: answer.status_code == 404)
 
 
 async def test_what_was_streamed_can_be_seen_again(tmp_path: Path) -> None:
@@ -174,7 +155,7 @@ async def test_what_was_streamed_can_be_seen_again(tmp_path: Path) -> None:
                 await ana.poster()
                 await ana.command(type="live.stop", room=ana.room)
                 await ended(publishing)
-            (recording,) = await recordings(ana)
+            (recording,) = await ana.recordings()
             assert recording["length_ms"] > 2_000
             for path in (recording["hls"], recording["mp4"]):
                 there = await ana.client.get(path)
@@ -188,7 +169,7 @@ async def test_what_was_streamed_can_be_seen_again(tmp_path: Path) -> None:
             await only_for_who_may(ana, recording)
             await ana.command(type="recording.delete", room=ana.room, recording=recording["id"])
             assert (await ana.client.get(recording["mp4"], follow_redirects=True)).status_code == 404
-            await until(lambda: not any((tmp_path / "media").iterdir()))
+            await until(lambda: not any((tmp_path / "media").iterdir()), PATIENCE)
 
 
 async def test_a_test_that_is_made_public_is_shown_and_recorded_from_then_on(tmp_path: Path) -> None:
@@ -215,7 +196,7 @@ async def test_a_test_that_is_made_public_is_shown_and_recorded_from_then_on(tmp
                 assert publishing.poll() is None
                 await ana.command(type="live.stop", room=ana.room)
                 await ended(publishing)
-            (recording,) = await recordings(ana)
+            (recording,) = await ana.recordings()
             assert recording["started_at"] >= init["epoch_ms"] + 1_000, "from the last keyframe of the test at most"
 
 
@@ -236,8 +217,6 @@ async def test_another_owner_who_publishes_has_a_live_of_their_own(tmp_path: Pat
                     assert (state["state"], state["user"]) == ("flowing", "bob")
                     await ana.command(type="live.stop", room=ana.room)
                     await ended(second)
-            async with asyncio.timeout(PATIENCE):
-                while len(found := await recordings(ana)) < 2:  # noqa: ASYNC110 - processes tell nobody
-                    await asyncio.sleep(0.1)
+            found = await ana.recordings(2)
             assert [one["user"] for one in found] == ["bob", "ana"]
             assert len({one["session"] for one in found}) == 2

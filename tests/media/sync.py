@@ -20,7 +20,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from tests.e2e.test_live import recordings
 from tests.relay.push.nginx import NginxRtmp, nginx_rtmp
 from tests.relay.rtc.support import until
 from tests.support.flashes import Beeps, Flashes, film
@@ -116,7 +115,7 @@ class Room:
         for output, look, viewer in zip(("fMP4", "HLS"), (self.fmp4, self._hls), self._viewers, strict=True):
             read = await viewer
             self._add(output, await look.found(), f", {read}, {look.inits} init segments")
-        (recording,) = await recordings(self.ana)
+        (recording,) = await self.ana.recordings()
         whole = self._look()
         read = await by_hls(self.ana, recording["hls"], whole)
         self._add("recording as HLS", await whole.found(), f", {read}")

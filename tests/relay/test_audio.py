@@ -12,7 +12,7 @@ from av.audio.codeccontext import AudioCodecContext
 from msgspec.structs import replace
 
 from relay.aac import read_specific
-from relay.audio import AudioLane
+from relay.audio import AudioLane, _Transcoder
 from relay.units import HZ, AudioConfig, Unit
 
 Codec = Literal["aac", "opus"]
@@ -75,6 +75,32 @@ def test_what_is_heard_stays_where_it_was(source: Codec, rate: int, target: Code
 
     assert {b.pts - a.pts for a, b in pairwise(made)} == {STEP[target]}
     assert heard(made) == pytest.approx(heard(units), abs=0.005)
+
+
+@pytest.mark.parametrize("seconds", [0.6, 3.0])
+def test_sound_that_comes_after_its_pictures_is_no_silence(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    begin = _Transcoder.__init__
+
+    def counted(self: _Transcoder, config: AudioConfig, target: Codec) -> None:
+        begun.append(target)
+        begin(self, config, target)
+
+    monkeypatch.setattr(_Transcoder, "__init__", counted)
+    units = beeps("aac", 44_100)
+    lane = AudioLane("aac", told)
+
+    made: list[Unit] = []
+    for unit in units:
+        made += lane.advance(unit.pts + round(seconds * HZ))
+        made += lane.unit(unit)
+
+    assert {b.pts - a.pts for a, b in pairwise(made)} == {STEP["aac"]}
+    assert heard(made) == pytest.approx(heard(units), abs=0.005)
+    assert len(begun) == 1
+    last = made[-1].pts
+    made += lane.advance(units[-1].pts + round(seconds * HZ) + 2 * HZ)
+    assert made[-1].pts > last + HZ // 2, "then it is muted"
 
 
 def test_opus_of_rtp_is_put_before_its_encoders_look_ahead() -> None:

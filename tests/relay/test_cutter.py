@@ -22,7 +22,7 @@ from relay.parts_values import (
     SegmentEnded,
 )
 from relay.units import HZ, AudioConfig, Unit, VideoConfig
-from tests.relay.stage import AUDIO, VIDEO, video
+from tests.relay.stage import AUDIO, FRAME, VIDEO, audio, video
 from tests.support.fragments import Sample, read_fragment
 
 AAC_FRAME = 1_920
@@ -60,7 +60,7 @@ def pieces(**others: st.SearchStrategy[object]) -> st.SearchStrategy[Piece]:
         "jitter": st.sampled_from([0, 0, 90, 1_000]),
         "group": st.integers(1, 400),
         "ahead": st.integers(0, 3),
-        "late": st.tuples(st.integers(0, HZ // 2), st.integers(0, HZ // 2)),
+        "late": st.tuples(st.integers(0, 8 * HZ), st.integers(0, 8 * HZ)),
         "stalls": st.sampled_from(["", "", "video", "audio"]),
         "broken": st.booleans(),
         "height": st.sampled_from([360, 720]),
@@ -280,3 +280,13 @@ def test_the_last_picture_of_a_lost_publisher_counts_for_no_more_than_a_part() -
         cuts += cutter.unit(video(at, key=True))
     begins = next(one for one in cuts if isinstance(one, Part) and one.discontinuity)
     assert begins.start <= last + LONGEST_PART
+
+
+def test_pictures_far_behind_the_sound_end_in_cuts() -> None:
+    cutter = Cutter()
+    cuts = [
+        one
+        for at in range(0, 20 * HZ, FRAME)
+        for one in cutter.unit(audio(at + 6 * HZ)) + cutter.unit(video(at, key=True))
+    ]
+    assert any(isinstance(one, Part) for one in cuts)

@@ -102,8 +102,8 @@ def test_health_is_that_of_the_last_seconds() -> None:
         now = unit.dts / HZ
         meter.unit(unit, now)
     received = Received(0, packets_lost=50, packets=950, round_trip_ms=400.0)
-    meter.health(Received(0, packets_lost=0, packets=0), 2 * HZ, "", now)
-    health = meter.health(received, 2 * HZ, "", now)
+    meter.health(Received(0, packets_lost=0, packets=0), 2 * HZ, (), now)
+    health = meter.health(received, 2 * HZ, (), now)
     assert 29 <= health.fps <= 31
     assert 30 <= health.kbit <= 35  # 30 × 100 + 46.9 × 20 bytes
     assert (health.width, health.height, health.video, health.audio) == (640, 360, "h264", "aac")
@@ -118,10 +118,10 @@ def test_advice_is_given_on_silence_stillness_and_the_cap() -> None:
     meter = Meter(100, 0)
     for index in range(30):
         meter.unit(video(index * FRAME, key=not index, data=b"v" * 500), index / 30)
-    loud = meter.health(Received(0), 0, "", 1)
+    loud = meter.health(Received(0), 0, (), 1)
     assert [text for text in loud.advice if "cuts the stream off" in text]
     assert "There is no sound." in loud.advice
     assert loud.loss_percent is None
-    still = meter.health(Received(0), 0, "", 1 + WINDOW_SECONDS + 1)
+    still = meter.health(Received(0), 0, (), 1 + WINDOW_SECONDS + 1)
     assert "No picture comes." in still.advice
     assert (still.kbit, still.fps) == (0, 0)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.stream_clock import ALIKE, JUMP_AHEAD, StreamClock
+from relay.stream_clock import ALIKE, APART, JUMP_AHEAD, StreamClock
 from relay.units import HZ, Kind
 
 FRAME = HZ // 30
@@ -113,6 +113,41 @@ def test_leaps_that_are_each_small_enough_do_not_carry_the_clock_away(leap: int)
         assert place is not None
         assert place.dts - index * FRAME <= JUMP_AHEAD + HZ
     assert clock.mended
+
+
+@pytest.mark.parametrize(
+    ("behind", "advice"),
+    [
+        (APART, ""),
+        (APART + AUDIO, "The sound is 4 s behind the picture"),
+        (-APART, ""),
+        (-6 * HZ, "The sound is 6 s ahead of the picture"),
+    ],
+)
+def test_sound_too_far_from_the_picture_is_left_out_and_told_of(behind: int, advice: str) -> None:
+    clock = StreamClock()
+    clock.place("video", 0, 0, 0)
+    clock.place("audio", 0, 0, 0)
+    start = max(0, -behind)
+    for at in range(start + AUDIO, start + 10 * HZ, AUDIO):
+        now = max(at, at + behind)
+        assert clock.place("video", at + behind, at + behind, now)
+        assert (clock.place("audio", at, at, now) is None) == bool(advice)
+    assert clock.apart == (10 * HZ // AUDIO if advice else 0)
+    assert clock.advice.startswith(advice)
+    assert bool(clock.advice) == bool(advice)
+    late = start + 10 * HZ + max(0, behind)
+    clock.place("video", late, late, late)
+    assert clock.place("audio", late, late, late)
+    assert clock.advice == "", "it has caught up"
+
+
+def test_sound_without_pictures_is_never_apart_from_them() -> None:
+    clock = StreamClock()
+    clock.place("video", 0, 0, 0)
+    for minute in range(1, 3 * 24 * 60):
+        at = minute * 60 * HZ + minute * 60 * HZ // 2_000
+        assert clock.place("audio", at, at, minute * 60 * HZ)
 
 
 def test_a_clock_that_drifts_for_days_is_never_mended() -> None:

@@ -8,7 +8,10 @@ import pytest
 from relay import news, streams
 from relay.audio import AudioLane
 from relay.engine import Running
+from relay.feed_values import Told
 from relay.news import News
+from relay.parts import Parts
+from relay.parts_values import Init, Part
 from relay.ports import Admitted, Claim, Intake, Refused
 from relay.stream import Caps, Stream, TooMuch
 from relay.streams import Streams, StreamsSettings
@@ -266,6 +269,40 @@ def test_sound_may_change_its_settings_once_a_second() -> None:
         stream.unit(publishing, audio(second * HZ, config), float(second))
     with pytest.raises(TooMuch):
         stream.unit(publishing, audio(10 * HZ, AudioConfig("aac", 44_100, 1, b"\x12\x08")), 9.5)
+
+
+async def test_sound_too_far_behind_is_missing_and_its_creator_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Players are not kept waiting for it: there is one change, to a stream without sound."""
+    monkeypatch.setattr(streams, "HEALTH_SECONDS", 0.01)
+    cuts: list[Told] = []
+
+    class Heard:
+        def tell(self, told: Told) -> None:
+            cuts.append(told)
+
+    stage = Stage()
+    await stage.publish()
+    stream = stage.streams.get("room")
+    assert stream is not None
+    publishing = stream.publishing
+    assert publishing is not None
+    stream.add(Parts(lambda: [Heard()]))
+    for unit in units(30):
+        now = publishing.since + unit.dts / HZ
+        if unit.kind == "video":
+            stream.unit(publishing, unit, now)
+        elif unit.dts < HZ or unit.dts > 7 * HZ:
+            stream.unit(publishing, audio(unit.dts if unit.dts < HZ else unit.dts - 6 * HZ), now)
+    assert [one.codecs for one in cuts if isinstance(one, Init)] == ["avc1.42e01f,mp4a.40.2", "avc1.42e01f"]
+    assert [one.discontinuities for one in cuts if isinstance(one, Part)][-1] == 1
+    assert stream.clock.apart > 1_000
+    running = asyncio.create_task(stage.streams.run())
+    await until(
+        lambda: any("The sound is 6 s behind the picture" in str(one.get("advice")) for one in stage.gate.reports)
+    )
+    running.cancel()
+    await asyncio.wait([running])
+    await stage.close()
 
 
 def test_a_lane_that_no_output_wants_any_more_is_fed_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,10 +4,10 @@ import asyncio
 import json
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
@@ -16,6 +16,9 @@ from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatu
 from tests.support.server import ServerProcess, token
 
 PATIENCE = 30.0
+LOGGED = frozenset({"live.started", "live.updated", "live.interrupted", "live.resumed", "live.stopped"})
+"""Events of a live that are in the log."""
+T = TypeVar("T")
 
 
 class Served(Protocol):
@@ -66,11 +69,18 @@ class Creator:
 
     async def until(self, *events: str) -> None:
         """Waits until the room's log has these of its live, in this order, and no other."""
-        seen: list[str] = []
-        async with asyncio.timeout(PATIENCE):
-            while seen != list(events):
-                await asyncio.sleep(0.05)
-                seen = [name for name in await self.events() if name.startswith("live.")]
+        left = list(events)
+        stream = self.client.stream(
+            "GET", f"/v1/rooms/{self.room}/events?after=0", headers={"Accept": "text/event-stream"}
+        )
+        async with asyncio.timeout(PATIENCE), stream as answer:
+            async for line in answer.aiter_lines():
+                name = line.removeprefix("event: ")
+                if name in LOGGED:
+                    assert name == left.pop(0), (name, events)
+                if not left:
+                    break
+        assert [name for name in await self.events() if name.startswith("live.")] == list(events)
 
     async def shown(self) -> ClientConnection:
         """A viewer who comes again, as a player does, until something is shown."""
@@ -86,12 +96,20 @@ class Creator:
 
     async def poster(self) -> bytes:
         """The stream's picture, as soon as there is one."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                answer = await self.client.get(f"/v1/rooms/{self.room}/live/poster.webp", follow_redirects=True)
-                if answer.status_code == 200:
-                    return answer.content
-                await asyncio.sleep(0.1)
+        path = f"/v1/rooms/{self.room}/live/poster.webp"
+        answer = await answered(
+            lambda: self.client.get(path, follow_redirects=True), lambda answer: answer.status_code == 200
+        )
+        return answer.content
+
+    async def recordings(self, count: int = 1) -> list[dict[str, Any]]:
+        """As soon as there are so many."""
+
+        async def listed() -> list[dict[str, Any]]:
+            found: list[dict[str, Any]] = (await self.command(type="recording.list", room=self.room))["recordings"]
+            return found
+
+        return await answered(listed, lambda found: len(found) >= count)
 
     async def watch(self) -> ClientConnection:
         url = str(self.client.base_url).replace("http", "ws", 1)
@@ -124,6 +142,14 @@ def encoder(
             yield process
         finally:
             process.kill()
+
+
+async def answered(ask: Callable[[], Awaitable[T]], true: Callable[[T], object]) -> T:
+    """Asks again and again for what nobody is told, until it is true."""
+    async with asyncio.timeout(PATIENCE):
+        while not true(answer := await ask()):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    return answer
 
 
 async def ended(process: subprocess.Popen[bytes]) -> None:
