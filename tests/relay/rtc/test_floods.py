@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import socket
+from types import SimpleNamespace
 
 import pytest
 from aioice import stun
@@ -10,12 +11,12 @@ from aiortc import RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack
 
 from relay.ports import Bearer, Refused
-from relay.rtc import sdp
+from relay.rtc import rtcp, sdp
 from relay.rtc.answer import Chosen, Source
 from relay.rtc.packetise import Frame
 from relay.rtc.sdp import Format
 from relay.rtc.service import Rtc
-from relay.rtc.viewer import Outgoing, Sent
+from relay.rtc.viewer import Outgoing, Sent, Viewer
 from relay.rtc.whip import WhipPublisher
 from relay.units import HZ
 from tests.relay.rtc.support import Recorded, publishing, running, until
@@ -131,6 +132,19 @@ async def test_one_that_fails_takes_no_other_along(monkeypatch: pytest.MonkeyPat
         async with publishing(rtc):
             await until(lambda: len(door.intakes) == 2)
             await goes_on(door.intakes[1])
+
+
+def test_a_viewer_that_asks_for_keyframes_all_the_time_gets_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As each of them is sent to all."""
+    now = 1_000.0
+    monkeypatch.setattr("relay.rtc.viewer.time", SimpleNamespace(monotonic=lambda: now))
+    asked: list[float] = []
+    viewer = Viewer(Bearer("bob"), {}, lambda _: None, lambda: asked.append(now), lambda _: None)
+    for _ in range(100 * 60):
+        viewer.rtcp(rtcp.receiver_report(1) + rtcp.pli(1, 2))
+        now += 0.01
+    assert len([at for at in asked if at < 1_001]) == 4
+    assert 4 + 13 < len(asked) <= 4 + 15
 
 
 def test_packets_that_are_not_kept_cost_what_is_asked_for() -> None:
