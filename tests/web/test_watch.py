@@ -222,5 +222,5 @@ def test_what_is_refused_in_full_screen_is_said_there(
 def test_a_long_title_takes_one_line_of_where_one_writes(page: Page, server: ScriptedServer) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     opened(page, server, (b"", []), None)
-    look = "(text) => { const input = document.querySelector('textarea'); input.placeholder = text; return input.scrollHeight; }"
+    look = "(text) => Object.assign(document.querySelector('textarea'), { placeholder: text }).scrollHeight"
     assert page.evaluate(look, "Harbour " * 20) == page.evaluate(look, "Harbour")
