@@ -13,6 +13,7 @@ from aiortc.mediastreams import AudioStreamTrack
 from relay.ports import Bearer, Refused
 from relay.rtc import rtcp, sdp
 from relay.rtc.answer import Chosen, Source
+from relay.rtc.connection import DATAGRAMS_A_SECOND
 from relay.rtc.packetise import Frame
 from relay.rtc.sdp import Format
 from relay.rtc.service import Rtc
@@ -115,6 +116,21 @@ async def test_a_datagram_of_one_byte_is_nobodys() -> None:
         await until(lambda: intake.of("video"))
         (address,) = list(rtc.agent._by_address)[:1]
         rtc._datagram(b"\x80", address)
+        await goes_on(intake)
+
+
+async def test_datagrams_of_a_session_are_so_many_a_second() -> None:
+    async with running() as (rtc, door), publishing(rtc):
+        intake = door.intakes[0]
+        await until(lambda: intake.of("video"))
+        (connection,) = rtc._connections.values()
+        address = next(iter(rtc.agent._by_address))
+        first = rtc._loop.time()
+        for _ in range(4 * DATAGRAMS_A_SECOND):
+            rtc._datagram(b"\x80\x60" + bytes(40), address)
+        seconds = int(rtc._loop.time()) - int(first) + 1
+        assert connection.secured.refused <= seconds * DATAGRAMS_A_SECOND
+        assert connection.secured.refused + rtc.dropped == 4 * DATAGRAMS_A_SECOND
         await goes_on(intake)
 
 
