@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import structlog
+from msgspec import Struct
 
 from relay.ports import Bearer, Refused
 from relay.rpc import SECONDS
@@ -22,9 +23,19 @@ MOST = 100_000
 """Answers kept, and users denied; beyond that the oldest goes."""
 ASK_AGAIN_SECONDS = 60.0
 """How often it is asked whether those who watch still may: what revokes somebody may not have come here."""
+UNUSED_SECONDS = 2 * ASK_AGAIN_SECONDS
+"""An answer that nobody has needed for so long is forgotten: of those who watch it is needed more often."""
 
 Key = tuple[str, str, bool]
 """Room, user, and whether the user's token alone lets them in."""
+
+
+class _Answer(Struct, gc=False):
+    """Holds `until`, and beyond that where no gateway answers. `used`: when it was given, or needed last."""
+
+    may: bool
+    until: float
+    used: float
 
 
 class Asked(Protocol):
@@ -44,7 +55,8 @@ class Rights:
         self.forgotten = 0
         """Denials that were given up before their time, as there were too many."""
         self._gateway, self._clock, self._monotonic = gateway, clock, monotonic
-        self._known: OrderedDict[Key, tuple[bool, float]] = OrderedDict()
+        self._known: OrderedDict[Key, _Answer] = OrderedDict()
+        """The longest unused first."""
         self._asking: dict[Key, asyncio.Task[bool]] = {}
         self._denied: OrderedDict[tuple[str, str], float] = OrderedDict()
         """Until when, the earliest first."""
@@ -60,25 +72,26 @@ class Rights:
         if self.denies(room, bearer):
             return False
         key = (room, bearer.user, bearer.granted)
-        known = self._known.get(key)
-        if known is not None and self._monotonic() < known[1]:
-            return known[0]
+        known = self._use(key)
+        if known is not None and self._monotonic() < known.until:
+            return known.may
         try:
             return await self._ask(key, bearer)
         except Refused:
-            known = self._known.get(key)
+            known = self._use(key)
             if known is None:
                 raise
-            return known[0]
+            return known.may
 
     async def ask_again(
         self, watching: Callable[[], Iterable[tuple[str, Bearer]]], send_away: Callable[[str, Bearer], None]
     ) -> None:
         """Asks a gateway again and again about all who are `watching` a room, until it is cancelled. Where none answers
-        they go on.
+        they go on. What is known of those who do not watch any more is forgotten meanwhile.
         """
         while True:
             await asyncio.sleep(ASK_AGAIN_SECONDS)
+            self._forget()
             refusals: list[str] = []
             for room, bearer in set(watching()):
                 try:
@@ -96,10 +109,8 @@ class Rights:
             self._known.pop(key, None)
             if (asking := self._asking.pop(key, None)) is not None:
                 asking.cancel()
-        now = self._monotonic()
-        while self._denied and next(iter(self._denied.values())) <= now:
-            self._denied.popitem(last=False)
-        self._denied[room, user] = now + DENIED_SECONDS
+        self._forget()
+        self._denied[room, user] = self._monotonic() + DENIED_SECONDS
         self._denied.move_to_end((room, user))
         if len(self._denied) > MOST:
             self._denied.popitem(last=False)
@@ -111,6 +122,22 @@ class Rights:
             del self._known[key]
         for key in [key for key in self._asking if key[0] == room]:
             del self._asking[key]
+
+    def _use(self, key: Key) -> _Answer | None:
+        """What is known, which is needed now."""
+        known = self._known.get(key)
+        if known is not None:
+            known.used = self._monotonic()
+            self._known.move_to_end(key)
+        return known
+
+    def _forget(self) -> None:
+        """What has had its time."""
+        now = self._monotonic()
+        while self._known and next(iter(self._known.values())).used + UNUSED_SECONDS <= now:
+            self._known.popitem(last=False)
+        while self._denied and next(iter(self._denied.values())) <= now:
+            self._denied.popitem(last=False)
 
     async def _ask(self, key: Key, bearer: Bearer) -> bool:
         """Once, however many ask meanwhile. Where it was revoked meanwhile, though after the answer: no."""
@@ -126,7 +153,8 @@ class Rights:
         if self._asking.get(key) is task:
             del self._asking[key]
             if not failed:
-                self._known[key] = task.result(), self._monotonic() + KEPT_SECONDS
+                now = self._monotonic()
+                self._known[key] = _Answer(task.result(), now + KEPT_SECONDS, now)
                 self._known.move_to_end(key)
                 if len(self._known) > MOST:
                     self._known.popitem(last=False)

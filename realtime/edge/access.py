@@ -51,10 +51,14 @@ class Access:
             if self._changes == changes:
                 self._replays[key] = known
                 self._replays.move_to_end(key)
-                if len(self._replays) > MOST:
-                    self._replays.popitem(last=False)
+                self._forget_old()
         if not known[0]:
             raise Refused("not_found", "No such recording.")
+
+    def _forget_old(self) -> None:
+        now = self._clock()
+        while self._replays and (len(self._replays) > MOST or next(iter(self._replays.values()))[1] <= now):
+            self._replays.popitem(last=False)
 
     def forget_replays(self, room: str) -> None:
         """What was known of the room's recordings is no longer so, and what is being answered is not kept."""

@@ -6,7 +6,8 @@ import pytest
 
 from relay import rights
 from relay.ports import Bearer, Refused
-from relay.rights import DENIED_SECONDS, KEPT_SECONDS, Rights
+from relay.rights import DENIED_SECONDS, KEPT_SECONDS, UNUSED_SECONDS, Rights
+from tests.relay.rtc.support import Everybody
 
 BOB = Bearer("bob")
 
@@ -50,6 +51,31 @@ async def test_one_answer_is_for_all_who_ask_and_for_a_while() -> None:
     third = await stage.ask()
     stage.gateway.asked[1].set_exception(Refused("unavailable", "no gateway"))
     assert await third, "what was said last holds"
+
+
+async def test_what_is_known_of_those_who_have_left_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of who goes on to ask it is not, whether or not a gateway answers."""
+    monkeypatch.setattr(rights, "ASK_AGAIN_SECONDS", 0.0)
+    now = 0.0
+    gateway = Everybody()
+    kept = Rights(gateway, lambda: 0, lambda: now)
+    asking = asyncio.create_task(kept.ask_again(list, lambda room, bearer: None))
+    for number in range(1_000):
+        assert await kept.may_watch("r1", Bearer(f"u{number}"))
+        kept.revoke("r2", f"u{number}")
+    assert len(kept._known) == len(kept._denied) == 1_000
+    gateway.away = True
+    for _ in range(10):
+        now += UNUSED_SECONDS / 2
+        assert await kept.may_watch("r1", Bearer("u7"))
+    async with asyncio.timeout(10):
+        while len(kept._known) > 1 or kept._denied:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
+    assert await kept.may_watch("r1", Bearer("u7"))
+    with pytest.raises(Refused):
+        await kept.may_watch("r1", Bearer("u8"))
+    asking.cancel()
+    await asyncio.wait([asking])
 
 
 async def test_an_answer_that_was_on_its_way_lets_nobody_in_who_was_revoked() -> None:

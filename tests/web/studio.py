@@ -21,6 +21,8 @@ FOCUSED = "() => document.activeElement.dataset.testid ?? document.activeElement
 class Studio:
     """Answers with these recordings, newest first, and these destinations."""
 
+    path, shown = "/studio/r1", "studio"
+
     def __init__(
         self,
         page: Page,
@@ -37,11 +39,11 @@ class Studio:
         self.open()
 
     def open(self) -> None:
-        self.page.goto(f"{self.server.address}/studio/r1")
+        self.page.goto(self.server.address + self.path)
         self.peer = self.server.accept()
         self.peer.welcome()
         threading.Thread(target=self._answer, args=(self.peer,)).start()
-        self.page.get_by_test_id("studio").wait_for()
+        self.page.get_by_test_id(self.shown).wait_for()
 
     def _answer(self, peer: Peer) -> None:
         try:

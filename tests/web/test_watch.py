@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page
 from websockets.exceptions import ConnectionClosed
 
-from tests.web.scripted import Peer, ScriptedServer
+from tests.web.scripted import PATIENCE, Peer, ScriptedServer
 from tests.web.test_page import BEN, REPLIES, check
 
 PATHS = {name: f"/v1/rooms/r1/{name}" for name in ("whep", "stream")} | {"hls": "/v1/rooms/r1/hls/index.m3u8"}
@@ -46,6 +46,10 @@ class Room:
 
     def __init__(self, server: ScriptedServer, media: tuple[bytes, list[bytes]], live: dict[str, Any] | None):
         self.server, self.media, self.live = server, media, live
+        self.still = threading.Event()
+        """Set: nothing more is fed, and the connection stays."""
+        self.refusing = False
+        """Whether comments are refused."""
         self.chat = server.accept()
         self.chat.welcome()
         threading.Thread(target=self._answer, args=(self.chat,)).start()
@@ -64,7 +68,9 @@ class Room:
                 reply: dict[str, Any] = {"ticket": "t1"} if answer is None else answer(command)
                 if command["type"] == "room.join":
                     reply = reply | {"room": reply["room"] | {"kind": "live", "live": self.live}}
-                if "id" in command:
+                if command["type"] == "message.send" and self.refusing:
+                    peer.refuse(command, "blocked", message="no links here")
+                elif "id" in command:
                     peer.ok(command, **reply)
         except (ConnectionClosed, TimeoutError):
             return
@@ -78,6 +84,8 @@ class Room:
             peer.send_bytes(parts[0])
             for part in parts[1:]:
                 peer.send_bytes(part)
+                if self.still.is_set():
+                    return
                 if peer.done.wait(0.9):
                     return
         except ConnectionClosed:
@@ -130,3 +138,89 @@ def test_what_is_for_adults_is_played_when_the_viewer_says_so(
     page.keyboard.press("Enter")
     room.stream()
     plays(page)
+
+
+def said(pos: int, text: str) -> dict[str, Any]:
+    message = {"text": text, "n": pos, "mentions": []}
+    return {"type": "message.created", "room": "r1", "pos": pos, "at": 0, "by": BEN, "message": message}
+
+
+def test_a_picture_that_stands_still_is_left_while_people_talk(
+    page: Page, server: ScriptedServer, media: tuple[bytes, list[bytes]]
+) -> None:
+    room = opened(page, server, media, LIVE)
+    room.stream()
+    plays(page)
+    room.still.set()
+    stage, end = page.get_by_test_id("stage"), time.monotonic() + PATIENCE
+    for pos in range(5, 1000):
+        room.chat.send(said(pos, f"word {pos}"))
+        page.get_by_text(f"word {pos}", exact=True).first.wait_for(state="attached")
+        if stage.get_attribute("data-state") == "stalled":
+            break
+        assert time.monotonic() < end
+        page.wait_for_timeout(100)
+
+
+def test_a_pause_by_the_browsers_own_means_is_kept_and_ends_at_the_live_edge(
+    page: Page, server: ScriptedServer, media: tuple[bytes, list[bytes]]
+) -> None:
+    room = opened(page, server, media, LIVE)
+    room.stream()
+    plays(page)
+    page.evaluate("() => document.querySelector('video').pause()")
+    page.locator("[data-testid=stage][data-state=paused]").wait_for()
+    assert page.get_by_test_id("latency").inner_text() == ""
+    buffered = (
+        "() => { const { buffered } = document.querySelector('video'); return buffered.end(buffered.length - 1); }"
+    )
+    page.wait_for_function(f"(least) => ({buffered})() > least", arg=page.evaluate(buffered) + 3)
+    page.evaluate("() => document.querySelector('video').play()")
+    page.locator("[data-testid=stage][data-state=playing]").wait_for()
+    assert page.evaluate(f"() => ({buffered})() - document.querySelector('video').currentTime") < 2
+
+
+def test_comments_over_the_picture_change_and_go_with_those_beside(
+    page: Page, server: ScriptedServer, media: tuple[bytes, list[bytes]]
+) -> None:
+    room = opened(page, server, media, LIVE)
+    rows = page.get_by_test_id("over-comment")
+    tip = {"type": "tip.settled", "room": "r1", "pos": 7, "at": 0, "by": BEN, "amount": "3", "asset": "USDC"}
+    room.chat.send(said(5, "first"), said(6, "second"), tip | {"text": "fair wind"})
+    rows.nth(2).wait_for(state="attached")
+    edited = {"text": "<b>second</b>, mended", "n": 6, "mentions": []}
+    room.chat.send(
+        {"type": "message.edited", "room": "r1", "pos": 8, "at": 0, "by": BEN, "target": 6, "message": edited}
+    )
+    room.chat.send({"type": "message.deleted", "room": "r1", "pos": 9, "at": 0, "by": BEN, "target": 5})
+    page.wait_for_function("() => document.querySelectorAll('[data-testid=over-comment]').length === 2")
+    texts = [
+        text.replace("\u2068", "").replace("\u2069", "")
+        for text in rows.locator("> span:last-child").all_text_contents()
+    ]
+    assert texts == ["Ben <b>second</b>, mended", "Ben tipped 3 USDC fair wind"]
+
+
+def test_what_is_refused_in_full_screen_is_said_there(
+    page: Page, server: ScriptedServer, media: tuple[bytes, list[bytes]]
+) -> None:
+    room = opened(page, server, media, LIVE)
+    room.refusing = True
+    page.get_by_test_id("stage").focus()
+    page.keyboard.press("f")
+    page.get_by_test_id("over-input").fill("https://example.org")
+    page.keyboard.press("Enter")
+    toast = page.get_by_test_id("toast")
+    toast.wait_for()
+    assert "no links here" in toast.inner_text()
+    box = toast.bounding_box()
+    assert box is not None
+    on_top = "([x, y]) => document.elementFromPoint(x, y)?.closest('[data-testid=toast]') !== null"
+    assert page.evaluate(on_top, [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2])
+
+
+def test_a_long_title_takes_one_line_of_where_one_writes(page: Page, server: ScriptedServer) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    opened(page, server, (b"", []), None)
+    look = "(text) => Object.assign(document.querySelector('textarea'), { placeholder: text }).scrollHeight"
+    assert page.evaluate(look, "Harbour " * 20) == page.evaluate(look, "Harbour")

@@ -6,8 +6,11 @@ import { Emitter } from "../galaxy-live.js";
 export type Way = "whep" | "stream" | "hls";
 export const WAYS: readonly Way[];
 
-/** `offline`: there is no stream; `start` again when there is. */
-export type PlayerState = "idle" | "connecting" | "playing" | "stalled" | "offline";
+/**
+ * `paused`: by `pause`, or by the browser's own means (media keys, the window of picture in picture). `offline`: there is
+ * no stream; `start` again when there is.
+ */
+export type PlayerState = "idle" | "connecting" | "playing" | "stalled" | "paused" | "offline";
 
 /** Those that the room's stream has; see `roomAddresses`, and `room.live.media` of the reply to `room.join`. */
 export type Addresses = Partial<Record<Way, string>>;

@@ -12,8 +12,9 @@
  * Three ways, from the quickest to the surest: `whep` (WebRTC), `stream` (fragmented MP4 over a WebSocket), `hls`. It falls to the
  * next one when one fails, stalls or is refused, and tries a better one again later; the picture stays while it changes.
  *
- * Events: `state` {state, way}, state being one of `idle`, `connecting`, `playing`, `stalled`, `offline` (there is no
- * stream; `start` again when there is); `change` {way, from?, reason?}; `latency` {ms} once a second while playing;
+ * Events: `state` {state, way}, state being one of `idle`, `connecting`, `playing`, `stalled`, `paused` (by
+ * `pause`, or by the browser's own means: media keys, the window of picture in picture), `offline` (there is no stream;
+ * `start` again when there is); `change` {way, from?, reason?}; `latency` {ms} once a second while playing;
  * `muted` {} where the browser plays without sound only until the user asks for it (`unmute`); `interrupted`, `resumed`,
  * `skipped` {ms}, `ended` {reason} as the server tells.
  */
@@ -62,6 +63,8 @@ export class Player extends Emitter {
     this.#chooser = new Chooser(WAYS.filter((way) => addresses[way] && MAKE[way].supported));
     video.playsInline = true;
     video.addEventListener("playing", () => this.#playing());
+    video.addEventListener("pause", () => !video.ended && this.#way && this.#halted());
+    video.addEventListener("play", () => this.#way && this.#paused && this.play());
   }
 
   get state() {
@@ -86,7 +89,7 @@ export class Player extends Emitter {
   /** How long ago, in ms, that was which is shown now; null where it is not known. */
   get latency() {
     const at = this.#way?.shownAt() ?? null;
-    return at === null || this.#state !== "playing" ? null : Math.max(0, this.#options.now() - at);
+    return at === null || this.#state !== "playing" || this.#interrupted ? null : Math.max(0, this.#options.now() - at);
   }
 
   start() {
@@ -112,7 +115,7 @@ export class Player extends Emitter {
   }
 
   pause() {
-    this.#paused = true;
+    this.#halted();
     this.#video.pause();
   }
 
@@ -135,6 +138,7 @@ export class Player extends Emitter {
 
   /** That the creator's connection is interrupted, as the room's log tells: nobody stalls then. */
   interrupted(is = true) {
+    if (this.#interrupted === is) return;
     this.#interrupted = is;
     this.#watch?.reset();
   }
@@ -177,7 +181,8 @@ export class Player extends Emitter {
     for (const event of ["skipped", "ended"]) way.on(event, (detail) => this.emit(event, detail));
     way.attach(this.#video);
     this.emit("change", { way: name, from, reason });
-    if (!this.#paused) this.#play();
+    if (this.#paused) this.#set("paused");
+    else this.#play();
   }
 
   /** With sound where the browser allows it, else without, and says so. */
@@ -190,6 +195,11 @@ export class Player extends Emitter {
       this.emit("muted", {});
       this.#play();
     }
+  }
+
+  #halted() {
+    this.#paused = true;
+    if (this.#way) this.#set("paused");
   }
 
   #playing() {

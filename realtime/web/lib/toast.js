@@ -5,9 +5,9 @@ import { icon } from "./icons.js";
 const SHOWN_MS = 6000;
 const AT_ONCE = 3;
 
-/** A short notice at the bottom of the page, read out by screen readers. */
+/** A short notice at the bottom of the page, read out by screen readers; in full screen, of what fills it. */
 export function toast(text, { kind = "info", stay = false } = {}) {
-  const shelf = document.getElementById("toasts");
+  const shelf = document.fullscreenElement?.querySelector(".toasts") ?? document.getElementById("toasts");
   const close = h("button.icon-button", { type: "button", "aria-label": t("close"), onclick: () => box.remove() }, icon("close"));
   const box = h(`div.toast.${kind}`, { testid: "toast" }, h("span", null, text), close);
   while (shelf.children.length >= AT_ONCE) shelf.firstChild.remove();

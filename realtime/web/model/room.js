@@ -13,9 +13,8 @@ const FAR = 50 * 365 * 86_400_000;
 export const ends = (until) => (until === undefined || until === null || until > Date.now() + FAR ? null : until);
 
 /**
- * One room as its viewer sees it, kept by its events. Emits `change` (draw anew), `message` (one came in live),
- * `reactions` (how many more of each emoji), and for the stream's creator
- * `health`, `destination`, `warning`.
+ * One room as its viewer sees it, kept by its events. Emits `change` (draw anew), `message` and `tip` (one came in live),
+ * `edited`, `deleted`, `reactions` (how many more of each emoji), and to the creator `health`, `destination`, `warning`.
  */
 export class RoomModel extends Emitter {
   info = null;
@@ -294,11 +293,13 @@ const APPLY = {
     if (deleted || !message) return;
     room.window.update(target, (old) => ({ ...old, ...message, pos: old.pos, edited_at: at }), true);
     requote(room, target, (quote) => ({ ...quote, text: message.text }));
+    room.emit("edited", { target, message });
   },
   "message.deleted"(room, { target }) {
     room.window.update(target, ({ pos, at, by, n }) => ({ pos, at, by, n, deleted: true }), true);
     requote(room, target, (quote) => ({ ...quote, text: undefined, deleted: true }));
     unpinned(room, target);
+    room.emit("deleted", { target });
   },
   "message.reacted": (room, event) => react(room, event, 1),
   "message.unreacted": (room, event) => react(room, event, -1),

@@ -12,8 +12,8 @@ function continues(before, message) {
 /** @param actions `{jump(pos), react(message, emoji)}` */
 export function rowsOf(room, actions) {
   const { items, atStart, atEnd } = room.window;
-  const rows = [];
-  if (atStart) rows.push({ key: "beginning", on: [room.info.title], make: () => beginningRow(room) });
+  const rows = []; // who has no name is told nothing of what was said before, so nothing of its beginning
+  if (atStart && !room.anonymous) rows.push({ key: "beginning", on: [room.info.title], make: () => beginningRow(room) });
   let before = null;
   let marked = room.unreadFrom === null;
   for (const message of items) {

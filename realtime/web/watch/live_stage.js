@@ -30,7 +30,7 @@ export class LiveStage {
     this.goLive = h("button.control.go-live", { type: "button", testid: "go-live", onclick: () => this.play() }, h("i", { "aria-hidden": "true" }), t("room.live"));
     this.latency = h("span.latency", { testid: "latency", title: t("player.latency") });
     this.choice = h("button.control", { type: "button", testid: "ways", title: t("player.ways"), "aria-label": t("player.ways"), "aria-haspopup": "menu", onclick: () => this.#chooseWay() }, icon("settings"));
-    this.element = h("div.player", { testid: "stage", tabindex: "0", role: "region", "aria-label": t("player.label"), data: { state: "idle" } }, this.video, this.still, this.over.floats, this.offline, this.note, this.gate, this.over.element, this.sound);
+    this.element = h("div.player", { testid: "stage", tabindex: "0", role: "region", "aria-label": t("player.label"), data: { state: "idle" } }, this.video, this.still, this.over.floats, this.offline, this.note, this.gate, this.over.element, this.over.toasts, this.sound);
     this.controls = new Controls({ element: this.element, video: this.video, play: () => this.play(), pause: () => this.#player?.pause(), unmute: () => this.unmute(), before: [this.goLive, this.latency], after: [this.over.toggle, this.choice] });
     this.element.append(this.controls.element);
     this.video.addEventListener("click", () => this.controls.wake());
@@ -102,7 +102,7 @@ export class LiveStage {
     else if (live && (state === "connecting" || state === "stalled" || state === "offline")) this.#say(null, t(state === "stalled" ? "player.stalled" : "player.connecting"));
     else if (!live || this.#player === null || this.#player.ways.length > 0) this.note.hidden = true;
     const latency = this.#player?.latency ?? null;
-    const text = latency === null ? "" : t("player.seconds", { seconds: Math.round(latency / 100) / 10 });
+    const text = latency === null ? "" : t("player.seconds", { seconds: Math.ceil(latency / 100) / 10 });
     if (this.latency.textContent !== text) this.latency.textContent = text;
     this.goLive.hidden = live === null;
     this.choice.hidden = this.#player === null;

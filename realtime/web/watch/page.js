@@ -5,7 +5,7 @@
  *   frame      home, me, open-studio, open-sign-in, notice, watch
  *   stage      stage (data-state, data-way), video, still, unmute, stage-note, gate, gate-open, play, mute, volume, go-live, latency,
  *              ways, way-NAME, pip, fullscreen, over-toggle, over-input, over-comment, offline, poster
- *   recordings recordings, recording (data-id), seek, replay-time, replay-title, replay-back, replay-list, replay-comment
+ *   recordings recordings, recording (data-id), recording-more, seek, replay-time, replay-title, replay-back, replay-list, replay-comment
  *   facts      live-badge, live-title, viewers, live-since, category, mature
  *   beside     those of app.js
  */

@@ -1,9 +1,9 @@
-import { fill, h } from "../lib/dom.js";
+import { h, keyedList } from "../lib/dom.js";
 import { clock, shortTime, t } from "../lib/i18n.js";
 import { withQuery } from "../galaxy-live/player/addresses.js";
-import { mediaQuery } from "./media.js";
+import { RecordingPages } from "./recording_pages.js";
 
-const SHOWN = 12;
+const PAGE = 12;
 const FINISHED_AFTER_MS = 2000;
 
 /**
@@ -34,33 +34,44 @@ export function afterLive(room, run) {
 export class RecordingList {
   #room;
   #off;
+  #pages;
+  #query = {};
 
   constructor(room) {
     this.#room = room;
-    this.list = h("ul.recording-list", { role: "list" });
-    this.element = h("section.recordings", { testid: "recordings", hidden: true, "aria-label": t("replay.recordings") }, h("h2", null, t("replay.recordings")), this.list);
+    const list = h("ul.recording-list", { role: "list" });
+    const drawn = keyedList(list, (recording) => this.#row(recording));
+    this.#pages = new RecordingPages(room, PAGE, list, (recordings, query) => {
+      this.#query = query;
+      this.rows = recordings.filter(({ state }) => state !== "hidden");
+      this.element.hidden = recordings.length === 0;
+      drawn(this.rows);
+    });
+    this.element = h("section.recordings", { testid: "recordings", hidden: true, "aria-label": t("replay.recordings") }, h("h2", null, t("replay.recordings")), list, this.#pages.more);
     this.rows = [];
-    this.#off = afterLive(room, () => this.load().catch((error) => room.client.emit("error", error)));
+    this.#off = afterLive(room, () => this.load());
   }
 
   destroy() {
     this.#off();
   }
 
-  /** Reads the list. @throws {GalaxyError} */
   async load() {
     if (this.#room.anonymous) return;
-    const { recordings } = await this.#room.command("recording.list", { limit: SHOWN });
-    this.rows = recordings.filter(({ state }) => state !== "hidden");
-    this.element.hidden = this.rows.length === 0;
-    const query = this.rows.length > 0 ? await mediaQuery(this.#room)() : {};
-    fill(this.list, this.rows.map((row) => this.#row(row, query)));
+    await this.#pages.load();
+    if (this.#pages.shown === null) this.element.hidden = false; // it can be tried again
   }
 
-  #row(recording, query) {
-    const { id, title, started_at } = recording;
-    return h("li", null, h("a.recording", { href: `#recording/${encodeURIComponent(id)}`, testid: "recording", data: { id } },
-      recordingPicture(recording, query),
-      h("b", { dir: "auto" }, h("bdi", null, title)), h("small", null, shortTime(started_at))));
+  /** Those down to this one are in `rows`, where there is such a one. */
+  async find(id) {
+    if (this.#pages.shown !== null) await this.#pages.find(id);
+  }
+
+  #row(first) {
+    const { id, started_at } = first;
+    const name = h("bdi");
+    const element = h("li", null, h("a.recording", { href: `#recording/${id}`, testid: "recording", data: { id } },
+      recordingPicture(first, this.#query), h("b", { dir: "auto" }, name), h("small", null, shortTime(started_at))));
+    return { element, draw: ({ title }) => (name.textContent = title) };
   }
 }

@@ -2,12 +2,14 @@ import { studioPage } from "../lib/addresses.js";
 import { fill, h } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { icon } from "../lib/icons.js";
-import { attempt } from "../lib/toast.js";
 import { RoomView } from "../views/room.js";
 import { Facts } from "./facts.js";
 import { LiveStage } from "./live_stage.js";
 import { RecordingList } from "./recordings.js";
 import { Replay } from "./replay.js";
+
+/** The recording that the address names, or nothing. */
+const asked = () => location.hash.match(/^#recording\/([\w-]+)$/)?.[1] ?? "";
 
 /** A live room: the stream, or with `#recording/ID` a recording; what is known of it, and the comments beside. */
 export class WatchView {
@@ -30,8 +32,11 @@ export class WatchView {
 
   async attached() {
     this.#shown.forEach((part) => part.attached?.());
-    await attempt(() => this.recordings.load());
-    if (location.hash) this.#show();
+    await this.recordings.load();
+    const id = asked();
+    if (!id) return;
+    await this.recordings.find(id);
+    if (asked() === id) this.#show();
   }
 
   destroy() {
@@ -41,7 +46,7 @@ export class WatchView {
   }
 
   #show() {
-    const id = decodeURIComponent(location.hash.match(/^#recording\/(.+)$/)?.[1] ?? "");
+    const id = asked();
     const recording = this.recordings.rows.find((row) => row.id === id);
     this.#shown.forEach((part) => part.destroy());
     if (recording) this.#replay(recording);
