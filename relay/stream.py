@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from math import inf
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import structlog
@@ -244,21 +244,6 @@ class Stream:
             output.ended("failed")
         except Exception:
             log.exception("output_failed", room=self.room, output=type(output).__name__)
-
-    def describe(self) -> dict[str, Any]:
-        """For `Engine.describe`."""
-        return {
-            "room": self.room,
-            "user": self.admitted.user,
-            "session": self.admitted.session,
-            "test": self.admitted.test,
-            "interrupted": self.publishing is None,
-            "video": self.video.codec if self.video else None,
-            "audio": self.audio.codec if self.audio else None,
-            "width": self.video.width if self.video else 0,
-            "height": self.video.height if self.video else 0,
-            "whep": not self.has_b_frames,
-        }
 
 
 def _hand_over(unit: Unit, output: Output) -> None:
