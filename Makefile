@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 APT := curl chromium gcc libc6-dev fonts-noto-cjk fonts-noto-color-emoji postgresql redis-server sqlite3 nginx-light haproxy systemd \
 	strace prometheus iproute2 iptables faketime bindfs ffmpeg libnginx-mod-rtmp gstreamer1.0-tools \
-	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad simple-whip-client firefox-esr
+	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad simple-whip-client firefox-esr coturn
 
 .PHONY: run test check format proof bench bench-media fuzz debian clean
 .DEFAULT_GOAL := run

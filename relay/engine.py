@@ -1,6 +1,6 @@
 """The port behind which media is: what a gateway asks of a media process (ours, or one that takes its place)."""
 
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -67,9 +67,6 @@ class Engine(Protocol):
 
     async def push_to(self, room: str, destinations: tuple[Destination, ...]) -> None:
         """From now on exactly to these."""
-
-    async def describe(self, room: str) -> dict[str, Any] | None:
-        """Codecs, size, ways of watching, health; None where the room has no stream here."""
 
 
 Kind = Literal["whip", "whep"]

@@ -184,10 +184,6 @@ class Media:
         if stream is not None and stream in self._pushes:
             self._pushes[stream].push_to(destinations)
 
-    async def describe(self, room: str) -> dict[str, Any] | None:
-        stream = self.streams.get(room)
-        return None if stream is None else stream.describe()
-
     @property
     def rtc(self) -> Rtc | None:
         """None before `start`."""

@@ -17,7 +17,6 @@ _watching = Decoder(dict[str, list[str]])
 _publishers = Decoder(tuple[Running, ...])
 _text = Decoder(str)
 _bool = Decoder(bool)
-_description: Decoder[dict[str, Any] | None] = Decoder(dict[str, Any] | None)
 
 
 class Asks(Protocol):
@@ -90,6 +89,3 @@ class RemoteEngine:
 
     async def push_to(self, room: str, destinations: tuple[Destination, ...]) -> None:
         await self._peer.call(_nothing, "push_to", room, destinations)
-
-    async def describe(self, room: str) -> dict[str, Any] | None:
-        return await self._peer.call(_description, "describe", room)

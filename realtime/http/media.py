@@ -95,9 +95,10 @@ class MediaRoutes:
         """
         room, offer = request.path_params["room"], await _sdp(request, SDP)
         viewer = await self.viewer(request, room)
-        if (elsewhere := await self.node_of(room)) is not None:
+        stream = await self._service.store.stream(room)
+        if stream.on and (elsewhere := self._elsewhere(stream.node)) is not None:
             raise Refused("unavailable", f"This stream is on another server: {elsewhere}")
-        media = await self._engines.of_stream(room)
+        media = self._engines.named(stream.process) if stream.on else None
         if media is None:
             raise Rejected("not_found", "Nothing is streamed in this room.")
         answer = await media.engine.whep(room, viewer, _address(request), offer)
@@ -154,9 +155,10 @@ class MediaRoutes:
     async def to_edge(self, request: Request) -> Response:
         """307 to the same path there, with a pass. Raises Rejected, Unavailable."""
         room = request.path_params["room"]
-        watching = "recordings" not in request.url.path
-        viewer = await (self.viewer(request, room) if watching else self.reader(request, room))
-        base = await self.node_of(room) if watching else None
+        if (recording := request.path_params.get("id")) is None:
+            viewer, base = await self.viewer(request, room), await self.node_of(room)
+        else:
+            viewer, base = await self.reader(request, room), await self._keeper_of(room, recording)
         target = self.edge_address(request, room, viewer, base)
         return Response(None, 307, {"Location": target, "Cache-Control": "no-store"})
 
@@ -191,8 +193,17 @@ class MediaRoutes:
     async def node_of(self, room: str) -> str | None:
         """The address of the edge of another machine that has the stream; None where it is here, or nowhere."""
         stream = await self._service.store.stream(room)
-        away = stream.on and stream.node != self._engines.node and stream.node.startswith(("http://", "https://"))
-        return stream.node if away else None
+        return self._elsewhere(stream.node) if stream.on else None
+
+    async def _keeper_of(self, room: str, recording: str) -> str | None:
+        """The address of the edge of another machine that has the recording's files."""
+        if not self._config.broker.on_redis:
+            return None  # there is no other, whatever `[relay] edge_url` was when it was made
+        found = await self._service.store.recording(room, recording)
+        return self._elsewhere(found.node) if found is not None else None
+
+    def _elsewhere(self, node: str) -> str | None:
+        return node if node != self._engines.node and node.startswith(("http://", "https://")) else None
 
 
 def _bearer(identity: Identity | None, room: str) -> Bearer:

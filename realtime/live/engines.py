@@ -163,14 +163,9 @@ class Engines:
             raise Refused("unavailable", "No media process answers.", 1_000)
         return answering[crc32(room.encode()) % len(answering)]
 
-    async def of_stream(self, room: str) -> MediaLink | None:
-        """The process that has the room's stream; None where none here has."""
-        answering = [media for media in self.media if media.answers]
-        found = await asyncio.gather(*(media.engine.describe(room) for media in answering), return_exceptions=True)
-        for media, described in zip(answering, found, strict=True):
-            if isinstance(described, dict):
-                return media
-        return None
+    def named(self, process: str) -> MediaLink | None:
+        """The media process of this name; None where it is none of those here."""
+        return next((media for media in self.media if media.name == process), None)
 
     def numbered(self, number: int) -> MediaLink:
         """Raises Refused(`not_found`)."""
@@ -192,10 +187,8 @@ class Engines:
         await self._with(process, lambda media: media.engine.stop(room, fence, reason))
 
     async def publishers(self, process: str) -> tuple[Running, ...]:
-        for media in self.media:
-            if media.name == process:
-                return await media.engine.publishers()
-        return ()
+        media = self.named(process)
+        return await media.engine.publishers() if media is not None else ()
 
     async def make_public(self, process: str, room: str, session: str, record: bool) -> None:
         await self._with(process, lambda media: media.engine.make_public(room, session, record))
@@ -224,9 +217,8 @@ class Engines:
         await self._deletions.delete(self._media_folder / folder)
 
     async def _with(self, process: str, ask: Callable[[MediaLink], Any]) -> None:
-        for media in self.media:
-            if media.name == process:
-                await ask(media)
+        if (media := self.named(process)) is not None:
+            await ask(media)
 
     async def _all(self, asked: list[Any]) -> None:
         """Asks all at once. Raises the first Refused, once all have answered."""

@@ -156,12 +156,13 @@ class LiveRooms:
 
     async def may_see(self, actor: Actor, room: str) -> None:
         """Whether the actor may watch the room's stream, whether or not there is one: a test is there for its creator
-        alone. Raises Rejected, Unavailable.
+        alone. What holds is what is so when this returns, however long the store took. Raises Rejected, Unavailable.
         """
         host = await self._around.directory.enter(room, actor)
+        shown = await self._shown(host.room, actor.user)
         authorize(host.room, actor, c.RoomJoin(room=room), self._around.clock())
         check_live_room(host.room)
-        if not await self._shown(host.room, actor.user):
+        if not shown:
             raise not_found("stream")
 
     async def may_watch(self, room: str, user: str, *, granted: bool = False) -> bool:

@@ -24,6 +24,11 @@ from relay.rtc.protect import Outbound
 _MOST_WAITING = 64
 """Datagrams between two turns of the handshake; more are dropped, and sent again by the peer."""
 
+_MOST_SOURCES = 64
+"""SSRCs of a peer in all; packets of others are refused. libsrtp keeps each for as long as the session, and looks
+through them with every packet.
+"""
+
 # The cheapest first: we are the server, whose order counts.
 _PROFILES = sorted(SRTP_PROFILES, key=lambda profile: profile is not SRTP_AEAD_AES_128_GCM)
 
@@ -92,7 +97,8 @@ class Secured(RTCDtlsTransport):
         self.outbound: Outbound | None = None
         """None before the handshake is done."""
         self.refused = 0
-        """Packets that were not authentic, or came twice."""
+        """Packets that were not authentic, came twice, or were of more sources than a peer has."""
+        self._sources: set[bytes] = set()
 
     async def handshake(self, fingerprints: Iterable[tuple[str, str]]) -> bool:
         """Returns whether the peer is the one whose certificate has these fingerprints. Waits for ever: who calls has a
@@ -121,13 +127,21 @@ class Secured(RTCDtlsTransport):
         if data[0] < 128 or self._rx_srtp is None:
             self._wire.feed(data)
             return
+        is_rtcp = 192 <= data[1] <= 208
+        source = data[4:8] if is_rtcp else data[8:12]
+        if source not in self._sources and len(self._sources) >= _MOST_SOURCES:
+            self.refused += 1
+            return
         try:
-            if 192 <= data[1] <= 208:
-                self._listener.rtcp(self._rx_srtp.unprotect_rtcp(data))
-            else:
-                self._listener.rtp(self._rx_srtp.unprotect(data))
+            plain = self._rx_srtp.unprotect_rtcp(data) if is_rtcp else self._rx_srtp.unprotect(data)
         except (pylibsrtp.Error, ValueError):
             self.refused += 1
+            return
+        self._sources.add(source)
+        if is_rtcp:
+            self._listener.rtcp(plain)
+        else:
+            self._listener.rtp(plain)
 
     async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
         self._listener.rtp(data)

@@ -70,6 +70,8 @@ class Rtc:
         self.viewers = Whep(stream_of, settings.whep_viewers)
         self._loop = asyncio.get_running_loop()
         self.agent: Agent[Connection] = Agent()
+        self.dropped = 0
+        """Datagrams of nobody, and those that are too many of a session."""
         self.port = Port(sock, self._datagram, offload=settings.offload)
         self._addresses = settings.public_addresses or own_addresses(sock)
         self._certificate, self._certified = Certificate(), self._loop.time()
@@ -174,15 +176,14 @@ class Rtc:
                 self._ended.popitem(last=False)
 
     def _datagram(self, data: bytes, address: Address) -> None:
+        now = self._loop.time()
         if len(data) < _SHORTEST:
-            self.agent.dropped += 1
+            self.dropped += 1
         elif data[0] < 4:
-            for reply in self.agent.receive(data, address, self._loop.time()):
+            for reply in self.agent.receive(data, address, now):
                 self.port.send(reply, address)
-        elif (connection := self.agent.at(address)) is not None:
-            connection.datagram(data)
-        else:
-            self.agent.dropped += 1
+        elif (connection := self.agent.at(address)) is None or not connection.datagram(data, now):
+            self.dropped += 1
 
     def _tick(self) -> None:
         self._ticks = self._loop.call_later(_TICK, self._tick)

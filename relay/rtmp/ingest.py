@@ -12,7 +12,7 @@ import structlog
 from msgspec import Struct
 
 from relay.ports import TEXTS, Claim, Intake, Reason, Received, Reception, Refused
-from relay.rate import RateLimit
+from relay.rate import BYTES_OF_KBIT, RateLimit
 from relay.rtmp.errors import Unsupported, Violation
 from relay.rtmp.server_session import Event, Media, Publish, ServerSession, Unpublish
 from relay.rtmp.tags import TagReader
@@ -176,7 +176,7 @@ class Ingest:
     async def _take(self, intake: Intake, deadline: asyncio.Timeout) -> None:
         clock = asyncio.get_running_loop().time
         tags = TagReader(self._settings.max_pixels)
-        self._limit = RateLimit(self._settings.max_kbit, self._session.weight, clock())
+        self._limit = RateLimit(self._settings.max_kbit * BYTES_OF_KBIT, self._session.weight, clock())
         while not isinstance(event := await self._next_event(), Unpublish):
             if not isinstance(event, Media):
                 continue

@@ -67,7 +67,9 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @pytest.mark.timeout(180)
-async def test_viewers_of_another_node_are_sent_to_the_streams(tmp_path: Path, postgres: PostgresServer) -> None:
+async def test_viewers_of_another_node_are_sent_to_the_streams_and_recordings(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
     environments = [environment(1, 2), environment(2, 1)]
     with ExitStack() as encoders, Cluster(tmp_path, postgres, environments=environments) as cluster:
         one, other = cluster.nodes
@@ -87,4 +89,9 @@ async def test_viewers_of_another_node_are_sent_to_the_streams(tmp_path: Path, p
                     f"/v1/rooms/{first.room}/whep", content="v=0", headers={"Content-Type": "application/sdp"}
                 )
                 assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
-            encoders.close()
+                encoders.close()
+                await first.command(type="live.stop", room=first.room)
+                (recording,) = await first.recordings()
+                for node in (client, first.client):
+                    replay = await node.get(recording["hls"])
+                    assert replay.headers["location"].startswith(environments[0]["GALAXY_RELAY__EDGE_URL"])

@@ -22,9 +22,9 @@ from typing import Any
 from playwright.async_api import Browser, Page
 
 from loadtest.ports import free_port
-from tests.support.browsers import WHIP, browsers, freezes
+from tests.support.browsers import WHIP, browsers, freezes, until
 from tests.support.impaired import Condition, Impaired
-from tests.support.live import PATIENCE, Creator, LiveServer, creator
+from tests.support.live import Creator, LiveServer, creator
 from tests.support.numbered import FRAMES, Picture, film, pictures, psnr
 from tests.support.reports import head, publish
 from tests.support.server import token
@@ -127,9 +127,7 @@ async def watched(
     relay.condition = Condition()
     await page.goto(f"{ana.client.base_url}/")
     await page.evaluate(WATCH, {"room": ana.room, "ways": ways, "token": token("bob", name="bob")})
-    async with asyncio.timeout(PATIENCE):
-        while await page.evaluate("window.seen.length") < 10:  # noqa: ASYNC110 - the page tells nobody
-            await asyncio.sleep(0.1)
+    await until(page, "window.seen.length >= 10")
     assert await page.evaluate("window.player.way") == ways[0]
     relay.condition = ROWS[network]
     await asyncio.sleep(SETTLE_SECONDS)
@@ -142,9 +140,7 @@ async def watched(
         relay.condition = ROWS[network]
         seconds = seconds * 2 / 3 - BLACKOUT_SECONDS
     await asyncio.sleep(seconds)
-    async with asyncio.timeout(PATIENCE):
-        while not await page.evaluate(enough):  # noqa: ASYNC110 - the page tells nobody
-            await asyncio.sleep(0.1)
+    await until(page, enough)
     after = await page.evaluate(STATISTICS)
     found: dict[str, Any] = await page.evaluate("({ seen, pictures, changes, way: player.way })")
     await page.evaluate("window.player.stop()")

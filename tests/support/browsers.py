@@ -1,10 +1,13 @@
 """Two Chromiums: one that publishes by WHIP, and one that watches."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
+
+from tests.support.live import PATIENCE
 
 ARGS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--disable-quic", "--no-first-run"]
 
@@ -33,6 +36,13 @@ def freezes(times: list[float]) -> int:
     gaps = [b - a for a, b in pairwise(times)]
     mean = sum(gaps) / len(gaps)
     return sum(gap > max(3 * mean, mean + 150) for gap in gaps)
+
+
+async def until(page: Page, condition: str) -> None:
+    """A condition in JavaScript. Not `wait_for_function`, which the pages' policy forbids."""
+    async with asyncio.timeout(PATIENCE):
+        while not await page.evaluate(condition):  # noqa: ASYNC110 - pages tell nobody
+            await asyncio.sleep(0.1)
 
 
 @asynccontextmanager

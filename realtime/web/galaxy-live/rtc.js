@@ -1,7 +1,6 @@
 /** What WHIP (RFC 9725) and WHEP have in common: one offer by HTTP, and the session that it makes. */
 import { withQuery } from "./player/addresses.js";
 
-const GATHER_WITHIN_MS = 2_000;
 const HANG_UP_WITHIN_MS = 3_000;
 const FORBIDDEN = 403;
 
@@ -42,28 +41,30 @@ export class RtcSession {
   }
 
   /**
-   * Offers `peer` as it is. The offer goes at once, with the candidates that there are; later ones follow by PATCH.
+   * Offers `peer` as it is. Candidates are looked for after the answer, which may name the TURN servers to look with,
+   * and follow by PATCH.
    * @param {{address: string, query?: object, bearer?: string, ended: () => void}} to `ended`: the server has hung up
    * @throws {RtcError}
    */
   static async offer(peer, { address, query = {}, bearer, ended }) {
     const headers = bearer ? { Authorization: `Bearer ${bearer}` } : {};
-    const early = [];
-    let session = null;
-    peer.addEventListener("icecandidate", ({ candidate }) => candidate?.candidate && (session ? session.#trickle(candidate) : early.push(candidate)));
-    await peer.setLocalDescription(await peer.createOffer());
-    await gathered(peer);
-    const sent = peer.localDescription.sdp;
-    const response = await ask(withQuery(address, query), { method: "POST", headers: { ...headers, "Content-Type": "application/sdp" }, body: sent });
+    const offer = await peer.createOffer();
+    const response = await ask(withQuery(address, query), { method: "POST", headers: { ...headers, "Content-Type": "application/sdp" }, body: offer.sdp });
     const location = response.headers.get("Location");
     const resource = location && withQuery(new URL(location, response.url), query);
-    session = new RtcSession(peer, resource, headers, response.headers.get("ETag"));
+    const session = new RtcSession(peer, resource, headers, response.headers.get("ETag"));
     const servers = iceServers(response.headers.get("Link"));
-    if (servers.length > 0) peer.setConfiguration({ ...peer.getConfiguration(), iceServers: servers });
-    await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
-    const [{ sender, receiver }] = peer.getTransceivers();
-    (sender.transport ?? receiver.transport)?.addEventListener("statechange", ({ target }) => target.state === "closed" && !session.#closed && ended());
-    for (const candidate of early) if (!sent.includes(candidate.candidate)) session.#trickle(candidate);
+    peer.addEventListener("icecandidate", ({ candidate }) => candidate?.candidate && session.#trickle(candidate));
+    try {
+      if (servers.length > 0) peer.setConfiguration({ ...peer.getConfiguration(), iceServers: servers });
+      await peer.setLocalDescription(offer);
+      await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
+      const [{ sender, receiver }] = peer.getTransceivers();
+      (sender.transport ?? receiver.transport)?.addEventListener("statechange", ({ target }) => target.state === "closed" && !session.#closed && ended());
+    } catch (error) {
+      session.close(); // `peer` may have been closed meanwhile
+      throw error;
+    }
     return session;
   }
 
@@ -113,17 +114,4 @@ async function ask(url, options, expected = 201) {
   if (response.status === expected) return response;
   const { message } = await response.json().catch(() => ({}));
   throw new RtcError(response.status, message ?? `The server answered ${response.status}`, 1000 * Number(response.headers.get("Retry-After")) || undefined);
-}
-
-/** Until all candidates of this machine are there, which takes a moment only; servers are asked later. */
-function gathered(peer) {
-  if (peer.iceGatheringState === "complete") return Promise.resolve();
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, GATHER_WITHIN_MS);
-    peer.addEventListener("icegatheringstatechange", () => {
-      if (peer.iceGatheringState !== "complete") return;
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }

@@ -3,23 +3,34 @@
 import asyncio
 import base64
 import hmac
+import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpx
 import pytest
 
+from realtime.edge.passing import Arrivals, Passed
+from realtime.edge.process import passing_path
 from realtime.http.media import FRAGMENT, MOST_SDP, SDP, turn_link
+from realtime.stores.sqlite import SQLiteStore
 from relay import unix
 from relay.engine import Answer
-from relay.ports import Bearer
+from relay.ports import Bearer, Claim
 from relay.process import engine_path
+from relay.remote import RemoteGate
 from relay.rpc import methods_of
 from relay.rpc_links import Listener
+from rooms.live import Stream
 from tests.support.server import config, serving, token
 
 ROOM = "/v1/rooms/r1"
+UPGRADE = {
+    "connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13",
+    "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}  # fmt: skip
 
 
 class Asked(Protocol):
@@ -29,7 +40,6 @@ class Asked(Protocol):
     async def whep(self, room: str, viewer: Bearer, address: str, offer: str) -> Answer: ...
     async def hang_up(self, resource: str) -> None: ...
     async def remove_viewer(self, room: str, viewer: str) -> None: ...
-    async def describe(self, room: str) -> dict[str, Any] | None: ...
 
 
 class SlowProcess:
@@ -54,9 +64,6 @@ class SlowProcess:
 
     async def remove_viewer(self, room: str, viewer: str) -> None:
         self.removed.put_nowait(viewer)
-
-    async def describe(self, room: str) -> dict[str, Any] | None:
-        return {}
 
 
 @pytest.fixture
@@ -140,48 +147,79 @@ async def test_nothing_is_watched_where_nothing_is_streamed(client: httpx.AsyncC
     assert answer.status_code == 404
 
 
+@asynccontextmanager
+async def streaming(client: httpx.AsyncClient, folder: Path) -> AsyncIterator[tuple[str, SlowProcess]]:
+    """A room, and the media process that has its stream."""
+    room, process = await room_of(client), SlowProcess()
+    listener = Listener(methods_of(Asked, process))
+    await listener.start(unix.listen(engine_path(config(folder).data / "run", 0)))
+    try:
+        command = {"type": "live.key", "room": room.rpartition("/")[2]}
+        key = (await client.post("/v1/commands", json=command)).json()["key"]
+        await RemoteGate(listener).admit(Claim("rtmp", "192.0.2.1", key=key))
+        yield room, process
+    finally:
+        await listener.close()
+
+
+async def ban(client: httpx.AsyncClient, room: str) -> None:
+    command = {"type": "member.ban", "room": room.rpartition("/")[2], "user": "bob"}
+    assert (await client.post("/v1/commands", json=command)).status_code == 200
+
+
 @pytest.mark.parametrize("banned", [True, False])
 async def test_who_is_banned_while_the_media_process_is_slow_does_not_watch(
     client: httpx.AsyncClient, tmp_path: Path, banned: bool
 ) -> None:
-    room = await room_of(client)
-    process = SlowProcess()
-    listener = Listener(methods_of(Asked, process))
-    await listener.start(unix.listen(engine_path(config(tmp_path).data / "run", 0)))
     headers = {"content-type": SDP, "authorization": f"Bearer {token('bob', name='bob')}"}
-    try:
-        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
-            offered = tasks.create_task(_offered(client, room, headers))
-            await process.offered.wait()
-            if banned:
-                ban = {"type": "member.ban", "room": room.rpartition("/")[2], "user": "bob"}
-                assert (await client.post("/v1/commands", json=ban)).status_code == 200
-                assert await process.removed.get() == "bob"
-            process.let_go.set()
-        answer = offered.result()
-    finally:
-        await listener.close()
+    async with asyncio.timeout(20), streaming(client, tmp_path) as (room, process):
+        offered = asyncio.create_task(client.post(f"{room}/whep", content=b"v=0", headers=headers))
+        await process.offered.wait()
+        if banned:
+            await ban(client, room)
+            assert await process.removed.get() == "bob"
+        process.let_go.set()
+        answer = await offered
     assert answer.status_code == (403 if banned else 201), answer.text
     assert process.sessions == (set() if banned else {"s1"})
 
 
-async def _offered(client: httpx.AsyncClient, room: str, headers: dict[str, str]) -> httpx.Response:
-    """Once the gateway has found its media process."""
-    while True:
-        answer = await client.post(f"{room}/whep", content=b"v=0", headers=headers)
-        if answer.status_code != 404:
-            return answer
+async def test_who_is_banned_while_the_store_is_slow_is_not_passed_to_the_edge(
+    client: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed: list[Passed] = []
+
+    def take(one: Passed, sock: socket.socket) -> None:
+        passed.append(one)
+        sock.close()
+
+    read, asked, go_on = SQLiteStore.stream, asyncio.Event(), asyncio.Event()
+
+    async def slow(store: SQLiteStore, room: str) -> Stream:
+        found = await read(store, room)
+        asked.set()
+        await go_on.wait()
+        return found
+
+    async with asyncio.timeout(20), streaming(client, tmp_path) as (room, _):
+        with Arrivals(passing_path(config(tmp_path), 0), take):
+            headers = UPGRADE | {"authorization": f"Bearer {token('bob', name='bob')}"}
+            monkeypatch.setattr(SQLiteStore, "stream", slow)
+            coming = asyncio.create_task(client.get(f"{room}/stream", headers=headers))
+            await asked.wait()
+            await ban(client, room)
+            go_on.set()
+            assert (await coming).status_code == 403
+    assert passed == []
 
 
 async def test_a_viewer_by_websocket_whom_no_edge_takes_comes_again(client: httpx.AsyncClient) -> None:
     room = await room_of(client)
-    upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
-    upgrade["sec-websocket-key"] = "AAAAAAAAAAAAAAAAAAAAAA=="
-    answer = await client.get(f"{room}/stream", headers=upgrade)
+    answer = await client.get(f"{room}/stream", headers=UPGRADE)
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     del client.headers["Authorization"]
-    assert (await client.get(f"{room}/stream", headers=upgrade)).status_code == 401
-    other = upgrade | {"origin": "https://elsewhere.example"}
+    assert (await client.get(f"{room}/stream", headers=UPGRADE)).status_code == 401
+    other = UPGRADE | {"origin": "https://elsewhere.example"}
     assert (await client.get(f"{room}/stream", headers=other)).status_code == 403
 
 

@@ -11,6 +11,7 @@ from rooms import commands as c
 from rooms.decide import Limits
 from rooms.errors import Rejected
 from rooms.events import LiveStarted
+from rooms.live import Stream
 from tests.realtime.live.stage import BOB, OWNER, ROOM, ROOT, Stage, flow, running, until
 
 
@@ -148,6 +149,27 @@ async def test_a_test_is_for_its_creator_alone_until_it_is_made_public(stage: St
     stage.media.running = running(replace(admitted, test=False))
     await stage.live.closing.beat(["one"])
     assert len(stage.media.public) == 2
+
+
+async def test_who_is_banned_while_the_store_is_slow_is_not_let_in(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, asked, go_on = stage.store.stream, asyncio.Event(), asyncio.Event()
+
+    async def slow(room: str) -> Stream:
+        found = await read(room)
+        asked.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(stage.store, "stream", slow)
+    seeing = asyncio.create_task(stage.live.may_see(BOB, ROOM))
+    await asked.wait()
+    await stage.do(OWNER, c.MemberBan(room=ROOM, user="bob"))
+    go_on.set()
+    with pytest.raises(Rejected) as refusal:
+        await seeing
+    assert refusal.value.code == "banned"
 
 
 @pytest.mark.parametrize("flows", [False, True])

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from relay.rtc import rtcp
 from relay.rtc.dtls import Certificate, Secured, Wire
 from relay.rtc.rtp import HEADER
 
@@ -63,6 +64,18 @@ async def test_what_one_end_protects_the_other_hears(certificate: Certificate) -
         client.datagram(server.outbound.protect(packet))
         client.datagram(b"\x80\x60" + bytes(40))
         assert (heard.packets, client.refused) == ([packet], 1)
+
+
+async def test_a_peer_has_so_many_sources_and_no_more(certificate: Certificate) -> None:
+    """Each is kept by libsrtp until the session ends. Those that are known go on."""
+    async with joined(certificate) as (server, client, heard):
+        assert server.outbound is not None
+        for sequence in (1, 2):
+            for ssrc in range(1_000):
+                packet = HEADER.pack(0x80, 96, sequence, 3_000, ssrc) + b"payload"
+                client.datagram(server.outbound.protect(packet))
+        client.datagram(server.outbound.protect_rtcp(rtcp.receiver_report(5_000)))
+        assert (len(heard.packets), client.refused) == (2 * 64, 2 * (1_000 - 64) + 1)
 
 
 async def test_another_certificate_is_not_taken(certificate: Certificate) -> None:
