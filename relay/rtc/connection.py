@@ -61,6 +61,8 @@ class Connection:
         self._wire = Wire(self.send)
         self.secured = Secured(certificate, self._wire, offer.role, session)
         self.connected = self._closed = False
+        self.why = ""
+        """It is closed; empty before."""
         self._second, self._datagrams = 0, 0
         self._over = over
         agent.add(self.party)
@@ -122,7 +124,7 @@ class Connection:
 
     def _end(self, why: str) -> None:
         if not self._closed:
-            self._closed = True
+            self._closed, self.why = True, why
             self.session.closed(why)
 
     def _done(self, task: asyncio.Task[None]) -> None:

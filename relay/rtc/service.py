@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+from collections import OrderedDict
 from collections.abc import Callable
 from secrets import token_hex
 from typing import Final
@@ -11,7 +12,7 @@ import structlog
 from msgspec import Struct
 
 from relay.engine import Answer, Kind
-from relay.ports import Bearer, Claim, Reception, Refused
+from relay.ports import TEXTS, Bearer, Claim, Reason, Reception, Refused
 from relay.rights import Rights
 from relay.rtc import answer, sdp
 from relay.rtc.answer import Chosen, Local
@@ -33,6 +34,8 @@ _CERTIFICATE_SECONDS = 86_400
 _MOST_CONNECTING: Final[dict[Kind, int]] = {"whip": 100, "whep": 200}
 _OF_AN_ADDRESS: Final[dict[Kind, int]] = {"whip": 16, "whep": 64}
 _OF_A_USER = 4
+_FINAL: Final[frozenset[Reason]] = frozenset({"replaced", "stopped", "taken_down", "banned", "key_rotated"})
+_MOST_ENDED = 1_024
 _SHORTEST = 2
 """Bytes of a datagram that is read."""
 _UFRAG = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
@@ -74,6 +77,8 @@ class Rtc:
         self._certificate, self._certified = Certificate(), self._loop.time()
         self._connections: dict[str, Connection] = {}
         self._etags: dict[str, str] = {}
+        self._ended: OrderedDict[str, str] = OrderedDict()
+        """Why, by resource, of publishers that were ended so that they do not come back."""
         self._publishers: set[WhipPublisher] = set()
         self._ticks = self._loop.call_later(_TICK, self._tick)
 
@@ -120,10 +125,13 @@ class Rtc:
     async def hang_up(self, resource: str) -> None:
         """`relay.engine.Engine.hang_up`."""
         connection = self._connections.get(resource)
+        if connection is not None:
+            connection.close("gone")
+            await connection.wait_closed()
+        if resource in self._ended:
+            raise Refused("forbidden", self._ended[resource])
         if connection is None:
             raise Refused("not_found", "This session is over.")
-        connection.close("gone")
-        await connection.wait_closed()
 
     async def close(self) -> None:
         """Ends all sessions (`leaving`) and closes the socket."""
@@ -162,6 +170,10 @@ class Rtc:
 
     def _over(self, connection: Connection) -> None:
         del self._connections[connection.resource], self._etags[connection.resource]
+        if connection.origin[0] == "whip" and connection.why in _FINAL:
+            self._ended[connection.resource] = TEXTS[connection.why]
+            if len(self._ended) > _MOST_ENDED:
+                self._ended.popitem(last=False)
 
     def _datagram(self, data: bytes, address: Address) -> None:
         now = self._loop.time()
