@@ -31,7 +31,7 @@ def round_trip(data: bytes, ssrc: int, now: float) -> float | None:
                 if name == _DELAY:
                     for one in range(block + 4, min(block + 4 + 4 * size, end) - _DELAYS.size + 1, _DELAYS.size):
                         source, last, delay = _DELAYS.unpack_from(data, one)
-                        trip = (((ntp(now) >> 16) - last - delay + (1 << 31) & 0xFFFFFFFF) - (1 << 31)) / 65_536
+                        trip: float = (((ntp(now) >> 16) - last - delay + (1 << 31) & 0xFFFFFFFF) - (1 << 31)) / 65_536
                         if source == ssrc and last and -_ROUNDED < trip < _MOST:
                             return max(0.0, trip)
                 block += 4 + 4 * size
