@@ -182,8 +182,8 @@ class MediaRoutes:
         return _bearer(identity, room)
 
     async def viewer_and_node(self, request: Request, room: str) -> tuple[Bearer, str | None]:
-        """As `viewer`, and as the node of the stream, which is asked before: an edge that takes the viewer's socket asks no more
-        whether they may.
+        """As `viewer`; and where the stream is, as `edge_address` takes it. It is looked up before: an edge that takes
+        the viewer's socket asks no more whether they may.
         """
         identity = await self._identified(request, room)
         node = await self._node_of(room)
