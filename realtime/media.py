@@ -159,6 +159,11 @@ def _figures(media: Media, heap: Heap) -> tuple[tuple[str, str, Callable[[], flo
         ("denials_forgotten", "Revocations that were held for less than their time.", lambda: media.rights.forgotten),
         ("udp_sent", "Datagrams sent.", lambda: media.rtc.port.sent if media.rtc else 0),
         ("udp_dropped", "Datagrams dropped as the socket was full.", lambda: media.rtc.port.drops if media.rtc else 0),
+        (
+            "udp_refused",
+            "Datagrams received that were of nobody, or too many of a session.",
+            lambda: media.rtc.dropped + media.rtc.agent.dropped if media.rtc else 0,
+        ),
         ("udp_errors", "Datagrams that the kernel refused.", lambda: media.rtc.port.errors if media.rtc else 0),
         ("outputs_failed", "Outputs that failed.", lambda: sum(s.failed_outputs for s in media.streams)),
     )

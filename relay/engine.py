@@ -42,7 +42,9 @@ class Engine(Protocol):
         """RFC 9725 section 4.3. Returns the answer's fragment, empty for none (204). `not_found`, `precondition`."""
 
     async def hang_up(self, resource: str) -> None:
-        """DELETE of a session. Unknown ones are `not_found`."""
+        """DELETE of a session. `not_found` where it is over or unknown; `forbidden`, with why, where it was a
+        publisher's that was ended so that it does not come back: replaced, stopped, taken down, banned, by another key.
+        """
 
     async def stop(self, room: str, fence: int, reason: Reason) -> None:
         """Ends the room's stream and its publisher within a second. Nothing where there is none, or where its publisher

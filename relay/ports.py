@@ -5,7 +5,7 @@ gives them to its `Output`s. The process asks a gateway through `Gate`; gateways
 `relay.engine.Engine`.
 """
 
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from msgspec import Struct
 
@@ -13,6 +13,17 @@ from relay.units import Unit
 
 Reason = Literal["replaced", "stopped", "taken_down", "banned", "key_rotated", "gone", "refused", "failed", "leaving"]
 """Why a publisher's connection or a stream was ended."""
+
+TEXTS: Final[dict[Reason, str]] = {
+    "replaced": "Another encoder has taken this stream over.",
+    "stopped": "The stream was stopped.",
+    "taken_down": "The stream was taken down.",
+    "banned": "You may not stream in this room any more.",
+    "key_rotated": "The stream key was changed.",
+    "refused": "The stream was refused.",
+    "leaving": "The server is restarting: connect again.",
+}
+"""For the person who publishes; nothing where nothing is to be said."""
 
 
 class Refused(Exception):

@@ -15,7 +15,7 @@ from relay.gop import GopCache
 from relay.health import Meter
 from relay.keyframes import Keyframes
 from relay.ports import Admitted, Output, Publisher, Reason
-from relay.rate import RateLimit
+from relay.rate import BYTES_OF_KBIT, RateLimit
 from relay.stream_clock import StreamClock
 from relay.units import HZ, AudioConfig, Unit, VideoConfig
 
@@ -25,6 +25,9 @@ AUDIO_ALONE_SECONDS = 3.0
 """Audio of a new publisher waits so long for a first keyframe; then it is a stream without pictures."""
 CONFIG_SECONDS = 1.0
 """A publisher's sound may change its settings once in so long: each change costs new decoders and filters."""
+UNITS_A_SECOND = 1_000
+"""Of a publisher: 120 pictures, and twice as much sound as Opus has at its shortest. Each costs every viewer a packet.
+"""
 
 
 class Caps(Struct, frozen=True):
@@ -51,14 +54,20 @@ class Publishing:
         """Outputs have something of it."""
         self.keyframes = Keyframes(regular=publisher.kind == "whip")
         self.meter = Meter(caps.max_kbit, now)
-        self._rate, self._bytes = RateLimit(caps.max_kbit, 0, now), 0
+        self._caps = caps
+        self._rate, self._bytes = RateLimit(caps.max_kbit * BYTES_OF_KBIT, 0, now), 0
+        self._pace, self._units = RateLimit(UNITS_A_SECOND, 0, now), 0
         self._audio: AudioConfig | None = None
         self._changed = -inf
 
-    def affords(self, size: int, now: float) -> bool:
-        """Whether its next unit, of so many bytes, is within its rate. What its line has held back is."""
+    def sends(self, size: int, now: float) -> None:
+        """Its next unit, of so many bytes; what its line has held back may come at once. Raises TooMuch."""
         self._bytes += size
-        return self._rate.allows(self._bytes, now)
+        self._units += 1
+        if not self._rate.allows(self._bytes, now):
+            raise TooMuch(f"More than {self._caps.max_kbit} kbit/s: lower the encoder's bitrate.")
+        if not self._pace.allows(self._units, now):
+            raise TooMuch(f"More than {UNITS_A_SECOND} frames of picture and sound a second.")
 
     def sounds(self, config: AudioConfig, now: float) -> None:
         """What its next unit of sound is in. Raises TooMuch."""
@@ -149,8 +158,7 @@ class Stream:
             raise TooMuch(f"Pictures of {config.width} × {config.height} are too large for this server.")
         if isinstance(config, AudioConfig):
             publishing.sounds(config, now)
-        if not publishing.affords(len(unit.data), now):
-            raise TooMuch(f"More than {self._caps.max_kbit} kbit/s: lower the encoder's bitrate.")
+        publishing.sends(len(unit.data), now)
 
     @staticmethod
     def _may_begin(publishing: Publishing, unit: Unit, now: float) -> bool:

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from realtime.edge.access import Access
 from realtime.edge.live import Live, Lives
 from realtime.edge.readers import Reader, Readers
-from realtime.edge.replay import Asked, Replay, TooBusy, replayed
+from realtime.edge.replay import Asked, Replay, TooBusy, in_pieces, replayed
 from realtime.gateway.http_edge import CONNECTION
 from relay.hls.multivariant import Variant, multivariant_playlist
 from relay.hls.names import Name
@@ -39,31 +39,31 @@ def make_app(edge: "EdgeHttp") -> Starlette:
     room = "/v1/rooms/{room}"
     routes = (
         (f"{room}/hls/index.m3u8", edge.index),
-        (f"{room}/hls/{{session}}/{{name}}", edge.file),
         (f"{room}/live/poster.webp", edge.poster),
         (f"{room}/stream", edge.stream),
     )
+    sent = ((f"{room}/hls/{{session}}/{{name}}", edge.file), (f"{room}/recordings/{{id}}/{{name}}", edge.recording))
     ends: list[tuple[str, Callable[..., object]]] = [(path, _open(handler)) for path, handler in routes]
-    ends.append((f"{room}/recordings/{{id}}/{{name}}", _Recordings(edge)))
+    ends += [(path, _Sent(handler)) for path, handler in sent]
     return Starlette(routes=[Route(path, end, methods=["GET", "OPTIONS"]) for path, end in ends])
 
 
-class _Recordings:
-    """An ASGI application: who is sent something of a recording is known until the last of it."""
+class _Sent:
+    """An ASGI application of a handler. What it enters it is in until the last byte of the response is sent."""
 
-    def __init__(self, edge: "EdgeHttp"):
-        self._edge = edge
+    def __init__(self, handler: Callable[[Request, ExitStack], Awaitable[Response]]):
+        self._handler = handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with ExitStack() as reading:
-
-            async def handler(request: Request) -> Response:
-                reader = self._edge.reader(request)
-                reading.enter_context(self._edge.readers.reading(reader))
-                return await self._edge.recording(request, reader)
-
-            response = await _open(handler)(Request(scope, receive))
+        with ExitStack() as sending:
+            answer = _open(lambda request: self._handler(request, sending))
+            response = await answer(Request(scope, receive))
             await response(scope, receive, send)
+
+
+def _abort_of(request: Request) -> Callable[[], None]:
+    abort: Callable[[], None] = request.scope["extensions"][CONNECTION]["abort"]
+    return abort
 
 
 def _open(handler: Handler) -> Handler:
@@ -99,7 +99,7 @@ def _taken_down() -> Response:
 
 class EdgeHttp:
     def __init__(self, lives: Lives, access: Access, replay: Replay, readers: Readers):
-        self._lives, self._access, self._replay, self.readers = lives, access, replay, readers
+        self._lives, self._access, self._replay, self._readers = lives, access, replay, readers
         self.waiting = 0
         """Requests that wait for something to be told of a stream."""
 
@@ -130,7 +130,7 @@ class EdgeHttp:
             variants.append(Variant(f"{session}/{only}?pass={token}", 160_000, 0, "mp4a.40.2"))
         return Response(multivariant_playlist(variants), 200, {"Cache-Control": "no-store"}, _M3U8)
 
-    async def file(self, request: Request) -> Response:
+    async def file(self, request: Request, sending: ExitStack) -> Response:
         name = request.path_params["name"]
         if name in PLAYLISTS:
             return await self._playlist(request, name)
@@ -138,14 +138,15 @@ class EdgeHttp:
         if live is None or live.began.session != request.path_params["session"]:
             return _plain(404, "No such stream.")
         found = live.names.read(name)
-        if live.hidden:
-            return _taken_down()
         if found is None:
             return _plain(404, "No such segment.")
         data = await self._bytes(live, found)
+        if live.hidden:  # perhaps only now
+            return _taken_down()
         if data is None:
             return _plain(404, "Not there any more.")
-        return Response(data, 200, {"Cache-Control": SEGMENT_CACHE}, "video/mp4" if not found.audio else "audio/mp4")
+        sending.enter_context(live.sending(_abort_of(request)))
+        return in_pieces(data, {"Cache-Control": SEGMENT_CACHE}, "video/mp4" if not found.audio else "audio/mp4")
 
     async def poster(self, request: Request) -> Response:
         live, _ = await self._watched(request)
@@ -156,18 +157,14 @@ class EdgeHttp:
     async def stream(self, request: Request) -> Response:
         return Response("This is a WebSocket.\n", 426, {"Upgrade": "websocket"}, "text/plain")
 
-    def reader(self, request: Request) -> Reader:
-        """Who asks for something of a recording. Raises Refused(`unauthorized`)."""
-        room, recording = request.path_params["room"], request.path_params["id"]
-        bearer = self._access.bearer(request.query_params.get("pass", ""), room)
-        return Reader(room, recording, bearer, request.scope["extensions"][CONNECTION]["abort"])
-
-    async def recording(self, request: Request, reader: Reader) -> Response:
+    async def recording(self, request: Request, sending: ExitStack) -> Response:
         """Raises Refused, TooBusy."""
-        name, query = request.path_params["name"], request.query_params
-        await self._access.may_replay(reader.room, reader.recording, reader.bearer)
-        part = query.get("part", "1")
-        asked = Asked(reader.room, reader.recording, name, query["pass"], part, request.headers.get("range"))
+        path, query = request.path_params, request.query_params
+        room, recording, token = path["room"], path["id"], query.get("pass", "")
+        bearer = self._access.bearer(token, room)
+        sending.enter_context(self._readers.reading(Reader(room, recording, bearer, _abort_of(request))))
+        await self._access.may_replay(room, recording, bearer)
+        asked = Asked(room, recording, path["name"], token, query.get("part", "1"), request.headers.get("range"))
         return await replayed(self._replay, asked)
 
     async def _watched(self, request: Request) -> tuple[Live, Bearer]:

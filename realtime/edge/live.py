@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 from msgspec import Struct
@@ -64,6 +65,7 @@ class Live:
         self.backlog: deque[Kept] = deque()
         self.number = 0
         self._backlog_bytes = self._memory = 0
+        self._sending: set[Callable[[], None]] = set()
         self._changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._audio: dict[tuple[int, int], bytes] = {}
         self._sizes: deque[int] = deque(maxlen=30)
@@ -118,6 +120,17 @@ class Live:
             self._audio.clear()
             self.backlog.clear()
             self.poster = b""
+            for abort in tuple(self._sending):
+                abort()
+
+    @contextmanager
+    def sending(self, abort: Callable[[], None]) -> Iterator[None]:
+        """While something of it is sent: `abort` ends that, where it may not be shown any more."""
+        self._sending.add(abort)
+        try:
+            yield
+        finally:
+            self._sending.discard(abort)
 
     @property
     def hidden(self) -> bool:

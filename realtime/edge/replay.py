@@ -26,8 +26,9 @@ WAITING = 256
 MOST_SEGMENTS = 200_000
 """Of recordings that were asked for lately: what is known of so many is kept."""
 PIECE = 256 * 1024
-"""Bytes of a film that are read at a time, and of any content that are sent: the next when the client has taken these.
-"""
+"""Bytes of a film that are read at a time, and of any content that are sent."""
+SMALL = 64 * 1024
+"""Bytes that are not worth pieces: a transport takes as many before it has anybody wait."""
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -156,7 +157,15 @@ async def replayed(replay: Replay, asked: Asked) -> Response:
     content = await replay.segment(asked.recording, stored, audio=meant.audio) if stored and meant.kind == "s" else None
     if content is None:
         return _not_found()
-    return StreamingResponse(_sliced(content), 200, kept | {"Content-Length": str(len(content))}, media)
+    return in_pieces(content, kept, media)
+
+
+def in_pieces(content: bytes, headers: dict[str, str], media: str) -> Response:
+    """Of which the next is sent when the client has taken these: until then the response is not over."""
+    if len(content) <= SMALL:
+        return Response(content, 200, headers, media)
+    pieces = _sliced(content)
+    return StreamingResponse(pieces, 200, headers | {"Content-Length": str(len(content))}, media)
 
 
 async def _sliced(content: bytes) -> AsyncIterator[bytes]:

@@ -87,16 +87,19 @@ class Closing:
 
     async def compare(self, processes: list[str]) -> None:
         """A stream that was here and has ended, or is elsewhere now, is ended here too, though nobody may have been
-        heard to say so. Raises Unavailable.
+        heard to say so. What ran in a process that does not answer is looked at once it does. Raises Unavailable.
         """
         going_on = await self._store.streams_of(processes=processes)
         running = {(stream.process, room): stream for room, stream in going_on}
-        for process, room in self._running.keys() - running.keys():
-            if process not in processes:
-                continue  # it does not answer at present
+        silent = {key: stream for key, stream in self._running.items() if key[0] not in processes}
+        for process, room in self._running.keys() - running.keys() - silent.keys():
             was, stream = self._running[process, room], await self._store.stream(room)
             self._around.end(room, Ending(process, was.session, was.fence, _why(was, stream)))
-        self._running = running
+        self._running = running | silent
+
+    def forget(self, process: str) -> None:
+        """The media process has died."""
+        self._running = {key: stream for key, stream in self._running.items() if key[0] != process}
 
     async def beats(self) -> None:
         """Says what goes on here, until it is cancelled."""

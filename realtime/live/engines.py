@@ -198,7 +198,7 @@ class Engines:
 
     async def remove_viewer(self, room: str, user: str) -> None:
         await self._all([
-            *(media.engine.remove_viewer(room, user) for media in self.media if media.answers),
+            *(media.engine.remove_viewer(room, user) for media in self.media),
             *(edge.call(_nothing, "revoke", room, user) for edge in self._edges),
         ])  # fmt: skip
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, Protocol, assert_never
+from weakref import WeakValueDictionary
 
 import structlog
 from msgspec import Struct, field
@@ -98,6 +99,7 @@ class LiveRooms:
         self.viewers = Viewers(around.tallies, around.following.peers, across.node, self._tell_viewers)
         self._around = around
         self._across = across
+        self._pushing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -130,6 +132,7 @@ class LiveRooms:
 
     async def process_gone(self, process: str) -> None:
         """A media process has died: its publishers are gone. Raises Unavailable; then it is noticed a little later."""
+        self.closing.forget(process)
         for room, stream in await self._around.store.streams_of(processes=[process]):
             try:
                 await self.acting.act(stream.user, Left(room=room, fence=stream.fence))
@@ -324,14 +327,16 @@ class LiveRooms:
         self._spawn(self._push(user))
 
     async def _push(self, user: str) -> None:
-        here = [
-            (room, stream)
-            for room, stream in await self._around.store.streams_of(user=user)
-            if stream.process in self.reach.processes and not stream.test
-        ]
-        destinations = await self.destinations.of(user) if here else ()
-        for room, stream in here:
-            await self.reach.push_to(stream.process, room, destinations)
+        """One after the other: what was read before a change is never told after it."""
+        async with self._pushing.setdefault(user, asyncio.Lock()):
+            here = [
+                (room, stream)
+                for room, stream in await self._around.store.streams_of(user=user)
+                if stream.process in self.reach.processes and not stream.test
+            ]
+            destinations = await self.destinations.of(user) if here else ()
+            for room, stream in here:
+                await self.reach.push_to(stream.process, room, destinations)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(_logged(work))

@@ -17,7 +17,8 @@ log = structlog.get_logger("relay.rtc")
 
 CONNECT_SECONDS = 10.0
 """From the offer's answer to the end of the DTLS handshake."""
-
+DATAGRAMS_A_SECOND = 5_000
+"""Of one session, four times what 12 Mbit/s are; more are dropped, as each costs what it takes to decrypt it."""
 
 Origin = tuple[Kind, str, str]
 """What it is for, and the address and user that it is from."""
@@ -60,13 +61,23 @@ class Connection:
         self._wire = Wire(self.send)
         self.secured = Secured(certificate, self._wire, offer.role, session)
         self.connected = self._closed = False
+        self.why = ""
+        """It is closed; empty before."""
+        self._second, self._datagrams = 0, 0
         self._over = over
         agent.add(self.party)
         self._task: asyncio.Task[None] | None = asyncio.get_running_loop().create_task(self._run(offer))
         self._task.add_done_callback(self._done)
 
-    def datagram(self, data: bytes) -> None:
+    def datagram(self, data: bytes, now: float) -> bool:
+        """Whether it is taken, and not one too many."""
+        if int(now) != self._second:
+            self._second, self._datagrams = int(now), 0
+        self._datagrams += 1
+        if self._datagrams > DATAGRAMS_A_SECOND:
+            return False
         self.secured.datagram(data)
+        return True
 
     def send(self, data: bytes) -> bool:
         address = self.party.address
@@ -113,7 +124,7 @@ class Connection:
 
     def _end(self, why: str) -> None:
         if not self._closed:
-            self._closed = True
+            self._closed, self.why = True, why
             self.session.closed(why)
 
     def _done(self, task: asyncio.Task[None]) -> None:

@@ -46,7 +46,6 @@ class Egress:
         self._skipping = False
         self._pts, self._pts_at = 0, 0.0
         self._config: VideoConfig | AudioConfig | None = None
-        self._ended = False
         self.dropped_frames = self.malformed = 0
 
     # Output
@@ -93,7 +92,6 @@ class Egress:
         self._gop, self._gop_packets = [], 0
 
     def ended(self, reason: Reason) -> None:
-        self._ended = True
         for viewer in self.everybody:
             if viewer.connection is not None:
                 viewer.connection.close(reason)
@@ -166,7 +164,12 @@ class Egress:
 
     def _run(self) -> None:
         self._running = False
-        until = time.monotonic() + SLICE_SECONDS
+        if not self._send_waiting(time.monotonic() + SLICE_SECONDS):
+            self._running = True
+            self._loop.call_soon(self._run)
+
+    def _send_waiting(self, until: float) -> bool:
+        """Whether all is sent, and that before `until`."""
         while self._waiting:
             made = self._waiting[0]
             while self._at < len(self.viewers):
@@ -176,11 +179,11 @@ class Egress:
                     viewer.started = viewer.started or made.kind == "video"
                     viewer.send(made, made.pts)
                 if time.monotonic() > until:
-                    self._running = True
-                    self._loop.call_soon(self._run)
-                    return
+                    return False
             self._at = 0
             self._waiting.popleft()
-        for viewer in self.viewers:
-            if not viewer.started:
-                self._begin(viewer)
+        for viewer in [viewer for viewer in self.viewers if not viewer.started]:
+            self._begin(viewer)
+            if time.monotonic() > until:
+                return False
+        return True

@@ -75,7 +75,7 @@ class Agent(Generic[T]):
         self._by_address: dict[Address, Party[T]] = {}
         self._refusals, self._second = 0, 0
         self.refused = self.dropped = 0
-        """Requests that were not authentic: answered so, and not answered."""
+        """Requests that were not authentic, and answered so; those that were not answered, as they were too many."""
 
     def __len__(self) -> int:
         return len(self._parties)

@@ -11,6 +11,11 @@ from relay.units import Kind, Unit, VideoConfig
 MOST_PAYLOAD = 1_188
 """Bytes: with RTP's header a packet of 1,200, which every path carries, also with SRTP's tag and IPv6 around it."""
 
+_LEAST_MEAN, _MOST_SMALL = 256, 256
+"""Bytes that a unit's payloads have to have in the mean, but for as many as a slice for each row of macroblocks makes:
+of slices of a byte there would be as many packets to each viewer.
+"""
+
 _STAP_A, _FU_A = 24, 28
 _CARRIED = frozenset({h264.SLICE, 2, 3, 4, h264.IDR})
 """Slices and partitions of them. What else a unit has (SEI, filler) no browser looks at."""
@@ -31,7 +36,7 @@ class Frame(Struct, frozen=True, gc=False):
 
 
 def frame(unit: Unit) -> Frame:
-    """Raises ValueError for H.264 that is malformed, or has no slice."""
+    """Raises ValueError for H.264 that is malformed, has no slice, or far too many."""
     if unit.kind == "audio":
         payloads: tuple[bytes, ...] = (unit.data,)
     elif isinstance(unit.config, VideoConfig) and unit.config.codec == "vp8":
@@ -40,7 +45,10 @@ def frame(unit: Unit) -> Frame:
         payloads = tuple(_h264(unit))
     if not payloads:
         raise ValueError("a unit without anything to show")
-    return Frame(unit.kind, unit.key, unit.pts, payloads, sum(map(len, payloads)))
+    size = sum(map(len, payloads))
+    if len(payloads) > _MOST_SMALL + size // _LEAST_MEAN:
+        raise ValueError(f"a unit of {len(payloads)} slices")
+    return Frame(unit.kind, unit.key, unit.pts, payloads, size)
 
 
 def _h264(unit: Unit) -> Iterator[bytes]:

@@ -42,7 +42,9 @@ def asks_keyframe(packet: AnyRtcpPacket) -> bool:
 
 def asked_again(packet: AnyRtcpPacket) -> list[int]:
     """Sequence numbers of a NACK; of anything else none."""
-    return packet.lost if isinstance(packet, RtcpRtpfbPacket) and packet.fmt == RTCP_RTPFB_NACK else []
+    if not isinstance(packet, RtcpRtpfbPacket) or packet.fmt != RTCP_RTPFB_NACK:
+        return []
+    return [sequence & 0xFFFF for sequence in packet.lost]  # aiortc counts on over the wrap
 
 
 def _described(ssrc: int) -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+from collections import OrderedDict
 from collections.abc import Callable
 from secrets import token_hex
 from typing import Final
@@ -11,7 +12,7 @@ import structlog
 from msgspec import Struct
 
 from relay.engine import Answer, Kind
-from relay.ports import Bearer, Claim, Reception, Refused
+from relay.ports import TEXTS, Bearer, Claim, Reason, Reception, Refused
 from relay.rights import Rights
 from relay.rtc import answer, sdp
 from relay.rtc.answer import Chosen, Local
@@ -33,6 +34,8 @@ _CERTIFICATE_SECONDS = 86_400
 _MOST_CONNECTING: Final[dict[Kind, int]] = {"whip": 100, "whep": 200}
 _OF_AN_ADDRESS: Final[dict[Kind, int]] = {"whip": 16, "whep": 64}
 _OF_A_USER = 4
+_FINAL: Final[frozenset[Reason]] = frozenset({"replaced", "stopped", "taken_down", "banned", "key_rotated"})
+_MOST_ENDED = 1_024
 _SHORTEST = 2
 """Bytes of a datagram that is read."""
 _UFRAG = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
@@ -67,11 +70,15 @@ class Rtc:
         self.viewers = Whep(stream_of, settings.whep_viewers)
         self._loop = asyncio.get_running_loop()
         self.agent: Agent[Connection] = Agent()
+        self.dropped = 0
+        """Datagrams of nobody, and those that are too many of a session."""
         self.port = Port(sock, self._datagram, offload=settings.offload)
         self._addresses = settings.public_addresses or own_addresses(sock)
         self._certificate, self._certified = Certificate(), self._loop.time()
         self._connections: dict[str, Connection] = {}
         self._etags: dict[str, str] = {}
+        self._ended: OrderedDict[str, str] = OrderedDict()
+        """Why, by resource, of publishers that were ended so that they do not come back."""
         self._publishers: set[WhipPublisher] = set()
         self._ticks = self._loop.call_later(_TICK, self._tick)
 
@@ -118,10 +125,13 @@ class Rtc:
     async def hang_up(self, resource: str) -> None:
         """`relay.engine.Engine.hang_up`."""
         connection = self._connections.get(resource)
+        if connection is not None:
+            connection.close("gone")
+            await connection.wait_closed()
+        if resource in self._ended:
+            raise Refused("forbidden", self._ended[resource])
         if connection is None:
             raise Refused("not_found", "This session is over.")
-        connection.close("gone")
-        await connection.wait_closed()
 
     async def close(self) -> None:
         """Ends all sessions (`leaving`) and closes the socket."""
@@ -160,17 +170,20 @@ class Rtc:
 
     def _over(self, connection: Connection) -> None:
         del self._connections[connection.resource], self._etags[connection.resource]
+        if connection.origin[0] == "whip" and connection.why in _FINAL:
+            self._ended[connection.resource] = TEXTS[connection.why]
+            if len(self._ended) > _MOST_ENDED:
+                self._ended.popitem(last=False)
 
     def _datagram(self, data: bytes, address: Address) -> None:
+        now = self._loop.time()
         if len(data) < _SHORTEST:
-            self.agent.dropped += 1
+            self.dropped += 1
         elif data[0] < 4:
-            for reply in self.agent.receive(data, address, self._loop.time()):
+            for reply in self.agent.receive(data, address, now):
                 self.port.send(reply, address)
-        elif (connection := self.agent.at(address)) is not None:
-            connection.datagram(data)
-        else:
-            self.agent.dropped += 1
+        elif (connection := self.agent.at(address)) is None or not connection.datagram(data, now):
+            self.dropped += 1
 
     def _tick(self) -> None:
         self._ticks = self._loop.call_later(_TICK, self._tick)

@@ -24,6 +24,8 @@ _BUDGET_SHARE, _MOST_BUDGET = 0.25, 512
 """Packets asked for again: at most a quarter of what is sent, and so many at once. What is not sent again is a loss,
 which the viewer makes good by asking for a keyframe.
 """
+_PICTURE_SECONDS, _MOST_PICTURES = 4.0, 4
+"""A viewer may ask for a keyframe so often, and so often at once: each is sent to all, and makes pictures worse."""
 _LOSS, _LOSS_SECONDS = 0.10, 5.0
 _CONSENT_SECONDS = 30.0
 """RFC 7675, section 5.1."""
@@ -126,6 +128,7 @@ class Viewer:
         self._joined, self._lost_picture, self._over = joined, lost_picture, over
         self._by_ssrc = {track.source.ssrc: track for track in tracks.values()}
         self._budget = float(_MOST_BUDGET)
+        self._pictures, self._asked = float(_MOST_PICTURES), 0.0
         self._lossy_since: float | None = None
         self._reported = 0.0
         self.round_trip: float | None = None
@@ -149,7 +152,7 @@ class Viewer:
                 for report in packet.reports:
                     self._read(report, now)
             elif rtcp.asks_keyframe(packet):
-                self._lost_picture()
+                self._ask_picture(now)
             elif (asked := rtcp.asked_again(packet)) and hasattr(packet, "media_ssrc"):
                 self._send_again(self._by_ssrc.get(packet.media_ssrc), asked)
 
@@ -176,6 +179,13 @@ class Viewer:
             self.connection.send_rtcp(
                 rtcp.sender_report(track.source.ssrc, unix, track.timestamp(pts), track.packets, track.octets)
             )
+
+    def _ask_picture(self, now: float) -> None:
+        self._pictures = min(_MOST_PICTURES, self._pictures + (now - self._asked) / _PICTURE_SECONDS)
+        self._asked = now
+        if self._pictures >= 1:
+            self._pictures -= 1
+            self._lost_picture()
 
     def _send_again(self, track: Outgoing | None, sequences: list[int]) -> None:
         connection = self.connection

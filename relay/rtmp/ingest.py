@@ -11,8 +11,8 @@ from typing import Final, Literal
 import structlog
 from msgspec import Struct
 
-from relay.ports import Claim, Intake, Reason, Received, Reception, Refused
-from relay.rate import RateLimit
+from relay.ports import TEXTS, Claim, Intake, Reason, Received, Reception, Refused
+from relay.rate import BYTES_OF_KBIT, RateLimit
 from relay.rtmp.errors import Unsupported, Violation
 from relay.rtmp.server_session import Event, Media, Publish, ServerSession, Unpublish
 from relay.rtmp.tags import TagReader
@@ -30,16 +30,6 @@ _LINGERED = 1 << 22
 _DENIED: Final = frozenset({"unauthorized", "forbidden", "not_found"})
 _RTT = 68
 """Where `tcpi_rtt` (microseconds) stands in Linux's `struct tcp_info`."""
-
-_TEXTS: Final[dict[Reason, str]] = {
-    "replaced": "Another encoder has taken this stream over.",
-    "stopped": "The stream was stopped.",
-    "taken_down": "The stream was taken down.",
-    "banned": "You may not stream in this room any more.",
-    "key_rotated": "The stream key was changed.",
-    "refused": "The stream was refused.",
-    "leaving": "The server is restarting: connect again.",
-}
 
 
 class RtmpSettings(Struct, frozen=True):
@@ -155,7 +145,7 @@ class Ingest:
             return Ended("failed", f"malformed: {violation}", f"Malformed RTMP: {violation}.")
         except TimeoutError:
             if self._closed is not None:
-                return Ended(self._closed, "closed", _TEXTS.get(self._closed, ""))
+                return Ended(self._closed, "closed", TEXTS.get(self._closed, ""))
             if self._intake is None:
                 return Ended("gone", "did not publish in time", gone=True)
             return Ended("gone", "idle", "No audio or video came for some time.")
@@ -186,7 +176,7 @@ class Ingest:
     async def _take(self, intake: Intake, deadline: asyncio.Timeout) -> None:
         clock = asyncio.get_running_loop().time
         tags = TagReader(self._settings.max_pixels)
-        self._limit = RateLimit(self._settings.max_kbit, self._session.weight, clock())
+        self._limit = RateLimit(self._settings.max_kbit * BYTES_OF_KBIT, self._session.weight, clock())
         while not isinstance(event := await self._next_event(), Unpublish):
             if not isinstance(event, Media):
                 continue

@@ -20,7 +20,7 @@ from tests.media.cycles import read, told
 from tests.support.live import PATIENCE, Creator, LiveServer, creator, encoder, kill, parts
 from tests.support.peer import greeted
 from tests.support.server import token
-from tests.support.stalled import stalling_disk
+from tests.support.stalled import stalling_disk, stuck
 
 MEGABYTES, FLOOR = 40, 20
 
@@ -128,17 +128,6 @@ async def test_while_a_disk_does_not_answer_all_else_goes_on_and_then_it_is_reco
                 (recording,) = await ben.recordings()
                 assert recording["parts"] == 1, "nothing is missing"
                 await plays(ben)
-
-
-def is_stuck(pid: int) -> bool:
-    """Whether a thread of the process waits for the disk."""
-    return any("fuse" in stack.read_text() for stack in Path(f"/proc/{pid}/task").glob("*/stack"))
-
-
-async def stuck(pid: int) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not is_stuck(pid):  # noqa: ASYNC110 - the kernel tells nobody
-            await asyncio.sleep(0.05)
 
 
 async def test_every_process_ends_though_its_disk_does_not_answer(

@@ -13,7 +13,7 @@ from relay.news import News
 from relay.parts import Parts
 from relay.parts_values import Init, Part
 from relay.ports import Admitted, Claim, Intake, Refused
-from relay.stream import Caps, Stream, TooMuch
+from relay.stream import UNITS_A_SECOND, Caps, Stream, TooMuch
 from relay.streams import Streams, StreamsSettings
 from relay.units import HZ, AudioConfig, Unit, VideoConfig
 from tests.relay.stage import AUDIO, FRAME, StagedGate, StagedOutput, StagedPublisher, audio, units, video
@@ -341,6 +341,21 @@ def test_what_a_line_has_held_back_is_within_the_rate() -> None:
     sends(8, range(40))
     with pytest.raises(TooMuch, match="12000 kbit/s"):
         sends(18, range(40, 70))
+
+
+def test_frames_are_so_many_a_second() -> None:
+    """However small they are: each costs every viewer a packet. What is sent at once, after a stall, may be more."""
+    stream = Stream(Admitted("room", "ana", "s1", 1, "Title"), SETTINGS.caps)
+    publishing = stream.attach(stream.admitted, StagedPublisher(), 0.0)
+
+    def sends(frames: range, now: float) -> None:
+        for index in frames:
+            stream.unit(publishing, video(index, key=not index, data=b"v"), now)
+
+    sends(range(4 * UNITS_A_SECOND), 4.0)
+    sends(range(4 * UNITS_A_SECOND, 5 * UNITS_A_SECOND), 5.0)
+    with pytest.raises(TooMuch, match="1000 frames"):
+        sends(range(5 * UNITS_A_SECOND, 9 * UNITS_A_SECOND), 6.0)
 
 
 async def test_more_kbit_than_allowed_end_the_publisher() -> None:

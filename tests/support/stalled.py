@@ -1,5 +1,6 @@
 """A disk that stops answering: a FUSE file system (bindfs) whose process is stopped."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -8,7 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-STARTS_SECONDS = 10.0
+PATIENCE = 30.0
+
+
+async def stuck(pid: int) -> None:
+    """Returns once a thread of the process waits for such a disk."""
+    async with asyncio.timeout(PATIENCE):
+        while not _is_stuck(pid):  # noqa: ASYNC110 - the kernel tells nobody
+            await asyncio.sleep(0.05)
+
+
+def _is_stuck(pid: int) -> bool:
+    return any("fuse" in stack.read_text() for stack in Path(f"/proc/{pid}/task").glob("*/stack"))
 
 
 class StallingDisk:
@@ -33,7 +45,7 @@ def stalling_disk(folder: Path) -> Iterator[StallingDisk]:
     path.mkdir()
     with subprocess.Popen(["bindfs", "-f", str(behind), str(path)]) as process:
         try:
-            end = time.monotonic() + STARTS_SECONDS
+            end = time.monotonic() + PATIENCE
             while not path.is_mount():
                 assert process.poll() is None
                 assert time.monotonic() < end

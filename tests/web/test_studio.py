@@ -101,6 +101,48 @@ def test_a_connection_that_is_lost_is_made_anew(tmp_path: Path, devices: Browser
             page.locator("[data-testid=publisher-state][data-state=live]").wait_for(state="attached")
 
 
+def test_a_second_page_takes_over_and_the_first_stays_away(server: LiveServer, devices: Browser) -> None:
+    ana = Person(server, "ana", "Ana")
+    room = ana.room("Two")
+    with looking(devices, ana) as (context, first):
+        first.goto(f"{server.url}/studio/{room}")
+        frames(first)
+        first.get_by_test_id("go-live").click()
+        state(first, "flowing")
+        second = context.new_page()
+        second.goto(f"{server.url}/studio/{room}")
+        frames(second)
+        second.get_by_test_id("go-live").click()
+        first.locator("[data-testid=publisher-state][data-state=idle]").wait_for(state="attached")
+        assert first.get_by_test_id("studio-warning").inner_text() == "Another encoder has taken this stream over."
+        first.get_by_role("button", name="Stream from here").wait_for()
+        state(second, "flowing")
+        first.get_by_test_id("go-live").click()
+        second.get_by_test_id("studio-warning").wait_for()
+        state(first, "flowing")
+        assert ana.log(room) == ["live.started"]
+        first.get_by_test_id("end-stream").click()
+        first.get_by_test_id("confirm-end-submit").click()
+        state(first, "stopped")
+        assert first.get_by_test_id("studio-warning").is_hidden()
+
+
+def test_what_is_ended_elsewhere_is_not_begun_anew(server: LiveServer, devices: Browser) -> None:
+    ana = Person(server, "ana", "Ana")
+    room = ana.room("Elsewhere ended")
+    with looking(devices, ana) as (_, page):
+        page.goto(f"{server.url}/studio/{room}")
+        frames(page)
+        for command, fields, told in (("live.key", {"rotate": True}, "key"), ("live.stop", {}, "stopped")):
+            page.get_by_test_id("go-live").click()
+            state(page, "flowing")
+            ana.did(command, room=room, **fields)
+            page.locator("[data-testid=publisher-state][data-state=idle]").wait_for(state="attached")
+            assert told in page.get_by_test_id("studio-warning").inner_text()
+            page.get_by_test_id("go-live").wait_for()
+    ana.until(room, "live.started", "live.stopped", "live.started", "live.stopped")
+
+
 def test_devices_are_muted_and_changed_while_live(server: LiveServer, devices: Browser) -> None:
     ana = Person(server, "ana", "Ana")
     room = ana.room("Deck")

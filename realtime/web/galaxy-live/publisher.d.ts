@@ -11,7 +11,10 @@ export interface RtcError extends Error {
 }
 
 export interface PublisherEvents {
-  /** `error`: why it is `idle` or `reconnecting`, where nobody has asked for that. */
+  /**
+   * `error`: why it is `idle` or `reconnecting`, where nobody has asked for that. `idle` with the status 403 also where the
+   * server has hung up for good: another encoder has taken the stream over, it was stopped, or the key is another one.
+   */
   state: { state: PublisherState; error?: RtcError };
 }
 

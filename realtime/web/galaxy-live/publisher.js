@@ -10,7 +10,8 @@
  *
  * Events: `state` {state, error?}, state being one of `idle`, `connecting`, `live`, `reconnecting`. A connection that is
  * lost is made anew, with growing pauses, until `stop`. What the server refuses for good (4xx but 408 and 429) ends it:
- * `idle` with the `error` (an RtcError).
+ * `idle` with the `error` (an RtcError), and so does the server when it hangs up for good: another encoder has taken the
+ * stream over, it was stopped, or the key is another one.
  */
 import { Emitter } from "./common.js";
 import { RtcError, RtcSession } from "./rtc.js";
@@ -21,6 +22,8 @@ const CONNECT_WITHIN_MS = 10_000;
 const RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 15_000;
 const SOON = new Set([408, 429]);
+
+const lost = () => new RtcError(0, "The connection is lost");
 
 /** H.264 before all else: it alone reaches every viewer without being coded anew. */
 export function preferred(codecs) {
@@ -87,7 +90,7 @@ export class Publisher extends Emitter {
     try {
       const bearer = await this.#options.bearer();
       if (turn !== this.#turn) return;
-      const session = await RtcSession.offer(peer, { address: this.#options.address, bearer });
+      const session = await RtcSession.offer(peer, { address: this.#options.address, bearer, ended: () => turn === this.#turn && this.#failed(lost()) });
       if (turn !== this.#turn) return session.close();
       this.#session = session;
       await this.#shape();
@@ -112,27 +115,33 @@ export class Publisher extends Emitter {
     if (connectionState === "connected") {
       this.#failures = 0;
       this.#set("live");
-    } else if (connectionState === "failed") this.#failed(new RtcError(0, "The connection is lost"));
-    else this.#timer = setTimeout(() => this.#failed(new RtcError(0, "The connection is lost")), connectionState === "disconnected" ? LOST_AFTER_MS : CONNECT_WITHIN_MS);
+    } else if (connectionState === "failed") this.#failed(lost());
+    else this.#timer = setTimeout(() => this.#failed(lost()), connectionState === "disconnected" ? LOST_AFTER_MS : CONNECT_WITHIN_MS);
   }
 
-  #failed(error) {
+  async #failed(error) {
     const final = error.status >= 400 && error.status < 500 && !SOON.has(error.status);
-    this.#drop();
+    const hungUp = this.#drop();
+    const turn = this.#turn;
     if (final || !(error instanceof RtcError)) return this.#set("idle", error);
-    const ceiling = Math.min(LONGEST_RETRY_MS, RETRY_MS * 2 ** this.#failures++);
     this.#set("reconnecting", error);
+    const away = await hungUp;
+    if (turn !== this.#turn) return undefined;
+    if (away) return this.#set("idle", away);
+    const ceiling = Math.min(LONGEST_RETRY_MS, RETRY_MS * 2 ** this.#failures++);
     this.#timer = setTimeout(() => this.#connect(), error.retryAfterMs ?? ceiling * (0.5 + Math.random() / 2));
     return undefined;
   }
 
+  /** @returns {Promise<RtcError | null>} as of `RtcSession.close` */
   #drop() {
     this.#turn += 1;
     clearTimeout(this.#timer);
-    if (this.#session) this.#session.close();
-    else this.#peer?.close();
+    const session = this.#session;
+    if (!session) this.#peer?.close();
     this.#session = this.#peer = null;
     this.#senders = {};
+    return Promise.resolve(session?.close() ?? null);
   }
 
   #set(state, error) {

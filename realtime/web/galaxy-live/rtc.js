@@ -1,6 +1,9 @@
 /** What WHIP (RFC 9725) and WHEP have in common: one offer by HTTP, and the session that it makes. */
 import { withQuery } from "./player/addresses.js";
 
+const HANG_UP_WITHIN_MS = 3_000;
+const FORBIDDEN = 403;
+
 /** `<turn:host?transport=udp>; rel="ice-server"; username="u"; credential="c"` (RFC 9725, 4.6). */
 export function iceServers(header) {
   const servers = [];
@@ -40,10 +43,10 @@ export class RtcSession {
   /**
    * Offers `peer` as it is. Candidates are looked for after the answer, which may name the TURN servers to look with,
    * and follow by PATCH.
-   * @param {{address: string, query?: object, bearer?: string}} to
+   * @param {{address: string, query?: object, bearer?: string, ended: () => void}} to `ended`: the server has hung up
    * @throws {RtcError}
    */
-  static async offer(peer, { address, query = {}, bearer }) {
+  static async offer(peer, { address, query = {}, bearer, ended }) {
     const headers = bearer ? { Authorization: `Bearer ${bearer}` } : {};
     const offer = await peer.createOffer();
     const response = await ask(withQuery(address, query), { method: "POST", headers: { ...headers, "Content-Type": "application/sdp" }, body: offer.sdp });
@@ -56,6 +59,8 @@ export class RtcSession {
       if (servers.length > 0) peer.setConfiguration({ ...peer.getConfiguration(), iceServers: servers });
       await peer.setLocalDescription(offer);
       await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
+      const [{ sender, receiver }] = peer.getTransceivers();
+      (sender.transport ?? receiver.transport)?.addEventListener("statechange", ({ target }) => target.state === "closed" && !session.#closed && ended());
     } catch (error) {
       session.close(); // `peer` may have been closed meanwhile
       throw error;
@@ -63,12 +68,21 @@ export class RtcSession {
     return session;
   }
 
-  /** Hangs up. The page may be on its way out, so nobody waits for the answer. */
-  close() {
-    if (this.#closed) return;
+  /**
+   * Hangs up. The page may be on its way out, so nobody needs to wait for the answer.
+   * @returns {Promise<RtcError | null>} why the server had ended it before and would not have it come back; null for all else
+   */
+  async close() {
+    if (this.#closed) return null;
     this.#closed = true;
     this.#peer.close();
-    if (this.#resource) fetch(this.#resource, { method: "DELETE", headers: this.#headers, keepalive: true }).catch(() => {}); // who cannot be reached notices by itself
+    if (!this.#resource) return null;
+    try {
+      await ask(this.#resource, { method: "DELETE", headers: this.#headers, keepalive: true, signal: AbortSignal.timeout(HANG_UP_WITHIN_MS) }, 200);
+    } catch (error) {
+      if (error.status === FORBIDDEN) return error; // of all others, who cannot be reached notices by itself
+    }
+    return null;
   }
 
   /** One PATCH for all candidates of a moment (RFC 9725, 4.3.1). */
@@ -90,14 +104,14 @@ export class RtcSession {
   }
 }
 
-async function ask(url, options) {
+async function ask(url, options, expected = 201) {
   let response;
   try {
     response = await fetch(url, options);
   } catch (error) {
     throw new RtcError(0, error.message);
   }
-  if (response.status === 201) return response;
+  if (response.status === expected) return response;
   const { message } = await response.json().catch(() => ({}));
   throw new RtcError(response.status, message ?? `The server answered ${response.status}`, 1000 * Number(response.headers.get("Retry-After")) || undefined);
 }

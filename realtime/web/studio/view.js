@@ -22,6 +22,7 @@ export class StudioView {
   #parts;
   #offs;
   #ticker;
+  #ending = false;
   #leave = () => this.publisher.stop();
 
   constructor(shell, room) {
@@ -33,7 +34,7 @@ export class StudioView {
       bearer: async () => (await room.command("live.key")).key,
     });
     this.details = detailsCard(this.state);
-    this.cards = [this.details, encoderCard(room, this.state), destinationsCard(room), healthCard(room, this.state), recordingsCard(room)];
+    this.cards = [this.details, healthCard(room, this.state), encoderCard(room, this.state), destinationsCard(room), recordingsCard(room)];
     this.comments = new RoomView({ client: shell.client, rooms: shell.rooms, me: shell.me, home: () => shell.home(), signIn: () => shell.signIn() }, room, { beside: true });
     this.#parts = [this.state, this.stage, ...this.cards, this.comments];
     this.badge = h("b.live-badge", { testid: "stream-state" });
@@ -90,16 +91,21 @@ export class StudioView {
 
   #confirm() {
     const submit = async () => {
-      await this.state.stop();
-      this.publisher.stop(); // after it: hanging up first would tell everybody of an interruption
+      this.#ending = true; // the server hangs up first: to do so here would tell everybody of an interruption
+      try {
+        await this.state.stop();
+        this.publisher.stop();
+      } finally {
+        this.#ending = false;
+      }
     };
     confirmDialog({ title: t("studio.endTitle"), text: t("studio.endText"), submitLabel: t("studio.end"), testid: "confirm-end", submit });
   }
 
   #publisher(state, error) {
-    if (error && state === "idle") this.#warn(error.message);
+    if (error && state === "idle" && !this.#ending) this.#warn(error.message);
     this.stage.sending(state !== "idle");
-    if (state === "live") this.state.refresh();
+    if (state === "live" || (state === "idle" && error)) this.state.refresh();
     this.#draw();
   }
 
@@ -115,7 +121,7 @@ export class StudioView {
     this.badge.classList.toggle("quiet", shown !== "live" || stream.test);
     const own = this.publisher.state;
     this.own.dataset.state = own;
-    this.own.textContent = own === "idle" || own === "live" ? "" : t(`studio.publisher.${own}`);
+    this.own.textContent = own === "idle" || own === "live" || this.#ending ? "" : t(`studio.publisher.${own}`);
     const busy = own !== "idle";
     this.go.hidden = busy;
     this.go.textContent = t(publishing ? "studio.takeOver" : "studio.goLive");

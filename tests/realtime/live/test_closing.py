@@ -52,6 +52,21 @@ async def test_a_process_that_does_not_answer_for_a_while_loses_no_publisher(sta
     assert stage.media.stopped == [("one", ROOM, "stopped")]
 
 
+async def test_what_has_ended_while_its_process_did_not_answer_is_ended_once_it_does(stage: Stage) -> None:
+    await flow(stage)
+    stage.media.processes = ("one", "two")
+    await stage.live.closing.compare(["one", "two"])
+    stage.media.processes = ("two",)
+    await stage.do(OWNER, c.LiveStop(room=ROOM))
+    for _ in range(2):
+        await stage.live.closing.compare(["two"])
+    assert stage.media.stopped == []
+    stage.media.processes = ("one", "two")
+    await stage.live.closing.compare(["one", "two"])
+    await until(lambda: stage.media.stopped)
+    assert stage.media.stopped == [("one", ROOM, "stopped")]
+
+
 async def test_an_admission_that_was_never_heard_of_ends_no_live(stage: Stage) -> None:
     """Another publisher of the same owner; its media process did not get the answer, and has the first one still."""
     first = await stage.gate().admit(await stage.claim())

@@ -1,7 +1,10 @@
 """Other platforms that a creator streams to."""
 
+import asyncio
+
 import pytest
 
+from realtime.ports.lives import StoredDestination
 from rooms import commands as c
 from rooms.errors import Rejected
 from tests.realtime.live.stage import OWNER, ROOM, Stage, flow, until
@@ -20,6 +23,33 @@ async def test_destinations_take_effect_while_live_and_never_show_their_keys(sta
     await until(lambda: stage.media.pushed[-1] == ("one", ROOM, ()))
     await stage.do(OWNER, c.DestinationRemove(destination=made["id"]))
     assert (await stage.do(OWNER, c.DestinationList()))["destinations"] == []
+
+
+async def test_the_last_change_is_what_holds_however_slow_the_store_was_before(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await flow(stage)
+    await until(lambda: stage.media.pushed)
+    before = len(stage.media.pushed)
+    read, asked, go_on = stage.store.destinations, asyncio.Event(), asyncio.Event()
+
+    async def slow(user: str) -> list[StoredDestination]:
+        found = await read(user)
+        if not asked.is_set():
+            asked.set()
+            await go_on.wait()
+        return found
+
+    monkeypatch.setattr(stage.store, "destinations", slow)
+    add = c.DestinationAdd(name="Other", url="rtmp://live.example.com/app", stream_key="hush-hush")
+    made = (await stage.do(OWNER, add))["destination"]
+    await asked.wait()
+    await stage.do(OWNER, c.DestinationRemove(destination=made["id"]))
+    for _ in range(20):  # so much time that it could be told before
+        await stage.do(OWNER, c.DestinationList())
+    go_on.set()
+    await until(lambda: len(stage.media.pushed) == before + 2)
+    assert stage.media.pushed[-1] == ("one", ROOM, ())
 
 
 async def test_a_kept_key_is_not_sent_to_another_address(stage: Stage) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import socket
+from types import SimpleNamespace
 
 import pytest
 from aioice import stun
@@ -10,12 +11,13 @@ from aiortc import RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack
 
 from relay.ports import Bearer, Refused
-from relay.rtc import sdp
+from relay.rtc import rtcp, sdp
 from relay.rtc.answer import Chosen, Source
+from relay.rtc.connection import DATAGRAMS_A_SECOND
 from relay.rtc.packetise import Frame
 from relay.rtc.sdp import Format
 from relay.rtc.service import Rtc
-from relay.rtc.viewer import Outgoing, Sent
+from relay.rtc.viewer import Outgoing, Sent, Viewer
 from relay.rtc.whip import WhipPublisher
 from relay.units import HZ
 from tests.relay.rtc.support import Recorded, publishing, running, until
@@ -117,6 +119,21 @@ async def test_a_datagram_of_one_byte_is_nobodys() -> None:
         await goes_on(intake)
 
 
+async def test_datagrams_of_a_session_are_so_many_a_second() -> None:
+    async with running() as (rtc, door), publishing(rtc):
+        intake = door.intakes[0]
+        await until(lambda: intake.of("video"))
+        (connection,) = rtc._connections.values()
+        address = next(iter(rtc.agent._by_address))
+        first = rtc._loop.time()
+        for _ in range(4 * DATAGRAMS_A_SECOND):
+            rtc._datagram(b"\x80\x60" + bytes(40), address)
+        seconds = int(rtc._loop.time()) - int(first) + 1
+        assert connection.secured.refused <= seconds * DATAGRAMS_A_SECOND
+        assert connection.secured.refused + rtc.dropped == 4 * DATAGRAMS_A_SECOND
+        await goes_on(intake)
+
+
 async def test_one_that_fails_takes_no_other_along(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running() as (rtc, door), publishing(rtc):
         await until(lambda: door.intakes[0].of("video"))
@@ -131,6 +148,19 @@ async def test_one_that_fails_takes_no_other_along(monkeypatch: pytest.MonkeyPat
         async with publishing(rtc):
             await until(lambda: len(door.intakes) == 2)
             await goes_on(door.intakes[1])
+
+
+def test_a_viewer_that_asks_for_keyframes_all_the_time_gets_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As each of them is sent to all."""
+    now = 1_000.0
+    monkeypatch.setattr("relay.rtc.viewer.time", SimpleNamespace(monotonic=lambda: now))
+    asked: list[float] = []
+    viewer = Viewer(Bearer("bob"), {}, lambda _: None, lambda: asked.append(now), lambda _: None)
+    for _ in range(100 * 60):
+        viewer.rtcp(rtcp.receiver_report(1) + rtcp.pli(1, 2))
+        now += 0.01
+    assert len([at for at in asked if at < 1_001]) == 4
+    assert 4 + 13 < len(asked) <= 4 + 15
 
 
 def test_packets_that_are_not_kept_cost_what_is_asked_for() -> None:

@@ -1,5 +1,6 @@
 """Payloads that are taken apart again are the unit they were made of."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,14 @@ def test_fragments_are_of_one_size_but_the_last(size: int) -> None:
     sizes = [len(payload) for payload in made.payloads]
     assert set(sizes[:-1]) <= {packetise.MOST_PAYLOAD}
     assert sizes[-1] <= packetise.MOST_PAYLOAD
+
+
+def test_slices_far_too_small_and_many_are_refused() -> None:
+    small = Unit("video", 0, 0, h264.join_lengths([b"\x41"] * 258), False, CONFIG)
+    with pytest.raises(ValueError, match="258 slices"):
+        packetise.frame(small)
+    rows = Unit("video", 0, 0, h264.join_lengths([b"\x41" + bytes(9)] * 135), False, CONFIG)
+    assert len(packetise.frame(rows).payloads) == 135
 
 
 def test_what_no_browser_looks_at_is_left_out() -> None:

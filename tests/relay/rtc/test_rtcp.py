@@ -1,5 +1,7 @@
 """RTCP as it goes out and comes back."""
 
+import struct
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +13,14 @@ def test_what_is_asked_for_again_is_read_again_also_over_the_wrap(first: int, ah
     asked = [first + one & 0xFFFF for one in sorted(ahead)]
     (packet,) = rtcp.parse(rtcp.nack(1, 2, asked))
     assert set(rtcp.asked_again(packet)) == set(asked)
+
+
+@given(st.integers(65_500, 65_535), st.sets(st.integers(1, 16), max_size=16))
+def test_what_is_asked_for_with_one_before_the_wrap_is_after_it(first: int, ahead: set[int]) -> None:
+    """As browsers ask: a number, and bits for the sixteen after it (RFC 4585, section 6.2.1)."""
+    bits = sum(1 << one - 1 for one in ahead)
+    (packet,) = rtcp.parse(struct.pack("!BBHIIHH", 0x81, 205, 3, 1, 2, first, bits))
+    assert rtcp.asked_again(packet) == [first, *(first + one & 0xFFFF for one in sorted(ahead))]
 
 
 def test_a_keyframe_is_asked_for_by_pli() -> None:

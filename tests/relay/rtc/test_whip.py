@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from relay import h264
-from relay.ports import Refused
+from relay.ports import Reason, Refused
 from relay.units import AudioConfig, VideoConfig
 from tests.relay.rtc.support import publishing, running, until
 
@@ -47,6 +47,23 @@ async def test_refused_offers_leave_nothing() -> None:
             await rtc.whip("", "", "key", "127.0.0.1", "nonsense")
         assert not door.intakes
         assert len(rtc.agent) == 0
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "told"),
+    [("replaced", "forbidden", "Another encoder"), ("leaving", "not_found", "over"), ("failed", "not_found", "over")],
+)
+async def test_who_is_to_stay_away_is_told_why(reason: Reason, code: str, told: str) -> None:
+    async with running() as (rtc, door), publishing(rtc) as (peer, answer):
+        await until(lambda: door.intakes[0].units)
+        door.intakes[0].publisher.close(reason)
+        if code == "forbidden":  # while it is being closed, too
+            with pytest.raises(Refused, match=told):
+                await rtc.hang_up(answer.resource)
+        await until(lambda: peer.connectionState in ("closed", "failed"))
+        with pytest.raises(Refused, match=told) as refused:
+            await rtc.hang_up(answer.resource)
+        assert refused.value.code == code
 
 
 async def test_delete_ends_it() -> None:

@@ -41,7 +41,7 @@ export class WhepWay extends Emitter {
     peer.addEventListener("track", ({ track }) => this.#stream.addTrack(track));
     peer.addEventListener("connectionstatechange", () => this.#connection());
     try {
-      this.#session = await RtcSession.offer(peer, { address: this.#options.address, query: await this.#options.query() });
+      this.#session = await RtcSession.offer(peer, { address: this.#options.address, query: await this.#options.query(), ended: () => this.#fail(new WayError("lost", "The server has ended it")) });
     } catch (error) {
       throw new WayError(error instanceof RtcError && error.status > 0 ? "refused" : "lost", error.message);
     }

@@ -1,0 +1,88 @@
+"""What is being sent of a stream ends as soon as nothing of it may be shown any more."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from realtime.edge.live import Live
+from realtime.edge.process import EdgeServer, assembled
+from realtime.gateway.binding import bind
+from realtime.gateway.server import running
+from relay.feed_values import Began, Index, Over, Stored
+from relay.parts_values import Init, Part, SegmentEnded
+from relay.ports import Reason
+from relay.units import HZ
+from tests.realtime.edge.test_edge import Everybody, now_ms
+from tests.realtime.edge.test_readers import SIZE, begun
+from tests.support.server import config
+from tests.support.stalled import stalling_disk, stuck
+
+MEMORY, DISK = 1, 0
+"""Segments, by where they are."""
+
+
+@asynccontextmanager
+async def stage(folder: Path, media: Path) -> AsyncIterator[tuple[EdgeServer, Live, httpx.AsyncClient]]:
+    """An edge process with a stream in `r1`."""
+    settings = config(folder / "data", {"GALAXY_RELAY__PROCESSES": "1", "GALAXY_RELAY__MEDIA_DIR": str(media)})
+    async with (
+        asyncio.timeout(40),
+        assembled(settings, 0, now_ms, Everybody()) as edge,
+        running(edge.server, bind("127.0.0.1", 0)) as server,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}/v1/rooms/r1/hls/s1/") as http,
+    ):
+        live = edge.lives.rooms["r1"] = Live(Began("r1", "s1", "ann", 0, b"k" * 32, False, "s1"), 3_600, edge.counters)
+        live.tell(Init(1, b"init", b"", "avc1.64001f", 640, 360))
+        live.tell(Index((Stored(DISK, 0, 2 * HZ, 1, False, 0, "1.mp4", 0, SIZE),)))
+        live.tell(Part(MEMORY, 0, 2 * HZ, 2 * HZ, True, 1, False, 0, False, bytes(SIZE)))
+        live.tell(SegmentEnded(MEMORY, 2 * HZ, 2 * HZ))
+        yield edge, live, http
+
+
+def keep(media: Path) -> None:
+    (media / "s1").mkdir(parents=True)
+    with (media / "s1" / "1.mp4").open("wb") as file:
+        file.truncate(SIZE)
+
+
+@pytest.mark.parametrize("where", [MEMORY, DISK])
+@pytest.mark.parametrize("reason", ["taken_down", "banned"])
+async def test_a_segment_on_its_way_is_cut_off(tmp_path: Path, where: int, reason: Reason) -> None:
+    keep(tmp_path / "media")
+    async with stage(tmp_path, tmp_path / "media") as (edge, live, http):
+        name = live.names.segment(where, audio=False)
+        async with http.stream("GET", name) as answer:
+            sending = await begun(answer)
+            await edge.ended("r1", "s1", reason)
+            with pytest.raises(httpx.ReadError):
+                await sending.rest()
+            assert sending.got < SIZE
+        assert (await http.get(name)).status_code == 410
+
+
+async def test_what_only_ends_is_sent_whole(tmp_path: Path) -> None:
+    async with (
+        stage(tmp_path, tmp_path / "media") as (edge, live, http),
+        http.stream("GET", live.names.segment(MEMORY, audio=False)) as answer,
+    ):
+        sending = await begun(answer)
+        edge.lives.end(live, Over("stopped"))
+        await sending.rest()
+        assert sending.got == SIZE
+
+
+async def test_what_a_slow_disk_gives_too_late_is_not_shown(tmp_path: Path) -> None:
+    with stalling_disk(tmp_path) as disk:
+        keep(disk.path)
+        async with stage(tmp_path, disk.path) as (edge, live, http):
+            disk.stall()
+            reading = asyncio.create_task(http.get(live.names.segment(DISK, audio=False)))
+            await stuck(os.getpid())
+            await edge.ended("r1", "s1", "taken_down")
+            disk.resume()
+            assert (await reading).status_code == 410
