@@ -12,6 +12,7 @@ from av.filter import Graph
 from av.packet import Packet
 
 from relay.aac import FRAME, write_specific
+from relay.rate import RateLimit
 from relay.units import HZ, TICK, AudioConfig, Unit
 
 RATE = 48_000
@@ -29,6 +30,8 @@ _MOST_SILENCE = 10
 _OFF = 4_800
 """Samples by which the filter may be behind what it has been given; more is a hole that it has not filled."""
 _BIT_RATE = {"aac": 128_000, "opus": 96_000}
+_MOST_PACE = 2
+"""Seconds of sound in a second of the clock: more of it is left out."""
 _LONGEST_GAP = 60 * HZ
 """A gap longer than this is no silence but another beginning."""
 
@@ -67,6 +70,9 @@ class AudioLane:
                     self._coder = _Transcoder(config, self._target)
                     self._deaf = False
             if self._deaf:
+                return []
+            if self._coder is not None and not self._coder.keeps_pace(unit.pts):
+                self._failed(f"{config.codec}: more sound than time")
                 return []
             return self._forward([unit] if self._coder is None else self._coder.unit(unit))
         except FFmpegError as error:
@@ -111,6 +117,16 @@ class _Transcoder:
         self._next = 0
         self._begun = False
         self._following: int | None = None
+        self._decoded = 0
+        self._pace: RateLimit | None = None
+
+    def keeps_pace(self, pts: int) -> bool:
+        """Whether what has been decoded fits into the time until then: a packet of Opus may hold 120 ms of sound and be
+        said to last one.
+        """
+        if self._pace is None:
+            self._pace = RateLimit(_MOST_PACE * RATE, 0, pts / HZ)
+        return self._pace.allows(self._decoded, pts / HZ)
 
     def lost(self, pts: int) -> bool:
         """Whether this is too far from what came before to go on with it."""
@@ -125,6 +141,7 @@ class _Transcoder:
         for index, frame in enumerate(self._decoder.decode(packet)):
             if index == 0:
                 self._next = round(unit.pts * TICK * RATE) - self._delay
+            self._decoded += frame.samples * RATE // frame.sample_rate
             made += self._put(frame)
         return made
 

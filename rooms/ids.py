@@ -7,6 +7,8 @@ from msgspec import Meta
 MAX_SAFE_INTEGER = 2**53 - 1
 """Largest integer on the wire: the largest that every JSON reader holds exactly (RFC 8259 section 6)."""
 
+SafeInteger = Annotated[int, Meta(ge=0, le=MAX_SAFE_INTEGER)]
+
 MAX_SECONDS = 10 * 365 * 24 * 3600
 """Longest duration a command may name, ten years: what lasts longer is said by leaving the duration out."""
 

@@ -58,6 +58,8 @@ class _Sent:
         with ExitStack() as sending:
             answer = _open(lambda request: self._handler(request, sending))
             response = await answer(Request(scope, receive))
+            if scope["method"] == "HEAD":  # else a film would be read to its end
+                response = Response(None, response.status_code, dict(response.headers))
             await response(scope, receive, send)
 
 

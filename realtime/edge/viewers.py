@@ -84,6 +84,13 @@ class Viewer:
     def rest(self, frame: bytes | memoryview) -> None:
         self.connection.write_now(frame)
 
+    def stop(self, code: int, reason: str) -> None:
+        """Nothing more is to be seen, also of what still waits: then the connection is cut without a word."""
+        if self.connection.unsent:
+            self.connection.abort()
+        else:
+            self.connection.close(code, reason)
+
     def _catch_up(self, live: Live) -> None:
         """From the newest keyframe on, where that is later than what it has had."""
         if self._skipped_from is None or not live.backlog or live.backlog[0].number <= self._last:
@@ -192,14 +199,17 @@ class Viewers:
         """The stream is over: its viewers have been told."""
         live.audience.settle()
         for viewer in [one for one in self.all if one.live is live]:
-            viewer.connection.close(ENDED, "ended")
+            if live.hidden:
+                viewer.stop(ENDED, "ended")
+            else:
+                viewer.connection.close(ENDED, "ended")
 
     def revoke(self, room: str, user: str) -> None:
         self._send_away([one for one in self.all if one.room == room and one.user == user])
 
     def _send_away(self, viewers: Collection[Viewer]) -> None:
         for viewer in viewers:
-            viewer.connection.close(REVOKED, "you may not watch this room any more")
+            viewer.stop(REVOKED, "you may not watch this room any more")
 
     async def ask_again(self) -> None:
         """`relay.rights.Rights.ask_again`."""

@@ -14,6 +14,7 @@ from rooms import commands as c
 from rooms.actors import Actor, Role
 from rooms.effects import Recording
 from rooms.errors import Rejected
+from rooms.ids import SafeInteger
 
 log = structlog.get_logger("realtime.live")
 
@@ -21,8 +22,8 @@ DELETED_TOGETHER = 16
 
 
 class _Cursor(msgspec.Struct, array_like=True, frozen=True):
-    started_at: int
-    id: str
+    started_at: SafeInteger
+    id: c.RecordingId
 
 
 class Recordings:

@@ -14,7 +14,7 @@ from realtime.stores import streams
 from realtime.stores.schema import invites, mentions, messages, outbox, pending, room_users, rooms, users
 from rooms.actors import BY_WIRE, Actor, Role
 from rooms.effects import Invite, Pending
-from rooms.ids import Kind, Millis
+from rooms.ids import Kind, Millis, SafeInteger
 from rooms.live import Live
 from rooms.mentions import EVERYBODY
 from rooms.records import Record
@@ -58,8 +58,8 @@ class _Cursor(msgspec.Struct, array_like=True, frozen=True):
     """The last room that was listed: by what (`popular` or not), its value of that, and its number."""
 
     popular: bool
-    value: int
-    num: int
+    value: SafeInteger
+    num: SafeInteger
 
 
 def _cursor(text: str, popular: bool) -> _Cursor:

@@ -139,12 +139,14 @@ class Agent(Generic[T]):
         return party.requests > _REQUESTS_A_SECOND
 
     def _note(self, party: Party[T], address: Address, now: float) -> bool:
-        """Returns False where the address is another session's that is alive: source addresses can be forged."""
+        """Returns False where the address is the selected one of another session that is alive. Source addresses can be
+        forged: by requests alone nobody takes it, and nobody keeps one.
+        """
         before = self._by_address.get(address)
         if before is party:
             return True
         if before is not None:
-            if now - before.heard < _ALIVE:
+            if before.address == address and now - before.heard < _ALIVE:
                 return False
             before.addresses.pop(address, None)
             before.address = None if before.address == address else before.address

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from aiortc.rtp import RtcpSrPacket
 
 from relay.ports import Intake, Reason, Received
-from relay.rtc import rtcp, rtp
+from relay.rtc import rtcp, rtp, xr
 from relay.rtc.clock import PublisherClock
 from relay.rtc.connection import Connection
 from relay.rtc.depacketise import Frame
@@ -45,6 +45,8 @@ class WhipPublisher:
         self._times: dict[Kind, int] = {}
         self._asked = self._reported = -1.0
         self._heard = self._loop.time()
+        self._round_trip: float | None = None
+        """Seconds, as the publisher answers; who answers not, as aiortc, is measured by what is asked for again."""
         self.malformed = 0
 
     # Publisher
@@ -64,7 +66,9 @@ class WhipPublisher:
     def received(self) -> Received:
         tracks = self._tracks.values()
         video = self._tracks.get("video")
-        seconds = video.missing.round_trip if video else None
+        seconds = self._round_trip
+        if seconds is None and video is not None:
+            seconds = video.missing.round_trip
         lost = sum(track.lost for track in tracks)
         return Received(
             sum(track.bytes for track in tracks),
@@ -102,6 +106,8 @@ class WhipPublisher:
         except ValueError:
             self.malformed += 1
             return
+        if (seconds := xr.round_trip(data, self._ssrc, now)) is not None:
+            self._round_trip = seconds
         for packet in packets:
             if isinstance(packet, RtcpSrPacket) and self._clock is not None:
                 for track in self._tracks.values():
@@ -145,7 +151,8 @@ class WhipPublisher:
         blocks = [track.reception.block(track.ssrc or 0, now) for track in tracks]
         bound = rtcp.remb(self._ssrc, self._max_bits, [track.ssrc or 0 for track in tracks])
         if self.connection is not None:
-            self.connection.send_rtcp(rtcp.receiver_report(self._ssrc, blocks) + bound)
+            report = rtcp.receiver_report(self._ssrc, blocks)
+            self.connection.send_rtcp(report + bound + xr.reference_time(self._ssrc, now))
 
     def _send(self, feedback: bytes) -> None:
         if self.connection is not None:

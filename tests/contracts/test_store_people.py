@@ -1,6 +1,9 @@
 """Who is in a room, what they have read, which rooms they see; and what deciding asks about them."""
 
+import base64
+
 import pytest
+from msgspec import msgpack
 
 from realtime.ports import Access, MemberRow, Profile, ReadState, RoomRow, Store
 from rooms import commands as c
@@ -9,6 +12,9 @@ from rooms.mentions import Named
 from rooms.room import FOREVER, RECENT_MESSAGES, Person
 from rooms.settings import SettingsPatch
 from tests.realtime.stores.building import ANN, BOB, CAT, NOW, Talk, actor, talk
+
+FORGED = ((-1, 1), (2**63, 1), (2**64 - 1, 1), (1, -1), (1, 2**63))
+"""What no list has, and no database takes for a number."""
 
 
 async def test_access(store: Store, room: Talk) -> None:
@@ -233,7 +239,8 @@ async def test_a_listed_room(store: Store, some_rooms: dict[str, Talk]) -> None:
 
 async def test_a_cursor_is_of_its_list(store: Store, some_rooms: dict[str, Talk]) -> None:
     _, cursor = await store.rooms("bob", mine=False, everything=False, kind=None, popular=True, cursor=None, limit=1)
-    for bad in (cursor, "", "!", "é", "AAAA", "a" * 200):
+    forged = [base64.urlsafe_b64encode(msgpack.encode((False, value, num))).decode() for value, num in FORGED]
+    for bad in (cursor, "", "!", "é", "AAAA", "a" * 200, *forged):
         with pytest.raises(ValueError, match="cursor"):
             await store.rooms("bob", mine=False, everything=False, kind=None, popular=False, cursor=bad, limit=1)
 

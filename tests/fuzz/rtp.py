@@ -5,7 +5,7 @@ Packets are frames, nothing, or refused; what is held is bounded.
 
 from contextlib import suppress
 
-from relay.rtc import depacketise, rtcp, rtp
+from relay.rtc import depacketise, rtcp, rtp, xr
 from relay.rtc.depacketise import H264, Depacketiser, Opus, Vp8
 from relay.rtc.jitter import Jitter
 from tests.fuzz.frames import Script
@@ -39,6 +39,7 @@ def target(data: bytes) -> None:
             packet = None
         with suppress(ValueError):  # it is malformed, and said so
             rtcp.parse(script.take(script.number(40)))
+        xr.round_trip(b"\x80\xcf" + script.take(script.number(40)), 7, now)
         for indexed in [*(jitter.add(packet, now) if packet else ()), *jitter.expire(now)]:
             for depacketiser in depacketisers:
                 for frame in depacketiser.push(indexed):

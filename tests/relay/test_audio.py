@@ -182,6 +182,30 @@ def test_audio_that_cannot_be_decoded_is_left_out_and_told_of() -> None:
     assert {b.pts - a.pts for a, b in pairwise(made)} == {STEP["opus"]}
 
 
+def test_more_sound_than_there_is_time_for_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packets that last 21 ms, one each millisecond; then as they should be."""
+    units = beeps("aac", 48_000)
+    problems: list[str] = []
+    lane = AudioLane("opus", problems.append)
+    decoded: list[int] = []
+    decode = _Transcoder.unit
+
+    def counted(self: _Transcoder, unit: Unit) -> list[Unit]:
+        decoded.append(unit.pts)
+        return decode(self, unit)
+
+    monkeypatch.setattr(_Transcoder, "unit", counted)
+    for at in range(4_000):
+        lane.unit(replace(units[at % len(units)], pts=at * HZ // 1_000, dts=at * HZ // 1_000))
+    assert set(problems) == {"aac: more sound than time"}
+    assert len(decoded) <= (2 * 4 + 2 * 5) * 48_000 / 1_024 + 2
+    assert len(decoded) + len(problems) == 4_000
+    problems.clear()
+    later = [replace(unit, pts=unit.pts + 5 * HZ, dts=unit.dts + 5 * HZ) for unit in units]
+    assert [one for unit in later for one in lane.unit(unit)]
+    assert problems == []
+
+
 def test_sound_that_no_decoder_is_made_for_is_left_out_until_its_settings_change() -> None:
     good = beeps("aac", seconds=1)
     problems: list[str] = []

@@ -53,3 +53,31 @@ def test_a_row_goes_after_its_seconds(server: LiveServer, browser: Browser) -> N
         row.wait_for()
         row.wait_for(state="detached")
         assert page.evaluate("() => getComputedStyle(document.body).fontSize") == "24px"
+
+
+def test_long_names_and_comments_leave_room_for_others(server: LiveServer, browser: Browser) -> None:
+    ana = Person(server, "ana", "Maximilian Alexander von und zu Hohenstaufen-Lichtenberg-Sigmaringen-Donaueschingen")
+    room = ana.room("Long")
+    with looking(browser, viewport={"width": 480, "height": 720}) as (_, page):
+        page.goto(f"{server.url}/overlay/{room}?size=20&side=end")
+        page.locator("body[data-state=joined]").wait_for()
+        ana.did("message.send", room=room, text="short", key="m1")
+        ana.did("message.send", room=room, text="word " * 400, key="m2")
+        rows = page.get_by_test_id("overlay-comment")
+        rows.nth(1).wait_for()
+        short, long = (rows.nth(index).bounding_box() for index in (0, 1))
+        assert short is not None
+        assert long is not None
+        assert short["height"] < 2 * 20 * 1.3 + 10  # of one line or two
+        assert long["height"] < 7 * 20 * 1.3
+        assert round(short["x"] + short["width"]) == round(long["x"] + long["width"])
+
+
+@pytest.mark.parametrize(("room", "token", "told"), [("l.none", "", "Not found"), ("", "nonsense", "token")])
+def test_who_may_not_look_is_told_why(server: LiveServer, browser: Browser, room: str, token: str, told: str) -> None:
+    ana = Person(server, "ana", "Ana")
+    made = ana.room(f"Refused {told}")
+    with looking(browser) as (_, page):
+        page.goto(f"{server.url}/overlay/{room or made}?token={token or ana.token}")
+        page.locator("body[data-state=failed]").wait_for()
+        assert told in page.get_by_test_id("overlay-problem").inner_text()

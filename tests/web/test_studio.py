@@ -59,6 +59,7 @@ def test_goes_live_from_the_page_and_stops(server: LiveServer, devices: Browser)
         assert watcher.get_by_test_id("live-title").inner_text() == "<b>Night</b> sail"
         studio.get_by_test_id("health-kbit").wait_for()
         assert "H264" in studio.get_by_test_id("health-codecs").inner_text().upper()
+        studio.get_by_test_id("health-roundTrip").wait_for()  # that the browser has answered
         studio.get_by_test_id("studio-viewers").wait_for()
         studio.get_by_test_id("end-stream").click()
         studio.get_by_test_id("confirm-end-submit").click()

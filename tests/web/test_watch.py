@@ -44,8 +44,14 @@ def media() -> tuple[bytes, list[bytes]]:
 class Room:
     """Answers the page of room r1."""
 
-    def __init__(self, server: ScriptedServer, media: tuple[bytes, list[bytes]], live: dict[str, Any] | None):
-        self.server, self.media, self.live = server, media, live
+    def __init__(
+        self,
+        server: ScriptedServer,
+        media: tuple[bytes, list[bytes]],
+        live: dict[str, Any] | None,
+        recordings: list[dict[str, Any]],
+    ):
+        self.server, self.media, self.live, self.recordings = server, media, live, recordings
         self.still = threading.Event()
         """Set: nothing more is fed, and the connection stays."""
         self.refusing = False
@@ -68,6 +74,8 @@ class Room:
                 reply: dict[str, Any] = {"ticket": "t1"} if answer is None else answer(command)
                 if command["type"] == "room.join":
                     reply = reply | {"room": reply["room"] | {"kind": "live", "live": self.live}}
+                if command["type"] == "recording.list":
+                    reply = {"recordings": self.recordings}
                 if command["type"] == "message.send" and self.refusing:
                     peer.refuse(command, "blocked", message="no links here")
                 elif "id" in command:
@@ -92,11 +100,17 @@ class Room:
             return
 
 
-def opened(page: Page, server: ScriptedServer, media: tuple[bytes, list[bytes]], live: dict[str, Any] | None) -> Room:
+def opened(
+    page: Page,
+    server: ScriptedServer,
+    media: tuple[bytes, list[bytes]],
+    live: dict[str, Any] | None,
+    recordings: list[dict[str, Any]] | None = None,
+) -> Room:
     session = '{"user": {"id": "ann", "name": "Ann"}, "token": "t", "dev": false}'
     page.evaluate("(session) => sessionStorage.setItem('galaxy-live.session', session)", session)
     page.goto(f"{server.address}/room/r1")
-    room = Room(server, media, live)
+    room = Room(server, media, live, recordings or [])
     page.get_by_test_id("message").first.wait_for()
     return room
 
@@ -224,3 +238,29 @@ def test_a_long_title_takes_one_line_of_where_one_writes(page: Page, server: Scr
     opened(page, server, (b"", []), None)
     look = "(text) => Object.assign(document.querySelector('textarea'), { placeholder: text }).scrollHeight"
     assert page.evaluate(look, "Harbour " * 20) == page.evaluate(look, "Harbour")
+
+
+def test_who_watches_a_recording_is_told_when_a_stream_begins(
+    page: Page, server: ScriptedServer, media: tuple[bytes, list[bytes]]
+) -> None:
+    recording = {"id": "x", "title": "Yesterday", "state": "listed", "started_at": 0, "length_ms": 13_400}
+    recording |= {"poster": "/poster.webp", "hls": "/index.m3u8", "first_pos": 1, "last_pos": 1}
+    room = opened(page, server, media, None, [recording])
+    page.get_by_test_id("recording").click()
+    back = page.get_by_test_id("replay-back")
+    back.wait_for()
+    assert back.inner_text() == "Back to the room"
+    page.wait_for_function("() => document.querySelector('[data-testid=replay-time]').textContent.endsWith(' / 0:13')")
+    started = {"type": "live.started", "room": "r1", "pos": 5, "at": 0, "by": BEN}
+    room.chat.send(started | {name: LIVE[name] for name in ("title", "category", "media")})
+    page.get_by_role("link", name="Watch live").wait_for()
+    back.click()
+    room.stream()
+    plays(page)
+
+
+def test_who_is_muted_is_told_why(page: Page, server: ScriptedServer) -> None:
+    room = opened(page, server, (b"", []), None)
+    muted = {"type": "member.muted", "room": "r1", "pos": 5, "at": 0, "by": BEN, "user": "ann", "name": "Ann"}
+    room.chat.send(muted | {"reason": "calm <b>down</b>"})
+    page.get_by_text("Reason: \u2068calm <b>down</b>\u2069").wait_for()

@@ -495,6 +495,7 @@ export default {
   "recording.delete": "Delete",
   "recording.deleteTitle": "Delete the recording?",
   "recording.deleteText": "{title} goes for everybody, and does not come back.",
+  "overlay.token": "The token of this source is not valid.",
   "replay.recordings": "Recordings",
   "replay.label": "Recording",
   "replay.seek": "Where in the recording",
@@ -502,4 +503,5 @@ export default {
   "replay.note": "Comments come at the moment they were written.",
   "replay.failed": "This recording cannot be played.",
   "replay.back": "Back to the room",
+  "replay.toLive": "Watch live",
 };

@@ -495,6 +495,7 @@ export default {
   "recording.delete": "删除",
   "recording.deleteTitle": "删除此录像？",
   "recording.deleteText": "{title} 将对所有人删除，无法恢复。",
+  "overlay.token": "此来源的令牌无效。",
   "replay.recordings": "录像",
   "replay.label": "录像",
   "replay.seek": "录像进度",
@@ -502,4 +503,5 @@ export default {
   "replay.note": "评论会在当时发出的时刻出现。",
   "replay.failed": "无法播放此录像。",
   "replay.back": "返回直播间",
+  "replay.toLive": "观看直播",
 };

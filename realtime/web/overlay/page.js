@@ -5,12 +5,14 @@
  * in pixels (24; 10 to 96); `count` of rows (12; 1 to 50); `seconds` that each stays (0: until others push it out);
  * `side` (`start`, `end`); `ground` (`chip`, `none`).
  *
- * Hooks for end-to-end tests: overlay-comment, overlay-tip; `data-state=joined` on the body.
+ * Who may not look is told why where the comments would be: it is the creator, who is just adding the source.
+ *
+ * Hooks for end-to-end tests: overlay-comment, overlay-tip, overlay-problem; `data-state` (joined, failed) on the body.
  */
 import { GalaxyClient } from "../galaxy-live.js";
 import { roomOfAddress } from "../lib/addresses.js";
 import { h } from "../lib/dom.js";
-import { t } from "../lib/i18n.js";
+import { errorText, t } from "../lib/i18n.js";
 import { nameOf } from "../lib/text.js";
 
 const asked = new URLSearchParams(location.search);
@@ -31,7 +33,7 @@ function show(row) {
   if (seconds > 0) setTimeout(() => row.remove(), seconds * 1000);
 }
 
-const name = (user) => h("b", null, h("bdi", null, nameOf(user)));
+const name = (user) => h("b.name", null, h("bdi", null, nameOf(user)));
 
 const SHOWN = {
   "message.created": ({ pos, by, message }) => message && show(h("li", { testid: "overlay-comment", dir: "auto", data: { pos } }, name(by), " ", message.text)),
@@ -47,4 +49,7 @@ const client = new GalaxyClient({ url, storage: null, ...(token ? { token: (reas
 client.on("event", (event) => event.room === room && SHOWN[event.type]?.(event));
 client.start();
 client.on("joined", () => (document.body.dataset.state = "joined"));
-client.connected().then(() => client.join(room));
+client.connected().then(() => client.join(room)).catch((error) => {
+  document.body.dataset.state = "failed";
+  show(h("li", { testid: "overlay-problem" }, client.state === "closed" ? t("overlay.token") : errorText(error)));
+});

@@ -14,7 +14,8 @@ export function writeBar(room, host) {
   if (room.info?.closed) return { icon: "lock", text: t("write.closed") };
   if (room.mutedUntil !== null) {
     const until = ends(room.mutedUntil);
-    return { icon: "clock", text: until === null ? t("write.muted") : t("write.mutedFor", { time: clock(until - Date.now()) }) };
+    const text = until === null ? t("write.muted") : t("write.mutedFor", { time: clock(until - Date.now()) });
+    return { icon: "clock", text: room.you.reason ? `${text} · ${t("removed.reason", { reason: room.you.reason })}` : text };
   }
   if (rank >= RANK.moderator) return null;
   if (settings.locked) return { icon: "lock", text: t("write.locked") };

@@ -117,7 +117,7 @@ export class Replay {
     this.seek.max = String(this.#length);
     if (document.activeElement !== this.seek || Math.abs(this.seek.value - currentTime) > 1) this.seek.value = String(currentTime);
     this.seek.setAttribute("aria-valuetext", clock(currentTime * 1000));
-    this.time.textContent = `${clock(Math.floor(currentTime) * 1000)} / ${clock(this.#length * 1000)}`;
+    this.time.textContent = `${clock(Math.floor(currentTime) * 1000)} / ${clock(Math.floor(this.#length) * 1000)}`;
     if (this.#asking) return;
     this.#asking = true;
     const items = await attempt(() => this.#log.at(this.#now()));

@@ -62,8 +62,10 @@ export class WatchView {
 
   #replay(recording) {
     const replay = new Replay(this.#room, recording);
-    this.#shown = [replay];
-    const back = h("a.plain.small", { href: "#", testid: "replay-back" }, icon("back"), h("span", null, t("replay.back")));
+    const back = h("a.plain.small", { href: "#", testid: "replay-back" });
+    const draw = () => fill(back, icon("back"), this.#room.live && h("b.live-badge", null, t("room.live")), h("span", null, t(this.#room.live ? "replay.toLive" : "replay.back")));
+    this.#shown = [replay, { destroy: this.#room.on("change", draw) }];
+    draw();
     const title = h("section.facts", { "aria-label": t("watch.facts") }, h("div.facts-text", null, h("h1", { dir: "auto", testid: "replay-title" }, h("bdi", null, recording.title))), back);
     fill(this.main, replay.element, title, this.recordings.element);
     fill(this.side, replay.chat);

@@ -11,6 +11,7 @@ import pytest
 from realtime.auth import ticket_secret
 from realtime.edge.passes import Passes
 from realtime.edge.process import EdgeServer, assembled
+from realtime.edge.replay import Replay
 from realtime.gateway.binding import bind
 from realtime.gateway.server import running
 from relay import cmaf
@@ -18,6 +19,7 @@ from relay.aac import write_specific
 from relay.feed_values import Stored
 from relay.files import Manifest, write_index, write_manifest
 from relay.hls.names import Names
+from relay.movies import Movie
 from relay.parts_values import Init
 from relay.ports import Bearer, Refused
 from relay.units import HZ, AudioConfig
@@ -58,9 +60,9 @@ class Stage:
         self.edge, self.gateway = edge, gateway
         self._passes, self._base, self._http = passes, base, http
 
-    async def get(self, recording: str, name: str, user: str = "bob") -> httpx.Response:
+    async def get(self, recording: str, name: str, user: str = "bob", *, method: str = "GET") -> httpx.Response:
         token = self._passes.issue("r1", Bearer(user), now_ms())
-        return await self._http.get(f"{self._base}/{recording}/{name}", params={"pass": token})
+        return await self._http.request(method, f"{self._base}/{recording}/{name}", params={"pass": token})
 
     @asynccontextmanager
     async def reading(self, recording: str, name: str, user: str = "bob") -> AsyncIterator["Reading"]:
@@ -165,6 +167,26 @@ async def test_who_may_reads_on_while_others_are_cut_off(stage: Stage) -> None:
             await bob.rest()
         await cat.rest()
         assert cat.got > SIZE
+
+
+async def test_who_asks_for_the_head_alone_has_no_film_read_for_them(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, read = list[int](), Replay.film
+
+    async def counted(replay: Replay, folder: Path, film: Movie, at: int, size: int) -> bytes | None:
+        reads.append(at)
+        return await read(replay, folder, film, at, size)
+
+    whole = await stage.get("one", FILM)
+    monkeypatch.setattr(Replay, "film", counted)
+    head = await stage.get("one", FILM, method="HEAD")
+    while stage.edge.readers.all:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    assert reads == []
+    assert (head.status_code, head.content) == (200, b"")
+    assert {**head.headers, "date": ""} == {**whole.headers, "date": ""}
+    assert int(head.headers["content-length"]) == len(whole.content)
 
 
 async def test_readers_are_asked_about_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

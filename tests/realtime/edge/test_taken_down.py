@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,15 +10,18 @@ from pathlib import Path
 import httpx
 import pytest
 
+from realtime.auth import ticket_secret
 from realtime.edge.live import Live
+from realtime.edge.passes import Passes
 from realtime.edge.process import EdgeServer, assembled
 from realtime.gateway.binding import bind
 from realtime.gateway.server import running
 from relay.feed_values import Began, Index, Over, Stored
 from relay.parts_values import Init, Part, SegmentEnded
-from relay.ports import Reason
+from relay.ports import Bearer, Reason
 from relay.units import HZ
 from tests.realtime.edge.test_edge import Everybody, now_ms
+from tests.realtime.edge.test_passed import HEAD
 from tests.realtime.edge.test_readers import SIZE, begun
 from tests.support.server import config
 from tests.support.stalled import stalling_disk, stuck
@@ -86,3 +90,38 @@ async def test_what_a_slow_disk_gives_too_late_is_not_shown(tmp_path: Path) -> N
             await edge.ended("r1", "s1", "taken_down")
             disk.resume()
             assert (await reading).status_code == 410
+
+
+class SlowViewer:
+    """By fMP4; reads when it is told to."""
+
+    def __init__(self, folder: Path, base: httpx.URL):
+        token = Passes(ticket_secret(config(folder / "data"))).issue("r1", Bearer("bob"), now_ms())
+        self._socket = socket.create_connection((base.host, base.port))
+        self._socket.setblocking(False)
+        self._socket.send(HEAD.replace(b"/stream", f"/stream?pass={token}".encode()))
+
+    async def all(self) -> int:
+        """Bytes, until the other side has ended it."""
+        count = 0
+        with self._socket as sock:
+            while data := await asyncio.get_running_loop().sock_recv(sock, 1_000_000):
+                count += len(data)
+        return count
+
+
+@pytest.mark.parametrize("how", ["revoked", "taken_down", "stopped"])
+async def test_a_slow_viewer_is_not_sent_what_waits_but_where_it_only_ends(tmp_path: Path, how: str) -> None:
+    async with stage(tmp_path, tmp_path / "media") as (edge, live, http):
+        slow = SlowViewer(tmp_path, http.base_url)
+        while not len(live.audience):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        live.tell(Part(MEMORY + 1, 0, 4 * HZ, 2 * HZ, True, 1, False, 0, False, bytes(SIZE // 2)))
+        (viewer,) = edge.viewers.all
+        assert viewer.connection.unsent
+        if how == "revoked":
+            await edge.revoke("r1", "bob")
+        else:
+            edge.lives.end(live, Over("taken_down" if how == "taken_down" else "stopped"))
+        got = await slow.all()
+        assert (got > SIZE // 2) == (how == "stopped")

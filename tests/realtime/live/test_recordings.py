@@ -1,6 +1,9 @@
 """Recordings: noted, listed, changed, taken down."""
 
+import base64
+
 import pytest
+from msgspec import msgpack
 
 from relay.ports import Recorded
 from rooms import commands as c
@@ -38,6 +41,14 @@ async def test_recordings_are_listed_renamed_unlisted_and_removed(stage: Stage) 
     assert (await stage.do(OWNER, listed))["recordings"] == []
     await stage.live.recordings.remove_deleted(stage.media.node, stage.media)
     assert stage.media.deleted == ["first"]
+
+
+@pytest.mark.parametrize("last", [(2**63, "first"), (-1, "first"), (1, ""), (1, "a" * 65), (1,), "first"])
+async def test_a_cursor_is_one_of_ours(stage: Stage, last: object) -> None:
+    cursor = base64.urlsafe_b64encode(msgpack.encode(last)).rstrip(b"=").decode()
+    with pytest.raises(Rejected, match="none of ours") as refused:
+        await stage.do(BOB, c.RecordingList(room=ROOM, cursor=cursor))
+    assert (refused.value.code, refused.value.field) == ("bad_request", "cursor")
 
 
 async def test_files_that_cannot_be_removed_keep_no_others(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,6 +127,20 @@ def test_a_session_whose_address_became_another_ones_is_not_sent_to_where_nobody
     assert stage.party.address == CAFE
 
 
+def test_an_address_is_no_sessions_by_requests_alone() -> None:
+    """Which may be forged, to keep its owner out."""
+    stage = Stage()
+    bob = Party("bob", Credentials("bobs", OURS.password), THEIRS, lambda: None)
+    stage.agent.add(bob)
+    stage.comes(request(ufrag="bobs", nominates=True), ELSEWHERE)
+    stage.comes(request(ufrag="bobs"), HOME)
+    assert stage.comes(request(nominates=True), HOME)
+    assert (stage.agent.at(HOME), stage.party.address) == ("ann", HOME)
+    assert stage.agent.receive(request(ufrag="bobs"), HOME, 0.0) == []
+    assert stage.agent.at(HOME) == "ann", "it is where she is sent to"
+    assert stage.agent.at(ELSEWHERE) == "bob"
+
+
 @pytest.mark.parametrize("nominates", [False, True])
 def test_consent_is_given_by_requests_from_where_is_sent_to(nominates: bool) -> None:
     stage = Stage()
