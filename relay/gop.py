@@ -9,6 +9,10 @@ MOST_BYTES = 16 * 1024 * 1024
 """Ten seconds at 12 Mbit/s. A longer group is forgotten, and counted: outputs then wait for the next keyframe."""
 
 
+UNIT_BYTES = 256
+"""What a unit counts for beside its data."""
+
+
 class GopCache:
     """Units from the latest video keyframe on, with the audio between them, in every codec that is made."""
 
@@ -24,7 +28,7 @@ class GopCache:
         elif not self._units:
             return
         self._units.append(unit)
-        self.bytes += len(unit.data)
+        self.bytes += len(unit.data) + UNIT_BYTES
         if self.bytes > self._most:
             self.overflows += 1
             self.clear()

@@ -41,6 +41,26 @@ class TooMuch(Exception):
     """A publisher sends more than it may; the text is for its owner."""
 
 
+class _Budget:
+    """What a publisher may send in the time of some clock, on which stalls are made good."""
+
+    def __init__(self, max_kbit: int, now: float, of: str):
+        """`of` what clock, in words, where it is not the wall's."""
+        self._kbit, self._of, self._now = max_kbit, of, now
+        self._rate, self._bytes = RateLimit(max_kbit * BYTES_OF_KBIT, 0, now), 0
+        self._pace, self._units = RateLimit(UNITS_A_SECOND, 0, now), 0
+
+    def spend(self, size: int, now: float) -> None:
+        """A unit of so many bytes; `now` in seconds, of whichever track. Raises TooMuch."""
+        self._now = max(self._now, now)
+        self._bytes += size
+        self._units += 1
+        if not self._rate.allows(self._bytes, self._now):
+            raise TooMuch(f"More than {self._kbit} kbit a second{self._of}: lower the encoder's bitrate.")
+        if not self._pace.allows(self._units, self._now):
+            raise TooMuch(f"More than {UNITS_A_SECOND} frames of picture and sound a second{self._of}.")
+
+
 class Publishing:
     """The present publisher of a stream, and what is known of it."""
 
@@ -54,20 +74,11 @@ class Publishing:
         """Outputs have something of it."""
         self.keyframes = Keyframes(regular=publisher.kind == "whip")
         self.meter = Meter(caps.max_kbit, now)
-        self._caps = caps
-        self._rate, self._bytes = RateLimit(caps.max_kbit * BYTES_OF_KBIT, 0, now), 0
-        self._pace, self._units = RateLimit(UNITS_A_SECOND, 0, now), 0
+        self.arriving = _Budget(caps.max_kbit, now, "")
+        self.placed = _Budget(caps.max_kbit, 0.0, " of its own clock, which is too slow")
+        """What a part or a group of pictures becomes goes by the publisher's clock."""
         self._audio: AudioConfig | None = None
         self._changed = -inf
-
-    def sends(self, size: int, now: float) -> None:
-        """Its next unit, of so many bytes; what its line has held back may come at once. Raises TooMuch."""
-        self._bytes += size
-        self._units += 1
-        if not self._rate.allows(self._bytes, now):
-            raise TooMuch(f"More than {self._caps.max_kbit} kbit/s: lower the encoder's bitrate.")
-        if not self._pace.allows(self._units, now):
-            raise TooMuch(f"More than {UNITS_A_SECOND} frames of picture and sound a second.")
 
     def sounds(self, config: AudioConfig, now: float) -> None:
         """What its next unit of sound is in. Raises TooMuch."""
@@ -141,6 +152,7 @@ class Stream:
         if place is None:
             return False
         publishing.begun = True
+        publishing.placed.spend(len(unit.data), place.dts / HZ)
         if isinstance(unit.config, VideoConfig):
             self.video = unit.config
             publishing.keyframes.video(place.dts, unit.key, now)
@@ -158,7 +170,7 @@ class Stream:
             raise TooMuch(f"Pictures of {config.width} × {config.height} are too large for this server.")
         if isinstance(config, AudioConfig):
             publishing.sounds(config, now)
-        publishing.sends(len(unit.data), now)
+        publishing.arriving.spend(len(unit.data), now)
 
     @staticmethod
     def _may_begin(publishing: Publishing, unit: Unit, now: float) -> bool:

@@ -6,7 +6,7 @@ from typing import Literal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.gop import GopCache
+from relay.gop import UNIT_BYTES, GopCache
 from relay.health import WINDOW_SECONDS, Meter
 from relay.keyframes import SEGMENT_SECONDS, SHORTEST_SECONDS, Keyframes
 from relay.ports import Received
@@ -83,7 +83,7 @@ def test_a_new_output_is_given_a_group_that_begins_with_its_keyframe(kinds: list
 
 
 def test_a_group_that_is_too_long_is_forgotten_until_the_next_keyframe() -> None:
-    cache = GopCache(250)
+    cache = GopCache(250 + 2 * UNIT_BYTES)
     cache.add(video(0, key=True))
     cache.add(video(1))
     assert len(list(cache.units("aac"))) == 2
@@ -93,6 +93,13 @@ def test_a_group_that_is_too_long_is_forgotten_until_the_next_keyframe() -> None
     assert list(cache.units("aac")) == []
     cache.add(video(4, key=True))
     assert len(list(cache.units("aac"))) == 1
+
+
+def test_units_without_much_in_them_count_too() -> None:
+    cache = GopCache(100_000)
+    for index in range(1_000):
+        cache.add(video(index, key=not index, data=b"v"))
+    assert cache.overflows == 1
 
 
 def test_health_is_that_of_the_last_seconds() -> None:
