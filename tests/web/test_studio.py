@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from tests.support.live import LiveServer, encoder, kill
 from tests.support.server import NO_LIMITS
@@ -149,7 +149,12 @@ def test_a_page_that_streams_is_not_left_by_mistake(server: LiveServer, devices:
     room = ana.room("Leaving")
     with looking(devices, ana) as (_, page):
         asked: list[str] = []
-        page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+
+        def left(dialog: Dialog) -> None:
+            asked.append(dialog.type)
+            dialog.accept()
+
+        page.on("dialog", left)
         page.goto(f"{server.url}/studio/{room}")
         frames(page)
         page.get_by_test_id("level").click()  # pages that nobody has touched do not ask
