@@ -13,6 +13,8 @@ from relay.rtc.viewer import Outgoing, Viewer
 from relay.stream import Stream
 from relay.units import Kind
 
+_OF_A_USER = 8
+"""Sessions at a time, so that one does not have all the places."""
 _TICKS = 10
 """Of 20 ms: how often reports and ends are looked after."""
 
@@ -37,6 +39,8 @@ class Whep:
             raise Refused("not_found", "There is no stream in this room.")
         if self.count >= self._most:
             raise Refused("unavailable", "No more viewers are served by WebRTC: take the stream by the WebSocket.")
+        if sum(one.user == bearer.user for _, one in self.bearers()) >= _OF_A_USER:
+            raise Refused("unavailable", f"You watch {_OF_A_USER} times by WebRTC: take the stream by the WebSocket.")
         if stream.has_b_frames:
             raise Refused(
                 "unavailable", "The stream has B-frames, which WebRTC does not carry: take it by the WebSocket."

@@ -136,6 +136,22 @@ async def test_what_a_viewer_lost_is_sent_again() -> None:
             await until(lambda: watcher.frames["video"] > seen + 30)
 
 
+async def test_one_viewer_does_not_take_all_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.rtc.whep._OF_A_USER", 2)
+    async with running() as (rtc, door), publishing(rtc):
+        await until(lambda: door.intakes[0].of("video"))
+        async with watching(rtc) as (first, _), watching(rtc) as (second, answer):
+            await until(lambda: first.frames["video"] and second.frames["video"])
+            with pytest.raises(Refused, match="2 times by WebRTC"):
+                async with watching(rtc):
+                    pass
+            async with watching(rtc, Bearer("cid")) as (cid, _):
+                await until(lambda: cid.frames["video"])
+            await rtc.hang_up(answer.resource)
+            async with watching(rtc) as (again, _):
+                await until(lambda: again.frames["video"])
+
+
 async def test_who_is_not_served_is_told_why() -> None:
     async with running(RtcSettings(whep_viewers=1)) as (rtc, door):
         with pytest.raises(Refused, match="no stream"):
