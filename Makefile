@@ -39,7 +39,8 @@ debian:
 	  $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q $$missing; fi
 
 # Three at a time also where there are two cores: half of what tests do is to wait.
-test: check debian  ## everything, in under 15 minutes
+test: $(VENV)/installed-dev  ## everything, in under 15 minutes
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync check debian
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 proof: $(VENV)/installed-dev debian  ## the long forms of what tests show in short; dated results in docs/proof/

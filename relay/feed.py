@@ -155,7 +155,7 @@ class Hearer(Protocol):
 
 
 class FeedReader:
-    """An edge process's end: connected to one media process, again and again."""
+    """An edge process's end: connected to one media process, again and again, also where the hearer fails."""
 
     DELAY = 0.2
 
@@ -175,6 +175,8 @@ class FeedReader:
                     await self._read(sock)
                 except (ConnectionError, ValueError) as error:
                     log.error("feed_lost", error=type(error).__name__)  # noqa: TRY400 - where it broke says nothing
+                except Exception:
+                    log.exception("feed_not_understood")
                 finally:
                     self._hearer.loses()
             await asyncio.sleep(self.DELAY)

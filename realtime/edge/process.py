@@ -146,6 +146,8 @@ class EdgeServer:
         since = self._loop.time() - HLS_SECONDS
         found = []
         for room, live in self.lives.rooms.items():
+            if live.over is not None:
+                continue
             live.hls_viewers = {user: at for user, at in live.hls_viewers.items() if at > since}
             stream = {viewer.user for viewer in self.viewers.all if viewer.live is live}
             found.append(Watching(room, tuple(stream), tuple(live.hls_viewers)))

@@ -60,7 +60,7 @@ class Readers:
         while True:
             await asyncio.sleep(rights.ASK_AGAIN_SECONDS)
             for reader, refused in await self._ask(self.all):
-                if refused.code != "unavailable":
+                if refused.code == "not_found":
                     reader.abort()
 
     async def _ask(self, readers: Collection[Reader]) -> list[tuple[Reader, Refused]]:

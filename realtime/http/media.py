@@ -156,7 +156,7 @@ class MediaRoutes:
         """307 to the same path there, with a pass. Raises Rejected, Unavailable."""
         room = request.path_params["room"]
         if (recording := request.path_params.get("id")) is None:
-            viewer, base = await self.viewer(request, room), await self.node_of(room)
+            viewer, base = await self.viewer_and_node(request, room)
         else:
             viewer, base = await self.reader(request, room), await self._keeper_of(room, recording)
         target = self.edge_address(request, room, viewer, base)
@@ -177,20 +177,33 @@ class MediaRoutes:
         """Who watches, by the name that edges and media processes know them by: of who has none, one made up here.
         Raises Rejected, Unavailable.
         """
-        identity = await self._credentials.for_room(request, room)
-        if identity is None and not self._config.auth.anonymous:
-            raise Rejected("unauthorized", "This needs a token or a ticket.", field="token")
-        await self._service.live.may_see(ANONYMOUS if identity is None else actor_of(identity), room)
+        identity = await self._identified(request, room)
+        await self._may_see(identity, room)
         return _bearer(identity, room)
+
+    async def viewer_and_node(self, request: Request, room: str) -> tuple[Bearer, str | None]:
+        """As `viewer`; and where the stream is, as `edge_address` takes it. It is looked up before: an edge that takes
+        the viewer's socket asks no more whether they may.
+        """
+        identity = await self._identified(request, room)
+        node = await self._node_of(room)
+        await self._may_see(identity, room)
+        return _bearer(identity, room), node
 
     async def reader(self, request: Request, room: str) -> Bearer:
         """Who asks for a recording; whether they may have it is asked by the edge."""
+        return _bearer(await self._identified(request, room), room)
+
+    async def _identified(self, request: Request, room: str) -> Identity | None:
         identity = await self._credentials.for_room(request, room)
         if identity is None and not self._config.auth.anonymous:
             raise Rejected("unauthorized", "This needs a token or a ticket.", field="token")
-        return _bearer(identity, room)
+        return identity
 
-    async def node_of(self, room: str) -> str | None:
+    async def _may_see(self, identity: Identity | None, room: str) -> None:
+        await self._service.live.may_see(ANONYMOUS if identity is None else actor_of(identity), room)
+
+    async def _node_of(self, room: str) -> str | None:
         """The address of the edge of another machine that has the stream; None where it is here, or nowhere."""
         stream = await self._service.store.stream(room)
         return self._elsewhere(stream.node) if stream.on else None

@@ -97,8 +97,7 @@ class _Handover(asyncio.Protocol):
         origin = request.headers.get("origin")
         if origin is not None and not origin_allowed(origin, request.headers.get("host", ""), door.allowed_origins):
             raise Rejected("forbidden", "This origin is not allowed.")
-        elsewhere = await door.media.node_of(self._room)
-        viewer = await door.media.viewer(request, self._room)  # last: an edge takes it for so
+        viewer, elsewhere = await door.media.viewer_and_node(request, self._room)
         if elsewhere is not None or self._transport.get_extra_info("sslcontext") is not None:
             # Browsers do not follow it: pages ask for the same path by HTTP, and are told as well.
             target = door.media.edge_address(request, self._room, viewer, elsewhere).replace("http", "ws", 1)

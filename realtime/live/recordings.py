@@ -29,6 +29,8 @@ class _Cursor(msgspec.Struct, array_like=True, frozen=True):
 class Recordings:
     def __init__(self, store: ports.Store):
         self._store = store
+        self._tried = ""
+        """The last of those whose files were to be removed."""
 
     async def note(self, recorded: Recorded, node: str) -> bool:
         """Keeps a finished recording, however often it is told. Returns whether its files are to stay: those of a test,
@@ -80,8 +82,12 @@ class Recordings:
         return reply | ({"cursor": _write(rows[-1])} if more else {})
 
     async def remove_deleted(self, node: str, reach: Reach) -> None:
-        """Of those on this machine. What cannot be removed now is tried again. Raises Unavailable."""
-        for recording in await self._store.deleted_recordings(node, DELETED_TOGETHER):
+        """Of those on this machine, some at a time. What cannot be removed now is tried again, after all others. Raises
+        Unavailable.
+        """
+        found = await self._store.deleted_recordings(node, after=self._tried, limit=DELETED_TOGETHER)
+        self._tried = found[-1].id if len(found) == DELETED_TOGETHER else ""
+        for recording in found:
             try:
                 await reach.delete(recording.folder)
             except Refused as refused:

@@ -89,8 +89,8 @@ class Lives(Protocol):
         but those deleted.
         """
 
-    async def deleted_recordings(self, node: str, limit: int) -> list[Recording]:
-        """Those whose files are to go from this machine."""
+    async def deleted_recordings(self, node: str, *, after: str, limit: int) -> list[Recording]:
+        """Those whose files are to go from this machine, by their ids, which come behind `after`."""
 
     async def forget_recording(self, room: str, recording: str) -> None:
         """The files are gone."""

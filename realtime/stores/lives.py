@@ -113,8 +113,9 @@ class SQLLives:
         rows = await self.read(lambda connection: connection.execute(query).all())
         return [live_streams.recording_of(row) for row in rows]
 
-    async def deleted_recordings(self, node: str, limit: int) -> list[Recording]:
-        query = live_streams.RECORDED.where(recordings.c.node == node, recordings.c.state == "deleted").limit(limit)
+    async def deleted_recordings(self, node: str, *, after: str, limit: int) -> list[Recording]:
+        theirs = and_(recordings.c.node == node, recordings.c.state == "deleted", recordings.c.id > after)
+        query = live_streams.RECORDED.where(theirs).order_by(recordings.c.id).limit(limit)
         rows = await self.read(lambda connection: connection.execute(query).all())
         return [live_streams.recording_of(row) for row in rows]
 

@@ -5,6 +5,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from relay import h264
+from relay.keyframes import SLOW
 from relay.rtc.jitter import Indexed
 from relay.units import AudioConfig, VideoConfig
 
@@ -14,9 +15,9 @@ _LARGEST_UNIT = 4 * 1024 * 1024
 _MOST_NALS = 4_096
 _MOST_SETS, _LARGEST_SET = 31, 65_535
 _STAP_A, _FU_A = 24, 28
-_PATIENCE = 90_000
-"""Ticks after a loss in which only a keyframe is let through. Then what comes is given on, broken as it may look:
-encoders that no keyframe can be asked of may send the next one in many seconds.
+_PATIENCE = SLOW
+"""Ticks after a loss in which only a keyframe is let through: a picture that stands still is better than a broken one.
+Then what comes is given on, as it may look: no keyframe can be asked of its encoder, and its own come seldom.
 """
 
 
@@ -50,7 +51,7 @@ class Opus:
 
 class _Video:
     """What both video codecs have in common: frames end at the marker or where the timestamp changes, and after a loss
-    nothing is given until a keyframe, or for a second.
+    nothing is given until a keyframe, or for seconds.
     """
 
     def __init__(self) -> None:

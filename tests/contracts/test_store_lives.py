@@ -216,8 +216,10 @@ async def test_recordings(store: Store, room: Talk) -> None:
     assert await store.recording("r1", "rec1") == recording(1, title="Best", state="unlisted")
     await room.do(ANN, c.RecordingDelete(room="r1", recording="rec1"))
     assert len(await store.recordings("r1", creator=None, everything=True, before=None, limit=9)) == 3
-    assert [one.id for one in await store.deleted_recordings("n", 9)] == ["rec1"]
-    assert await store.deleted_recordings("elsewhere", 9) == []
+    await room.do(ANN, c.RecordingDelete(room="r1", recording="rec4"))
+    for after, limit, ids in (("", 9, ["rec1", "rec4"]), ("", 1, ["rec1"]), ("rec1", 9, ["rec4"]), ("rec4", 9, [])):
+        assert [one.id for one in await store.deleted_recordings("n", after=after, limit=limit)] == ids
+    assert await store.deleted_recordings("elsewhere", after="", limit=9) == []
     await store.forget_recording("r1", "rec1")
     assert await store.recording("r1", "rec1") is None
 

@@ -122,7 +122,8 @@ async def watched(ana: Creator, way: int) -> None:
 async def cycle(ana: Creator, number: int, path: Path) -> None:
     """A stream from its begin to its end."""
     await ana.command(type="live.start", room=ana.room)
-    async with encoding(ana, path) if number % 2 else publishing(ana):
+    async with encoding(ana, path) if number % 2 else publishing(ana) as published:
+        assert published is None or published.status_code == 201, published.text
         await flowing(ana)
         await watched(ana, number // 2 % 3)
         await ana.command(type="live.stop", room=ana.room)

@@ -65,6 +65,35 @@ async def test_who_comes_late_is_given_all_that_runs_also_where_that_is_more_tha
         await feed.close()
 
 
+class Baffled(Heard):
+    """Can make nothing of the first thing that it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.baffled = False
+
+    def hears(self, stream: int, told: Told) -> None:
+        if not self.baffled:
+            self.baffled = True
+            raise KeyError(stream)
+        super().hears(stream, told)
+
+
+async def test_what_nobody_can_make_sense_of_is_heard_anew(tmp_path: Path) -> None:
+    feed, heard = Feed(), Baffled()
+    path = tmp_path / "feed.sock"
+    await feed.start(unix.listen(path))
+    feed.open(began("room"))
+    reading = asyncio.create_task(FeedReader(path, heard).run())
+    try:
+        await heard.until(2)
+        assert heard.told[0] == (1, began("room"))
+    finally:
+        reading.cancel()
+        await asyncio.wait([reading])
+        await feed.close()
+
+
 async def test_who_does_not_read_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeds, "MOST_UNSENT", 1_000_000)
     feed = Feed()

@@ -1,4 +1,4 @@
-"""What is being sent of a stream ends as soon as nothing of it may be shown any more."""
+"""A stream that is over: what is being sent of it ends as soon as nothing of it may be shown any more."""
 
 import asyncio
 import os
@@ -13,6 +13,7 @@ import pytest
 from realtime.auth import ticket_secret
 from realtime.edge.live import Live
 from realtime.edge.passes import Passes
+from realtime.edge.ports import Watching
 from realtime.edge.process import EdgeServer, assembled
 from realtime.gateway.binding import bind
 from realtime.gateway.server import running
@@ -125,3 +126,13 @@ async def test_a_slow_viewer_is_not_sent_what_waits_but_where_it_only_ends(tmp_p
             edge.lives.end(live, Over("taken_down" if how == "taken_down" else "stopped"))
         got = await slow.all()
         assert (got > SIZE // 2) == (how == "stopped")
+
+
+async def test_of_what_is_over_nobody_counts_as_a_viewer(tmp_path: Path) -> None:
+    """Though who watched by HLS has asked just now."""
+    async with stage(tmp_path, tmp_path / "media") as (edge, live, http):
+        token = Passes(ticket_secret(config(tmp_path / "data"))).issue("r1", Bearer("bob"), now_ms())
+        for over in (False, True):
+            assert (await http.get("live.m3u8", params={"pass": token})).status_code == 200
+            assert await edge.watching() == (() if over else (Watching("r1", (), ("bob",)),))
+            edge.lives.end(live, Over("stopped"))

@@ -55,11 +55,12 @@ async def test_files_that_cannot_be_removed_keep_no_others(stage: Stage, monkeyp
     admitted = await stage.gate().admit(await stage.claim())
     await stage.gate().flowing(ROOM, admitted.session, admitted.fence)
     await stage.do(OWNER, c.LiveStop(room=ROOM))
-    folders = [f"folder{number}" for number in range(3)]
+    monkeypatch.setattr("realtime.live.recordings.DELETED_TOGETHER", 2)
+    folders = [f"folder{number}" for number in range(5)]
     for folder in folders:
         await stage.gate().recorded(recorded(admitted.session, folder))
         await stage.do(OWNER, c.RecordingDelete(room=ROOM, recording=folder))
-    delete, bad = stage.media.delete, set(folders[:1])
+    delete, bad = stage.media.delete, set(folders[:3])
 
     async def denied(folder: str) -> None:
         if folder in bad:
@@ -67,10 +68,12 @@ async def test_files_that_cannot_be_removed_keep_no_others(stage: Stage, monkeyp
         await delete(folder)
 
     monkeypatch.setattr(stage.media, "delete", denied)
-    await stage.live.recordings.remove_deleted(stage.media.node, stage.media)
-    assert sorted(stage.media.deleted) == folders[1:]
+    for _ in range(3):
+        await stage.live.recordings.remove_deleted(stage.media.node, stage.media)
+    assert sorted(stage.media.deleted) == folders[3:]
     bad.clear()
-    await stage.live.recordings.remove_deleted(stage.media.node, stage.media)
+    for _ in range(3):
+        await stage.live.recordings.remove_deleted(stage.media.node, stage.media)
     assert sorted(stage.media.deleted) == folders
 
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay import h264
+from relay.keyframes import SLOW
 from relay.rtc import packetise
 from relay.rtc.depacketise import H264, Frame, Vp8
 from relay.rtc.rtp import Rtp
@@ -90,3 +91,19 @@ def test_vp8_comes_through(size: int) -> None:
 def test_an_opus_packet_is_a_payload() -> None:
     made = packetise.frame(Unit("audio", 0, 0, b"opus", True, AudioConfig("opus", 48_000, 2)))
     assert made.payloads == (b"opus",)
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_after_a_loss_nothing_is_given_until_a_keyframe_or_for_seconds(kept: int) -> None:
+    """Of two pictures only so many of two packets come; after the first a keyframe does."""
+    depacketiser, index, given = H264(), 0, []
+    key = Unit("video", 0, 0, h264.join_lengths([b"\x65key"]), True, CONFIG)
+    other = Unit("video", 0, 0, h264.join_lengths([b"\x41" + bytes(2_000)]), False, CONFIG)
+    for number in range(300):
+        payloads = packetise.frame(key if number in (0, 60) else other).payloads
+        for position, payload in enumerate(payloads):
+            if number not in (30, 90) or position < kept:
+                packet = Rtp(96, position == len(payloads) - 1, index & 0xFFFF, number * 3_000, 1, payload)
+                given += [frame.timestamp // 3_000 for frame in depacketiser.push((index, packet))]
+            index += 1
+    assert given == [*range(30), *range(60, 90), *range(91 + SLOW // 3_000, 300)]
