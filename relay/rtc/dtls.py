@@ -1,8 +1,8 @@
 """DTLS and SRTP keys: the seam to aiortc (1.16, pinned), held by tests/relay/rtc/test_dtls.py.
 
 `Secured` is aiortc's transport over `Wire`, with packets taken off before they reach its peer connection's parts. Used
-of its inside: `_set_role`, `_rx_srtp`, `_tx_srtp`, `_ssl`, `_handle_rtp_data`, `_handle_rtcp_data`, `_task`,
-`_srtp_profiles`.
+of its inside: `_set_role`, `_rx_srtp`, `_tx_srtp`, `_ssl`, `_recv_next`, `_handle_rtp_data`, `_handle_rtcp_data`,
+`_task`, `_srtp_profiles`.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from aiortc.rtcdtlstransport import (
     RTCDtlsParameters,
     RTCDtlsTransport,
 )
+from OpenSSL import SSL
 
 from relay.rtc.protect import Outbound
 
@@ -29,8 +30,15 @@ _MOST_SOURCES = 64
 through them with every packet.
 """
 
+_RECORD = 16_384
+
 # The cheapest first: we are the server, whose order counts.
 _PROFILES = sorted(SRTP_PROFILES, key=lambda profile: profile is not SRTP_AEAD_AES_128_GCM)
+
+
+def is_srtp(data: bytes) -> bool:
+    """Of what comes to a session's address, SRTP or SRTCP, and not DTLS (RFC 7983)."""
+    return data[0] >= 128
 
 
 class Listener(Protocol):
@@ -124,7 +132,7 @@ class Secured(RTCDtlsTransport):
 
     def datagram(self, data: bytes) -> None:
         """One of the peer's. Packets are handed on at once, what is DTLS in turn."""
-        if data[0] < 128 or self._rx_srtp is None:
+        if not is_srtp(data) or self._rx_srtp is None:
             self._wire.feed(data)
             return
         is_rtcp = 192 <= data[1] <= 208
@@ -142,6 +150,19 @@ class Secured(RTCDtlsTransport):
             self._listener.rtcp(plain)
         else:
             self._listener.rtp(plain)
+
+    async def _recv_next(self) -> None:
+        """All of a datagram: aiortc reads one record of it, and what is behind that would stay in OpenSSL's buffer,
+        which has no bound. There are no data channels: what is read is for nobody.
+        """
+        await super()._recv_next()
+        try:
+            while self.encrypted and self._ssl is not None:
+                self._ssl.recv(_RECORD)
+        except SSL.ZeroReturnError:
+            raise ConnectionError from None
+        except SSL.Error:
+            return  # there is no more, or what there is is broken
 
     async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
         self._listener.rtp(data)

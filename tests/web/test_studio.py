@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from tests.support.live import LiveServer, encoder, kill
 from tests.support.server import NO_LIMITS
@@ -142,6 +142,75 @@ def test_what_is_ended_elsewhere_is_not_begun_anew(server: LiveServer, devices: 
             assert told in page.get_by_test_id("studio-warning").inner_text()
             page.get_by_test_id("go-live").wait_for()
     ana.until(room, "live.started", "live.stopped", "live.started", "live.stopped")
+
+
+def test_a_page_that_streams_is_not_left_by_mistake(server: LiveServer, devices: Browser) -> None:
+    ana = Person(server, "ana", "Ana")
+    room = ana.room("Leaving")
+    with looking(devices, ana) as (_, page):
+        asked: list[str] = []
+
+        def left(dialog: Dialog) -> None:
+            asked.append(dialog.type)
+            dialog.accept()
+
+        page.on("dialog", left)
+        page.goto(f"{server.url}/studio/{room}")
+        frames(page)
+        page.get_by_test_id("level").click()  # pages that nobody has touched do not ask
+        page.reload()
+        frames(page)
+        assert asked == []
+        page.get_by_test_id("go-live").click()
+        state(page, "flowing")
+        page.reload()
+        assert asked == ["beforeunload"]
+        state(page, "interrupted")
+
+
+def test_a_camera_that_is_unplugged_is_said_and_the_microphone_stays(server: LiveServer, devices: Browser) -> None:
+    ana = Person(server, "ana", "Ana")
+    room = ana.room("Unplugged")
+    unplug = """() => {
+      navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("none", "NotFoundError"));
+      const [track] = document.querySelector("[data-testid=preview]").srcObject.getVideoTracks();
+      track.stop();
+      track.dispatchEvent(new Event("ended"));
+    }"""
+    with looking(devices, ana) as (_, page):
+        page.goto(f"{server.url}/studio/{room}")
+        frames(page)
+        page.get_by_test_id("go-live").click()
+        state(page, "flowing")
+        page.evaluate(unplug)
+        page.get_by_text("There is no camera here.").wait_for()
+        assert page.get_by_test_id("hide-camera").is_disabled()
+        assert page.get_by_test_id("mute-microphone").is_enabled()
+        state(page, "flowing")
+
+
+def test_a_microphone_in_place_of_a_muted_one_is_muted(server: LiveServer, devices: Browser) -> None:
+    ana = Person(server, "ana", "Ana")
+    room = ana.room("Muted")
+    record = """() => {
+      const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+      window.microphones = [];
+      navigator.mediaDevices.getUserMedia = async (wanted) => {
+        const stream = await ask(wanted);
+        window.microphones.push(...stream.getAudioTracks());
+        return stream;
+      };
+    }"""
+    with looking(devices, ana) as (context, page):
+        context.add_init_script(f"({record})()")
+        page.goto(f"{server.url}/studio/{room}")
+        frames(page)
+        page.wait_for_function("() => window.microphones.length === 1")
+        page.get_by_test_id("mute-microphone").click()
+        page.evaluate("() => window.microphones[0].dispatchEvent(new Event('ended'))")
+        page.wait_for_function("() => window.microphones.length === 2")
+        page.wait_for_function("() => !window.microphones[1].enabled")
+        assert page.get_by_test_id("mute-microphone").get_attribute("aria-pressed") == "true"
 
 
 def test_devices_are_muted_and_changed_while_live(server: LiveServer, devices: Browser) -> None:

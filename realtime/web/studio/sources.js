@@ -14,6 +14,7 @@ export class Sources extends Emitter {
   video = null;
   audio = null;
   screen = false;
+  #gone = {};
   #devices = () => this.emit("devices", {});
 
   constructor() {
@@ -61,11 +62,16 @@ export class Sources extends Emitter {
     return track;
   }
 
+  #ended(kind) {
+    [this.#gone[kind], this[kind]] = [this[kind], null];
+    this.emit("ended", { kind, screen: kind === "video" && this.screen });
+  }
+
   #use(kind, track) {
-    const old = this[kind];
+    const old = this[kind] ?? this.#gone[kind]; // whoever is muted stays so
     if (old) track.enabled = old.enabled;
     this[kind] = track;
-    track.addEventListener("ended", () => this[kind] === track && this.emit("ended", { kind, screen: kind === "video" && this.screen }));
+    track.addEventListener("ended", () => this[kind] === track && this.#ended(kind));
     this.emit("track", { kind, track });
     old?.stop();
   }

@@ -24,6 +24,7 @@ export class StudioView {
   #ticker;
   #ending = false;
   #leave = () => this.publisher.stop();
+  #ask = (event) => this.publisher.state !== "idle" && event.preventDefault();
 
   constructor(shell, room) {
     this.#room = room;
@@ -61,6 +62,7 @@ export class StudioView {
       room.on("warning", ({ message }) => this.#warn(message)),
     ];
     this.#ticker = setInterval(() => this.#tick(), 1000);
+    window.addEventListener("beforeunload", this.#ask); // a stream ends with its page
     window.addEventListener("pagehide", this.#leave);
     this.#draw();
   }
@@ -72,6 +74,7 @@ export class StudioView {
 
   destroy() {
     this.publisher.stop();
+    window.removeEventListener("beforeunload", this.#ask);
     window.removeEventListener("pagehide", this.#leave);
     clearInterval(this.#ticker);
     this.#offs.forEach((off) => off());

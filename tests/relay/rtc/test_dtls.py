@@ -78,6 +78,20 @@ async def test_a_peer_has_so_many_sources_and_no_more(certificate: Certificate) 
         assert (len(heard.packets), client.refused) == (2 * 64, 2 * (1_000 - 64) + 1)
 
 
+async def test_all_records_of_a_datagram_are_read(certificate: Certificate) -> None:
+    """Those that are left would be kept as long as the session lasts; the last one here ends it."""
+    async with joined(certificate) as (server, client, _):
+        records: list[bytes] = []
+        client._wire._send_now = records.append
+        for _ in range(40):
+            await client._send_data(b"data")
+        await client.stop()
+        server.datagram(b"".join(records))
+        async with asyncio.timeout(10):
+            await server.over()
+        assert server.state == "closed"
+
+
 async def test_another_certificate_is_not_taken(certificate: Certificate) -> None:
     server, client = wired(certificate, Heard())
     async with asyncio.timeout(30):
