@@ -1,6 +1,8 @@
 """Who may have what from an edge process: passes, and a gateway's answers."""
 
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 
 from realtime.auth.identity import BadToken
 from realtime.edge.passes import Passes
@@ -9,7 +11,7 @@ from realtime.ports import Clock
 from relay.ports import Bearer, Refused
 from relay.rights import Rights
 
-REPLAY_KEPT_MS = 1_000
+REPLAY_KEPT_SECONDS = 1.0
 """Of recordings: that one is hidden or deleted may not have come here."""
 MOST = 100_000
 """Answers about recordings kept; beyond that the oldest goes."""
@@ -18,10 +20,11 @@ MOST = 100_000
 class Access:
     """Live streams by `rights`; of recordings every answer is kept for a moment."""
 
-    def __init__(self, passes: Passes, gateway: Gateway, clock: Clock):
-        self.rights = Rights(gateway, clock)
-        self._passes, self._gateway, self._clock = passes, gateway, clock
-        self._replays: OrderedDict[tuple[str, str, str, bool], tuple[bool, int]] = OrderedDict()
+    def __init__(self, passes: Passes, gateway: Gateway, clock: Clock, monotonic: Callable[[], float] = time.monotonic):
+        """`clock` and `monotonic` as of `relay.rights.Rights`."""
+        self.rights = Rights(gateway, clock, monotonic)
+        self._passes, self._gateway, self._clock, self._monotonic = passes, gateway, clock, monotonic
+        self._replays: OrderedDict[tuple[str, str, str, bool], tuple[bool, float]] = OrderedDict()
         self._changes = 0
         """How often other recordings than before might be read: an answer from before is not kept."""
 
@@ -45,9 +48,9 @@ class Access:
             raise Refused("not_found", "No such recording.")
         key = (room, recording, bearer.user, bearer.granted)
         known = self._replays.get(key)
-        if known is None or self._clock() >= known[1]:
+        if known is None or self._monotonic() >= known[1]:
             changes = self._changes
-            known = await self._gateway.may_replay(*key), self._clock() + REPLAY_KEPT_MS
+            known = await self._gateway.may_replay(*key), self._monotonic() + REPLAY_KEPT_SECONDS
             if self._changes == changes:
                 self._replays[key] = known
                 self._replays.move_to_end(key)
@@ -56,7 +59,7 @@ class Access:
             raise Refused("not_found", "No such recording.")
 
     def _forget_old(self) -> None:
-        now = self._clock()
+        now = self._monotonic()
         while self._replays and (len(self._replays) > MOST or next(iter(self._replays.values()))[1] <= now):
             self._replays.popitem(last=False)
 

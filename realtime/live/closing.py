@@ -46,6 +46,8 @@ class Closing:
         self._store = store
         self._clock = clock
         self._woken = asyncio.Event()
+        self._lapsing: dict[str, asyncio.Task[None]] = {}
+        """By room."""
         self._running: dict[tuple[str, str], Stream] = {}
         """By media process here and room."""
         self._outrun: set[tuple[str, Running]] = set()
@@ -56,20 +58,36 @@ class Closing:
         self._woken.set()
 
     async def run(self) -> None:
-        """Ends what is due, until it is cancelled."""
-        while True:
-            try:
-                async with asyncio.timeout(TICK_SECONDS):
-                    await self._woken.wait()
-            except TimeoutError:
-                pass  # the next tick
-            self._woken.clear()
-            await _logged(self.close_due())
+        """Ends what is due, until it is cancelled. A room that cannot be written to holds up no other."""
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(TICK_SECONDS):
+                        await self._woken.wait()
+                except TimeoutError:
+                    pass  # the next tick
+                self._woken.clear()
+                await _logged(self._begin_due())
+        finally:
+            for task in self._lapsing.values():
+                task.cancel()
+            await asyncio.gather(*self._lapsing.values(), return_exceptions=True)
 
     async def close_due(self) -> None:
-        """Raises Unavailable."""
-        due = await self._store.due_streams(self._clock(), TOGETHER)
-        await asyncio.gather(*(self._act(stream.user, Lapse(room=room)) for room, stream in due))
+        """Returns when what is due has ended, as far as it can be. Raises Unavailable."""
+        await self._begin_due()
+        await asyncio.gather(*self._lapsing.values())
+
+    async def _begin_due(self) -> None:
+        """Each room once at a time. What is under way is due still, so that not many more than TOGETHER are."""
+        for room, stream in await self._store.due_streams(self._clock(), TOGETHER):
+            if room not in self._lapsing:
+                task = asyncio.get_running_loop().create_task(self._lapse(room, stream.user), name=room)
+                self._lapsing[room] = task
+                task.add_done_callback(lambda done: self._lapsing.pop(done.get_name()))
+
+    async def _lapse(self, room: str, user: str) -> None:
+        await _logged(self._act(user, Lapse(room=room)))
 
     async def _act(self, user: str, command: Lapse | Flowing) -> None:
         try:

@@ -192,7 +192,7 @@ async def test_who_asks_for_the_head_alone_has_no_film_read_for_them(
 async def test_readers_are_asked_about_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Though nobody tells the edge; where no gateway answers they read on."""
     monkeypatch.setattr("relay.rights.ASK_AGAIN_SECONDS", 0.01)
-    monkeypatch.setattr("realtime.edge.access.REPLAY_KEPT_MS", 0)
+    monkeypatch.setattr("realtime.edge.access.REPLAY_KEPT_SECONDS", 0.0)
     async with opened(tmp_path) as stage, stage.reading("one", FILM) as bob, stage.reading("two", FILM, "cat") as cat:
         stage.gateway.away, before = True, stage.gateway.asked
         while stage.gateway.asked < before + 4:  # noqa: ASYNC110 - of both, twice

@@ -1,9 +1,13 @@
 """What goes on by the clock: beats of media processes, and what is held against the store."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from relay.ports import Refused
 from rooms import commands as c
+from rooms.live import Internal, Lapse, Stream
 from tests.realtime.live.stage import OWNER, ROOM, Stage, flow, running, until
 
 
@@ -50,6 +54,32 @@ async def test_a_process_that_does_not_answer_for_a_while_loses_no_publisher(sta
     await stage.do(OWNER, c.LiveStop(room=ROOM))
     await until(lambda: stage.media.stopped)
     assert stage.media.stopped == [("one", ROOM, "stopped")]
+
+
+async def test_a_room_that_cannot_be_written_to_holds_up_the_end_of_no_other(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admitted = await stage.gate().admit(await stage.claim())
+    act, tried, go_on = stage.live.acting.act, list[str](), asyncio.Event()
+
+    async def slow(user: str, command: Internal) -> dict[str, Any]:
+        if isinstance(command, Lapse) and command.room == "slow":
+            tried.append(user)
+            await go_on.wait()
+        return await act(user, command)
+
+    async def due(now: int, limit: int) -> list[tuple[str, Stream]]:
+        return [("slow", Stream(user="eve")), *await read(now, limit)]
+
+    read = stage.store.due_streams
+    monkeypatch.setattr(stage.live.acting, "act", slow)
+    monkeypatch.setattr(stage.store, "due_streams", due)
+    stage.live.closing.wake()
+    await until(lambda: tried)
+    await stage.do(OWNER, c.LiveKey(room=ROOM, rotate=True))
+    await until(lambda: stage.media.stopped == [("one", ROOM, "key_rotated")])
+    assert (tried, admitted.room) == (["eve"], ROOM)
+    go_on.set()
 
 
 async def test_what_has_ended_while_its_process_did_not_answer_is_ended_once_it_does(stage: Stage) -> None:
