@@ -7,7 +7,7 @@ from typing import Protocol
 import structlog
 
 from relay.engine import Kind
-from relay.rtc.dtls import Certificate, Secured, Wire, is_srtp
+from relay.rtc.dtls import Certificate, Secured, Wire, is_rtcp, is_srtp
 from relay.rtc.ice import Agent, Credentials, Party
 from relay.rtc.port import Port
 from relay.rtc.protect import Protector
@@ -19,8 +19,10 @@ CONNECT_SECONDS = 10.0
 """From the offer's answer to the end of the DTLS handshake."""
 DATAGRAMS_A_SECOND = 5_000
 """Of one session, four times what 12 Mbit/s are; more are dropped, as each costs what it takes to decrypt it."""
-_OF_DTLS = 50
-"""What one of DTLS counts for: it may be as many records."""
+_OF_DTLS, _OF_RTCP = 50, 16
+"""What one of DTLS counts for, as it may be as many records; and in how many bytes of RTCP, which may be many packets,
+each counts as one more.
+"""
 
 Origin = tuple[Kind, str, str]
 """What it is for, and the address and user that it is from."""
@@ -75,7 +77,7 @@ class Connection:
         """Whether it is taken, and not one too many."""
         if int(now) != self._second:
             self._second, self._datagrams = int(now), 0
-        self._datagrams += 1 if is_srtp(data) else _OF_DTLS
+        self._datagrams += _cost(data)
         if self._datagrams > DATAGRAMS_A_SECOND:
             return False
         self.secured.datagram(data)
@@ -137,3 +139,9 @@ class Connection:
         self._over(self)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("session failed", exc_info=error)
+
+
+def _cost(data: bytes) -> int:
+    if not is_srtp(data):
+        return _OF_DTLS
+    return 1 + len(data) // _OF_RTCP if is_rtcp(data) else 1

@@ -41,6 +41,11 @@ def is_srtp(data: bytes) -> bool:
     return data[0] >= 128
 
 
+def is_rtcp(data: bytes) -> bool:
+    """Of those, SRTCP (RFC 5761, section 4)."""
+    return 192 <= data[1] <= 208
+
+
 class Listener(Protocol):
     """What decrypted packets are given to. Called from the event loop; must not raise."""
 
@@ -135,18 +140,18 @@ class Secured(RTCDtlsTransport):
         if not is_srtp(data) or self._rx_srtp is None:
             self._wire.feed(data)
             return
-        is_rtcp = 192 <= data[1] <= 208
-        source = data[4:8] if is_rtcp else data[8:12]
+        control = is_rtcp(data)
+        source = data[4:8] if control else data[8:12]
         if source not in self._sources and len(self._sources) >= _MOST_SOURCES:
             self.refused += 1
             return
         try:
-            plain = self._rx_srtp.unprotect_rtcp(data) if is_rtcp else self._rx_srtp.unprotect(data)
+            plain = self._rx_srtp.unprotect_rtcp(data) if control else self._rx_srtp.unprotect(data)
         except (pylibsrtp.Error, ValueError):
             self.refused += 1
             return
         self._sources.add(source)
-        if is_rtcp:
+        if control:
             self._listener.rtcp(plain)
         else:
             self._listener.rtp(plain)

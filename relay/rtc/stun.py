@@ -14,6 +14,8 @@ _HEADER = 20
 _COOKIE = 0x2112A442
 _USERNAME = 0x0006
 _LARGEST = 1_280
+_BEFORE_USERNAME = 16
+"""Attributes that are looked through for it, of the hundreds that a datagram can have: anybody may send it."""
 _REQUEST, _SUCCESS = b"\0\1", b"\1\1"
 _PRIORITY = candidate_priority(1, "prflx")
 
@@ -32,7 +34,9 @@ def local_ufrag(data: bytes) -> str:
     the message is read.
     """
     at, end = _HEADER, len(data)
-    while at + 4 <= end:
+    for _ in range(_BEFORE_USERNAME):
+        if at + 4 > end:
+            break
         kind, length = struct.unpack_from("!HH", data, at)
         if kind == _USERNAME:
             return data[at + 4 : at + 4 + length].partition(b":")[0].decode("ascii", "replace")

@@ -119,8 +119,17 @@ async def test_a_datagram_of_one_byte_is_nobodys() -> None:
         await goes_on(intake)
 
 
-@pytest.mark.parametrize(("first", "most"), [(b"\x80", DATAGRAMS_A_SECOND), (b"\x16", 100)], ids=["SRTP", "DTLS"])
-async def test_datagrams_of_a_session_are_so_many_a_second(first: bytes, most: int) -> None:
+@pytest.mark.parametrize(
+    ("data", "most"),
+    [
+        (b"\x80\x60" + bytes(1_200), DATAGRAMS_A_SECOND),
+        (b"\x81\xcd" + bytes(1_400), 57),
+        (b"\x81\xc9" + bytes(40), 1_667),
+        (b"\x16\xfe" + bytes(40), 100),
+    ],
+    ids=["SRTP", "NACK of all", "report", "DTLS"],
+)
+async def test_datagrams_of_a_session_are_so_many_a_second(data: bytes, most: int) -> None:
     async with running() as (rtc, door), publishing(rtc):
         intake = door.intakes[0]
         await until(lambda: intake.of("video"))
@@ -128,7 +137,7 @@ async def test_datagrams_of_a_session_are_so_many_a_second(first: bytes, most: i
         address = next(iter(rtc.agent._by_address))
         begun = rtc._loop.time()
         for _ in range(4 * DATAGRAMS_A_SECOND):
-            rtc._datagram(first + b"\x60" + bytes(40), address)
+            rtc._datagram(data, address)
         seconds = int(rtc._loop.time()) - int(begun) + 1
         taken = 4 * DATAGRAMS_A_SECOND - rtc.dropped
         assert 0 < taken <= seconds * most

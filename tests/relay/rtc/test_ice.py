@@ -3,12 +3,13 @@ has been answered.
 """
 
 import secrets
+import struct
 
 import pytest
 from aioice import stun
 
 from relay.rtc.ice import Agent, Credentials, Party
-from relay.rtc.stun import Address
+from relay.rtc.stun import Address, local_ufrag
 
 OURS, THEIRS = Credentials("ours", "0123456789012345678901"), Credentials("theirs", "abcdefghijabcdefghij22")
 HOME, CAFE, ELSEWHERE = ("192.0.2.1", 1_000), ("198.51.100.2", 2_000), ("203.0.113.3", 3_000)
@@ -54,6 +55,14 @@ class Stage:
         replied, check = self.agent.receive(data, address, now)
         assert stun.parse_message(replied).message_class is stun.Class.RESPONSE
         return check
+
+
+@pytest.mark.parametrize(("before", "found"), [(0, "ours"), (15, "ours"), (16, ""), (300, "")])
+def test_a_name_is_looked_for_among_the_first_attributes(before: int, found: str) -> None:
+    """Each costs time, and a request of nobody may have hundreds."""
+    attributes = struct.pack("!HH", 0x8050, 0) * before + struct.pack("!HH", 6, 11) + b"ours:theirs\0"
+    head = struct.pack("!HHI", 1, len(attributes), 0x2112A442) + bytes(12)
+    assert local_ufrag(head + attributes) == found
 
 
 def test_an_address_that_was_not_nominated_is_answered_and_sent_nothing_else() -> None:
