@@ -45,13 +45,18 @@ async def test_what_comes_late_is_in_parts_as_long_as_it_is(tmp_path: Path) -> N
 
 async def grown(client: httpx.AsyncClient, address: str, stalled: Read) -> Read:
     """The playlist once all parts of the stall, and of a second after it, must be there."""
-    ends = sum(seconds for _, seconds in parts_of(stalled)) + STALL_SECONDS + 1
+    ends = seconds_of(stalled) + STALL_SECONDS + 1
     async with asyncio.timeout(PATIENCE):
         while True:
             later = read((await got(client, address)).text)
-            if sum(seconds for _, seconds in parts_of(later)) > ends:
+            if seconds_of(later) > ends:
                 return later
             await asyncio.sleep(0.1)
+
+
+def seconds_of(playlist: Read) -> float:
+    """Of old segments the parts are not listed any more."""
+    return sum(one.duration or sum(part.duration for part in one.parts) for one in playlist.segments)
 
 
 def parts_of(playlist: Read) -> list[tuple[str, float]]:
