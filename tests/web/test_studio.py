@@ -35,6 +35,21 @@ def devices() -> Iterator[Browser]:
         browser.close()
 
 
+CONNECTIONS = """() => {
+  const Plain = RTCPeerConnection;
+  let made = 0;
+  window.states = [];
+  window.RTCPeerConnection = class extends Plain {
+    constructor(...options) {
+      super(...options);
+      const number = ++made;
+      this.addEventListener("connectionstatechange", () => window.states.push([number, this.connectionState]));
+    }
+  };
+}"""
+"""Keeps what each connection of the page has been through."""
+
+
 def state(page: Page, name: str) -> None:
     page.locator(f"[data-testid=stream-state][data-state={name}]").wait_for()
 
@@ -92,7 +107,8 @@ def test_a_connection_that_is_lost_is_made_anew(tmp_path: Path, devices: Browser
     with LiveServer(tmp_path, NO_LIMITS) as server:
         ana = Person(server, "ana", "Ana")
         room = ana.room("Storm")
-        with looking(devices, ana) as (_, page):
+        with looking(devices, ana) as (context, page):
+            context.add_init_script(f"({CONNECTIONS})()")
             page.goto(f"{server.url}/studio/{room}")
             frames(page)
             page.get_by_test_id("go-live").click()
@@ -101,6 +117,10 @@ def test_a_connection_that_is_lost_is_made_anew(tmp_path: Path, devices: Browser
             kill(media)
             ana.until(room, "live.started", "live.interrupted", "live.resumed")
             page.locator("[data-testid=publisher-state][data-state=live]").wait_for(state="attached")
+            # The browser itself would have waited until no answer came for seconds.
+            states = page.evaluate("() => window.states")
+            assert [1, "connected"] in states
+            assert [1, "disconnected"] not in states
 
 
 def test_a_second_page_takes_over_and_the_first_stays_away(server: LiveServer, devices: Browser) -> None:

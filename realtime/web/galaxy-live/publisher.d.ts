@@ -26,6 +26,8 @@ export class Publisher extends Emitter<PublisherEvents> {
   start(what: { video?: MediaStreamTrack | null; audio?: MediaStreamTrack | null; maxKbit?: number }): void;
   /** Another track, or none, in place of the present one; kept over reconnections. */
   replace(kind: "video" | "audio", track: MediaStreamTrack | null): Promise<void>;
+  /** That the server has nothing of it any more, as the room's log tells: made anew at once, where the browser waits. */
+  interrupted(): void;
   /** Ends the session on the server, and all here but the tracks. */
   stop(): void;
 }

@@ -71,6 +71,11 @@ export class Publisher extends Emitter {
     await this.#shape();
   }
 
+  /** That the server has nothing of it any more, as the room's log tells: made anew at once, where the browser waits. */
+  interrupted() {
+    if (this.#state === "live") this.#failed(lost());
+  }
+
   /** Ends the session on the server, and all here but the tracks. */
   stop() {
     this.#drop();

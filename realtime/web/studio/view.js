@@ -23,6 +23,7 @@ export class StudioView {
   #offs;
   #ticker;
   #ending = false;
+  #interrupted = false;
   #leave = () => this.publisher.stop();
   #ask = (event) => this.publisher.state !== "idle" && event.preventDefault();
 
@@ -59,6 +60,7 @@ export class StudioView {
       this.state.on("change", () => this.#draw()),
       this.publisher.on("state", ({ state, error }) => this.#publisher(state, error)),
       this.stage.sources.on("track", ({ kind, track }) => attempt(() => this.publisher.replace(kind, track))),
+      room.on("change", () => this.#follow()),
       room.on("warning", ({ message }) => this.#warn(message)),
     ];
     this.#ticker = setInterval(() => this.#tick(), 1000);
@@ -110,6 +112,12 @@ export class StudioView {
     this.stage.sending(state !== "idle");
     if (state === "live" || (state === "idle" && error)) this.state.refresh();
     this.#draw();
+  }
+
+  #follow() {
+    const before = this.#interrupted;
+    this.#interrupted = Boolean(this.#room.live?.interrupted);
+    if (this.#interrupted && !before) this.publisher.interrupted();
   }
 
   #warn(message) {
