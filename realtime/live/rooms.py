@@ -117,7 +117,7 @@ class LiveRooms:
     async def _announce(self) -> None:
         while True:
             await asyncio.sleep(VIEWERS_SECONDS)
-            await self.viewers.announce()
+            await _logged(self.viewers.announce())
 
     def _tell_viewers(self, room: str, event: dict[str, Any]) -> None:
         """Of a test nobody is told who watches."""

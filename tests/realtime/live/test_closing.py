@@ -1,6 +1,7 @@
 """What goes on by the clock: beats of media processes, and what is held against the store."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,6 +55,25 @@ async def test_a_process_that_does_not_answer_for_a_while_loses_no_publisher(sta
     await stage.do(OWNER, c.LiveStop(room=ROOM))
     await until(lambda: stage.media.stopped)
     assert stage.media.stopped == [("one", ROOM, "stopped")]
+
+
+async def test_viewers_are_announced_though_that_has_failed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.live.rooms.VIEWERS_SECONDS", 0.01)
+    stage, announced = Stage(tmp_path), list[int]()
+
+    async def announce() -> None:
+        announced.append(len(announced))
+        if len(announced) == 1:
+            raise KeyError("a room")
+
+    monkeypatch.setattr(stage.live.viewers, "announce", announce)
+    await stage.start()
+    try:
+        await until(lambda: len(announced) > 2)
+    finally:
+        await stage.service.close()
 
 
 async def test_a_room_that_cannot_be_written_to_holds_up_the_end_of_no_other(
