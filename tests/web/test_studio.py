@@ -1,5 +1,6 @@
 """The studio against a whole server: published by WHIP with Chromium's fake devices."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,6 +143,27 @@ def test_what_is_ended_elsewhere_is_not_begun_anew(server: LiveServer, devices: 
             assert told in page.get_by_test_id("studio-warning").inner_text()
             page.get_by_test_id("go-live").wait_for()
     ana.until(room, "live.started", "live.stopped", "live.started", "live.stopped")
+
+
+def test_a_viewer_by_hls_from_the_beginning_loads_no_part_over_and_over(server: LiveServer, devices: Browser) -> None:
+    ana, ben = Person(server, "ana", "Ana"), Person(server, "ben", "Ben")
+    room = ana.room("Beginning")
+    with looking(devices, ana) as (_, studio), looking(devices, ben) as (_, page):
+        loaded: Counter[str] = Counter()
+        page.on("response", lambda response: loaded.update([response.url]))
+        page.goto(f"{server.url}/room/{room}")
+        page.get_by_test_id("offline").wait_for()
+        studio.goto(f"{server.url}/studio/{room}")
+        frames(studio)
+        studio.get_by_test_id("go-live").click()
+        page.locator("[data-testid=stage][data-state=playing]").wait_for()
+        page.get_by_test_id("ways").focus()
+        page.keyboard.press("Enter")
+        page.get_by_test_id("way-hls").click()
+        page.wait_for_function("() => document.querySelector('video').currentTime > 6")  # beyond the first segments
+        parts = {url: times for url, times in loaded.items() if url.endswith(".m4s")}
+        assert parts
+        assert max(parts.values()) < 20
 
 
 def test_a_page_that_streams_is_not_left_by_mistake(server: LiveServer, devices: Browser) -> None:

@@ -7,6 +7,8 @@ const NATIVE = APPLE && document.createElement("video").canPlayType("application
 const NETWORK_TRIES = 3;
 const RETRY_MS = 1_000;
 const GONE = 410;
+/** hls.js loads the same part for ever where the sound of a stream's first segment ends before its picture does. */
+const SAME_LOADS = 3;
 
 /** HLS, of a live stream or of a recording. Emits `failed` (a WayError) and `ready` when the playlist is known. */
 export class HlsWay extends Emitter {
@@ -18,6 +20,7 @@ export class HlsWay extends Emitter {
   #video = null;
   #Hls = null;
   #tries = 0;
+  #loading = { name: "", times: 0 };
   #started = null;
   #failedNatively = () => this.#fail(new WayError("stalled", this.#video.error?.message));
 
@@ -50,6 +53,7 @@ export class HlsWay extends Emitter {
     const { Events, ErrorTypes } = this.#Hls;
     const hls = (this.#hls = new this.#Hls({ lowLatencyMode: true, enableWorker: false, backBufferLength: 20, maxLiveSyncPlaybackRate: 1.1, startPosition: this.#options.start ?? -1 }));
     hls.on(Events.ERROR, (_, data) => data.fatal && this.#recover(data, ErrorTypes));
+    hls.on(Events.FRAG_LOADING, (_, { frag, part }) => this.#loads(`${frag.sn} ${part?.index}`));
     hls.on(Events.FRAG_BUFFERED, () => (this.#tries = 0));
     hls.on(Events.LEVEL_LOADED, (_, { details }) => this.#loaded(details));
     hls.attachMedia(video);
@@ -91,6 +95,12 @@ export class HlsWay extends Emitter {
       this.#started = dated.map(({ start, programDateTime }) => [start, programDateTime]);
       this.emit("ready");
     }
+  }
+
+  #loads(name) {
+    this.#loading = { name, times: name === this.#loading.name ? this.#loading.times + 1 : 1 };
+    // Later: hls.js is at work on this very load, and does not expect to be destroyed.
+    if (this.#loading.times > SAME_LOADS) setTimeout(() => this.#hls && this.#fail(new WayError("stalled", `${name} is loaded over and over`)));
   }
 
   #recover({ type, details, response }, kinds) {
