@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import structlog
 from msgspec import Struct
@@ -13,6 +13,8 @@ from relay.ports import Bearer, Refused
 
 log = structlog.get_logger("realtime.edge")
 
+SURE_SECONDS = 0.9
+"""By then who may not read on has been cut off, however slow gateways are: within the second."""
 AT_ONCE = 32
 """Questions to gateways at a time, of the calls that may be under way."""
 
@@ -49,23 +51,24 @@ class Readers:
             reader.abort()
 
     async def changed(self, room: str) -> None:
-        """Of the room's recordings others may be read now. Where no gateway says so, nobody reads on."""
+        """Of the room's recordings others may be read now. Whom no gateway lets read on in SURE_SECONDS is cut off."""
         self._access.forget_replays(room)
-        for reader, refused in await self._ask([one for one in self.all if one.room == room]):
-            log.info("reader_cut_off", room=room, recording=reader.recording, reason=refused.message)
+        doubted = {one for one in self.all if one.room == room}
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SURE_SECONDS):
+                await self._ask(doubted, lambda reader, code: doubted.discard(reader) if not code else None)
+        for reader in doubted:
+            log.info("reader_cut_off", room=room, recording=reader.recording)
             reader.abort()
 
     async def ask_again(self) -> None:
         """As `relay.rights.Rights.ask_again`."""
         while True:
             await asyncio.sleep(rights.ASK_AGAIN_SECONDS)
-            for reader, refused in await self._ask(self.all):
-                if refused.code == "not_found":
-                    reader.abort()
+            await self._ask(self.all, lambda reader, code: reader.abort() if code == "not_found" else None)
 
-    async def _ask(self, readers: Collection[Reader]) -> list[tuple[Reader, Refused]]:
-        """Those who may not read any more, and those of whom no gateway says whether they may."""
-        refusals: list[tuple[Reader, Refused]] = []
+    async def _ask(self, readers: Collection[Reader], answered: Callable[[Reader, str], None]) -> None:
+        """`answered` is called with each, and the code of a Refused, empty where they may read on."""
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def ask(reader: Reader) -> None:
@@ -73,9 +76,10 @@ class Readers:
                 try:
                     await self._access.may_replay(reader.room, reader.recording, reader.bearer)
                 except Refused as refused:
-                    refusals.append((reader, refused))
+                    answered(reader, refused.code)
+                else:
+                    answered(reader, "")
 
         async with asyncio.TaskGroup() as tasks:
             for reader in tuple(readers):
                 tasks.create_task(ask(reader))
-        return refusals

@@ -22,6 +22,7 @@ from relay.hls.names import Names
 from relay.movies import Movie
 from relay.parts_values import Init
 from relay.ports import Bearer, Refused
+from relay.rpc import SECONDS
 from relay.units import HZ, AudioConfig
 from tests.realtime.edge.test_edge import Everybody, now_ms
 from tests.support.server import config
@@ -141,8 +142,19 @@ async def of_whom_no_gateway_says_anything(stage: Stage) -> None:
     stage.gateway.away = False
 
 
+async def of_whom_no_gateway_says_anything_in_time(stage: Stage) -> None:
+    stage.gateway.slow = True
+    try:
+        async with asyncio.timeout(SECONDS):  # as a gateway's call
+            await stage.edge.recordings_changed("r1")
+    finally:
+        stage.gateway.let_go.set()
+
+
 @pytest.mark.parametrize("what", [FILM, SEGMENT])
-@pytest.mark.parametrize("how", [banned, hidden, of_whom_no_gateway_says_anything])
+@pytest.mark.parametrize(
+    "how", [banned, hidden, of_whom_no_gateway_says_anything, of_whom_no_gateway_says_anything_in_time]
+)
 async def test_who_may_not_read_any_more_is_cut_off(
     stage: Stage, how: Callable[[Stage], Awaitable[None]], what: str
 ) -> None:
