@@ -264,3 +264,18 @@ def test_who_is_muted_is_told_why(page: Page, server: ScriptedServer) -> None:
     muted = {"type": "member.muted", "room": "r1", "pos": 5, "at": 0, "by": BEN, "user": "ann", "name": "Ann"}
     room.chat.send(muted | {"reason": "calm <b>down</b>"})
     page.get_by_text("Reason: \u2068calm <b>down</b>\u2069").wait_for()
+
+
+def test_full_screen_is_left_by_touch_when_the_stream_has_ended(
+    page: Page, server: ScriptedServer, media: tuple[bytes, list[bytes]]
+) -> None:
+    room = opened(page, server, media, LIVE)
+    page.get_by_test_id("stage").focus()
+    page.keyboard.press("f")
+    page.wait_for_function("() => document.fullscreenElement !== null")
+    room.chat.send({"type": "live.stopped", "room": "r1", "pos": 5, "at": 0, "by": BEN})
+    page.get_by_test_id("offline").click()
+    assert page.get_by_test_id("play").is_hidden()
+    page.get_by_test_id("fullscreen").click()
+    page.wait_for_function("() => document.fullscreenElement === null")
+    assert page.get_by_test_id("fullscreen").is_hidden()

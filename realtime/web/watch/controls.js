@@ -38,6 +38,7 @@ export class Controls {
     this.volume = h("input.volume", { type: "range", min: 0, max: 1, step: 0.05, testid: "volume", "aria-label": t("player.volume"), oninput: () => this.#loud(Number(this.volume.value)) });
     this.pip = button("pip", () => this.#pictureInPicture());
     this.full = button("fullscreen", () => this.#fullscreen());
+    this.full.classList.add("full");
     this.pip.show("pip", t("player.pip"));
     this.pip.hidden = !document.pictureInPictureEnabled;
     this.element = h("div.controls", null, h("div.control-row", null, this.play, this.mute, this.volume, stage.before ?? [], h("span.gap"), stage.after ?? [], this.pip, this.full));

@@ -33,7 +33,7 @@ export class LiveStage {
     this.element = h("div.player", { testid: "stage", tabindex: "0", role: "region", "aria-label": t("player.label"), data: { state: "idle" } }, this.video, this.still, this.over.floats, this.offline, this.note, this.gate, this.over.element, this.over.toasts, this.sound);
     this.controls = new Controls({ element: this.element, video: this.video, play: () => this.play(), pause: () => this.#player?.pause(), unmute: () => this.unmute(), before: [this.goLive, this.latency], after: [this.over.toggle, this.choice] });
     this.element.append(this.controls.element);
-    this.video.addEventListener("click", () => this.controls.wake());
+    this.element.addEventListener("click", () => this.controls.wake());
     this.video.addEventListener("dblclick", () => this.controls.full.click());
     this.video.addEventListener("volumechange", () => (this.sound.hidden = !this.sound.dataset.needed || !this.video.muted));
     this.#offs = [room.on("change", () => this.#follow())];
