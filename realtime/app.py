@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
+from starlette.routing import BaseRoute
 
 from moderation import WordList
 from realtime import logs, ports
@@ -41,6 +42,7 @@ from realtime.http.credentials import Credentials
 from realtime.http.media import MediaRoutes
 from realtime.http.rtmp import RtmpCallbacks
 from realtime.http.stream import StreamDoor
+from realtime.http.watching import Watching
 from realtime.live.addresses import Addresses
 from realtime.live.engines import Engines
 from realtime.live.rooms import LiveSettings
@@ -199,12 +201,14 @@ async def assembled(
         ),
         parse_networks(config.server.trusted_proxies),
     )
-    media = MediaRoutes(service, engines, Credentials(admission, service), Passes(ticket_secret(config)), config, clock)
+    watching = Watching(
+        service, engines.node, Credentials(admission, service), Passes(ticket_secret(config)), config, clock
+    )
     if config.relay.processes:
-        requests.edge.door = StreamDoor(media, engines, () if dev else config.server.allowed_origins)
+        requests.edge.door = StreamDoor(watching, engines, () if dev else config.server.allowed_origins)
     app = make_app(
         service=service,
-        media=[*media.routes, *RtmpCallbacks(service.live.keys).routes] if config.relay.processes else (),
+        media=_media_routes(service, engines, admission, watching, config) if config.relay.processes else (),
         admission=admission,
         config=config,
         clock=clock,
@@ -311,6 +315,13 @@ def _tallies(config: Config, node: str) -> ports.Tallies:
 
         return RedisTallies(settings.url, node=node, prefix=settings.prefix)
     return MemoryTallies()
+
+
+def _media_routes(
+    service: Service, engines: Engines, admission: Admission, watching: Watching, config: Config
+) -> list[BaseRoute]:
+    media = MediaRoutes(service, engines, Credentials(admission, service), watching, config)
+    return [*media.routes, *watching.routes, *RtmpCallbacks(service.live.keys).routes]
 
 
 def _welcome(config: Config, dev: bool) -> Welcome:

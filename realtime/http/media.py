@@ -1,13 +1,12 @@
-"""Media over HTTP: WHIP (RFC 9725), WHEP (draft-ietf-wish-whep), and the way to what edge processes serve."""
+"""WebRTC's signalling over HTTP: WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep)."""
 
 import base64
 import hmac
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -15,24 +14,21 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from realtime import ports
-from realtime.auth.identity import Identity
 from realtime.config import Config
-from realtime.edge.passes import Passes
-from realtime.gateway.admission import ANONYMOUS, actor_of, bearer
+from realtime.gateway.admission import actor_of, bearer
 from realtime.hosting.service import Service
 from realtime.http.answers import STATUS, refusal
 from realtime.http.bodies import media_type, read_body
 from realtime.http.credentials import Credentials
+from realtime.http.watching import Watching
 from realtime.live.engines import Engines, MediaLink
 from relay.engine import Answer, Kind
-from relay.ports import Bearer, Refused
+from relay.ports import Refused
 from rooms.errors import CODES, Code, Rejected
 
 SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"
 MOST_SDP = 65_536
 """Bytes of an offer or a fragment."""
-EDGE_QUERY = ("dvr", "part")
-"""What of a query the edge is to know; credentials stay here."""
 TURN_SECONDS = 86_400
 """How long a client may use coturn with what it was given."""
 _STATUS: Final = {"unsupported": 422, "precondition": 412}
@@ -43,19 +39,18 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class MediaRoutes:
-    """Media processes and edge processes are asked; where none answers it is 503."""
+    """Media processes are asked; where none answers it is 503."""
 
     def __init__(
         self,
         service: Service,
         engines: Engines,
         credentials: Credentials,
-        passes: Passes,
+        watching: Watching,
         config: Config,
-        clock: ports.Clock,
     ):
         self._service, self._engines, self._credentials = service, engines, credentials
-        self._passes, self._config, self._clock = passes, config, clock
+        self._watching, self._config = watching, config
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -68,11 +63,7 @@ class MediaRoutes:
                 Route(f"{room}/{kind}/{{resource}}", _told(self.trickle), methods=["PATCH"]),
                 Route(f"{room}/{kind}/{{resource}}", _told(self.hang_up), methods=["DELETE"]),
             ]
-        for path in ("hls/index.m3u8", "live/poster.webp", "recordings/{id}/{name}", "stream"):
-            routes.append(Route(f"{room}/{path}", _told(self.to_edge)))
         return routes
-
-    # WHIP and WHEP
 
     async def whip(self, request: Request) -> Response:
         """By stream key, or a token whose user may publish there. Raises Rejected, Refused, Unavailable."""
@@ -94,16 +85,16 @@ class MediaRoutes:
         there later than `relay.rights.DENIED_SECONDS`. Raises Rejected, Refused, Unavailable.
         """
         room, offer = request.path_params["room"], await _sdp(request, SDP)
-        viewer = await self.viewer(request, room)
+        viewer = await self._watching.viewer(request, room)
         stream = await self._service.store.stream(room)
-        if stream.on and (elsewhere := self._elsewhere(stream.node)) is not None:
+        if stream.on and (elsewhere := self._watching.elsewhere(stream.node)) is not None:
             raise Refused("unavailable", f"This stream is on another server: {elsewhere}")
         media = self._engines.named(stream.process) if stream.on else None
         if media is None:
             raise Rejected("not_found", "Nothing is streamed in this room.")
         answer = await media.engine.whep(room, viewer, _address(request), offer)
         try:
-            await self.viewer(request, room)
+            await self._watching.viewer(request, room)
         except (Rejected, ports.Unavailable):
             await media.engine.hang_up(answer.resource)
             raise
@@ -149,81 +140,6 @@ class MediaRoutes:
         if found is None:
             raise Refused("not_found", "This session is over.")
         return self._engines.numbered(int(found[1])), found[2]
-
-    # What edge processes serve
-
-    async def to_edge(self, request: Request) -> Response:
-        """307 to the same path there, with a pass. Raises Rejected, Unavailable."""
-        room = request.path_params["room"]
-        if (recording := request.path_params.get("id")) is None:
-            viewer, base = await self.viewer_and_node(request, room)
-        else:
-            viewer, base = await self.reader(request, room), await self._keeper_of(room, recording)
-        target = self.edge_address(request, room, viewer, base)
-        return Response(None, 307, {"Location": target, "Cache-Control": "no-store"})
-
-    def edge_address(self, request: Request, room: str, viewer: Bearer, base: str | None = None) -> str:
-        """Where the edge of `base` (this machine's where None) serves what this request asks for."""
-        relay = self._config.relay
-        base = base or relay.edge_url
-        if not base:
-            host = urlsplit(f"//{request.headers.get('host', 'localhost')}").hostname or "localhost"
-            base = f"{request.url.scheme}://{f'[{host}]' if ':' in host else host}:{relay.edge_port}"
-        issued = self._passes.issue(room, viewer, self._clock())
-        asked = [(name, value) for name, value in request.query_params.multi_items() if name in EDGE_QUERY]
-        return f"{base.rstrip('/')}{quote(request.url.path)}?{urlencode([('pass', issued), *asked])}"
-
-    async def viewer(self, request: Request, room: str) -> Bearer:
-        """Who watches, by the name that edges and media processes know them by: of who has none, one made up here.
-        Raises Rejected, Unavailable.
-        """
-        identity = await self._identified(request, room)
-        await self._may_see(identity, room)
-        return _bearer(identity, room)
-
-    async def viewer_and_node(self, request: Request, room: str) -> tuple[Bearer, str | None]:
-        """As `viewer`; and where the stream is, as `edge_address` takes it. It is looked up before: an edge that takes
-        the viewer's socket asks no more whether they may.
-        """
-        identity = await self._identified(request, room)
-        node = await self._node_of(room)
-        await self._may_see(identity, room)
-        return _bearer(identity, room), node
-
-    async def reader(self, request: Request, room: str) -> Bearer:
-        """Who asks for a recording; whether they may have it is asked by the edge."""
-        return _bearer(await self._identified(request, room), room)
-
-    async def _identified(self, request: Request, room: str) -> Identity | None:
-        identity = await self._credentials.for_room(request, room)
-        if identity is None and not self._config.auth.anonymous:
-            raise Rejected("unauthorized", "This needs a token or a ticket.", field="token")
-        return identity
-
-    async def _may_see(self, identity: Identity | None, room: str) -> None:
-        await self._service.live.may_see(ANONYMOUS if identity is None else actor_of(identity), room)
-
-    async def _node_of(self, room: str) -> str | None:
-        """The address of the edge of another machine that has the stream; None where it is here, or nowhere."""
-        stream = await self._service.store.stream(room)
-        return self._elsewhere(stream.node) if stream.on else None
-
-    async def _keeper_of(self, room: str, recording: str) -> str | None:
-        """The address of the edge of another machine that has the recording's files."""
-        if not self._config.broker.on_redis:
-            return None  # there is no other, whatever `[relay] edge_url` was when it was made
-        found = await self._service.store.recording(room, recording)
-        return self._elsewhere(found.node) if found is not None else None
-
-    def _elsewhere(self, node: str) -> str | None:
-        return node if node != self._engines.node and node.startswith(("http://", "https://")) else None
-
-
-def _bearer(identity: Identity | None, room: str) -> Bearer:
-    if identity is None:
-        return Bearer(f"~{secrets.token_hex(8)}")
-    granted = room in identity.rooms
-    return Bearer(identity.user, granted, identity.expires_ms if granted else 0)
 
 
 def _told(handler: Handler) -> Handler:

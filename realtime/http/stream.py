@@ -19,7 +19,7 @@ from realtime.gateway.http_edge import Peer
 from realtime.gateway.origins import origin_allowed
 from realtime.hosting.service import unavailable
 from realtime.http.answers import refusal
-from realtime.http.media import MediaRoutes
+from realtime.http.watching import Watching
 from realtime.live.engines import Engines
 from rooms.errors import Rejected
 
@@ -35,8 +35,8 @@ MOST = 1_024
 class StreamDoor:
     """Is the `realtime.gateway.http_edge.Passes`."""
 
-    def __init__(self, media: MediaRoutes, engines: Engines, allowed_origins: tuple[str, ...]):
-        self.media, self.engines, self.allowed_origins = media, engines, allowed_origins
+    def __init__(self, watching: Watching, engines: Engines, allowed_origins: tuple[str, ...]):
+        self.watching, self.engines, self.allowed_origins = watching, engines, allowed_origins
         self.waiting: set[_Handover] = set()
 
     def passes(self, scope: MutableMapping[str, Any], peer: Peer) -> asyncio.Protocol | None:
@@ -97,10 +97,10 @@ class _Handover(asyncio.Protocol):
         origin = request.headers.get("origin")
         if origin is not None and not origin_allowed(origin, request.headers.get("host", ""), door.allowed_origins):
             raise Rejected("forbidden", "This origin is not allowed.")
-        viewer, elsewhere = await door.media.viewer_and_node(request, self._room)
+        viewer, elsewhere = await door.watching.viewer_and_node(request, self._room)
         if elsewhere is not None or self._transport.get_extra_info("sslcontext") is not None:
             # Browsers do not follow it: pages ask for the same path by HTTP, and are told as well.
-            target = door.media.edge_address(request, self._room, viewer, elsewhere).replace("http", "ws", 1)
+            target = door.watching.edge_address(request, self._room, viewer, elsewhere).replace("http", "ws", 1)
             return Response(None, 307, {"Location": target, "Cache-Control": "no-store"})
         passed = Passed(self._read, self._room, viewer.user, self._peer.address, viewer.granted, viewer.until_ms)
         try:
