@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from realtime.edge.access import Access
 from realtime.edge.live import Live, Lives
 from realtime.edge.readers import Reader, Readers
-from realtime.edge.replay import Asked, Replay, TooBusy, in_pieces, replayed
+from realtime.edge.replay import Asked, InPieces, Replay, TooBusy, replayed
 from realtime.gateway.http_edge import CONNECTION
 from relay.hls.multivariant import Variant, multivariant_playlist
 from relay.hls.names import Name
@@ -148,7 +148,7 @@ class EdgeHttp:
         if data is None:
             return _plain(404, "Not there any more.")
         sending.enter_context(live.sending(_abort_of(request)))
-        return in_pieces(data, {"Cache-Control": SEGMENT_CACHE}, "video/mp4" if not found.audio else "audio/mp4")
+        return InPieces(data, 200, {"Cache-Control": SEGMENT_CACHE}, "video/mp4" if not found.audio else "audio/mp4")
 
     async def poster(self, request: Request) -> Response:
         live, _ = await self._watched(request)

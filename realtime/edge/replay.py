@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from msgspec import Struct
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from relay import cmaf, files, movies
 from relay.feed_values import Stored
@@ -27,8 +28,6 @@ MOST_SEGMENTS = 200_000
 """Of recordings that were asked for lately: what is known of so many is kept."""
 PIECE = 256 * 1024
 """Bytes of a film that are read at a time, and of any content that are sent."""
-SMALL = 64 * 1024
-"""Bytes that are not worth pieces: a transport takes as many before it has anybody wait."""
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -157,20 +156,19 @@ async def replayed(replay: Replay, asked: Asked) -> Response:
     content = await replay.segment(asked.recording, stored, audio=meant.audio) if stored and meant.kind == "s" else None
     if content is None:
         return _not_found()
-    return in_pieces(content, kept, media)
+    return InPieces(content, 200, kept, media)
 
 
-def in_pieces(content: bytes, headers: dict[str, str], media: str) -> Response:
-    """Of which the next is sent when the client has taken these: until then the response is not over."""
-    if len(content) <= SMALL:
-        return Response(content, 200, headers, media)
-    pieces = _sliced(content)
-    return StreamingResponse(pieces, 200, headers | {"Content-Length": str(len(content))}, media)
+class InPieces(Response):
+    """Of which the next is sent when the client has taken these: until then the response is not over. A
+    StreamingResponse has two tasks to find out that a client has gone, which a part of a stream is too small for.
+    """
 
-
-async def _sliced(content: bytes) -> AsyncIterator[bytes]:
-    for at in range(0, len(content), PIECE):
-        yield content[at : at + PIECE]
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for at in range(0, len(self.body), PIECE):
+            await send({"type": "http.response.body", "body": self.body[at : at + PIECE], "more_body": True})
+        await send({"type": "http.response.body"})
 
 
 async def _movie(replay: Replay, folder: Path, found: files.Recording, asked: Asked) -> Response:

@@ -1,9 +1,10 @@
 """Who is being sent a recording, and may not have it any more, is cut off."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from realtime.auth import ticket_secret
 from realtime.edge.passes import Passes
 from realtime.edge.process import EdgeServer, assembled
-from realtime.edge.replay import Replay
+from realtime.edge.replay import PIECE, InPieces, Replay
 from realtime.gateway.binding import bind
 from realtime.gateway.server import running
 from relay import cmaf
@@ -199,6 +200,33 @@ async def test_who_asks_for_the_head_alone_has_no_film_read_for_them(
     assert (head.status_code, head.content) == (200, b"")
     assert {**head.headers, "date": ""} == {**whole.headers, "date": ""}
     assert int(head.headers["content-length"]) == len(whole.content)
+
+
+async def test_who_leaves_is_no_reader_any_more(stage: Stage) -> None:
+    async with stage.reading("one", SEGMENT):
+        assert len(stage.edge.readers.all) == 1
+    while stage.edge.readers.all:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+async def test_a_segment_is_sent_without_tasks_of_its_own() -> None:
+    """Which cost more than all else of it: `receive` is for who listens beside."""
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        raise AssertionError
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    content = bytes(range(256)) * (PIECE // 128) + b"end"
+    await InPieces(content, 200, {"Cache-Control": "no-store"}, "video/mp4")({"type": "http"}, receive, send)
+    start, *pieces, last = sent
+    assert (b"content-length", str(len(content)).encode()) in start["headers"]
+    assert [len(one["body"]) for one in pieces] == [PIECE, PIECE, 3]
+    assert all(one["more_body"] for one in pieces)
+    assert last == {"type": "http.response.body"}
+    assert b"".join(one["body"] for one in pieces) == content
 
 
 async def test_readers_are_asked_about_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
