@@ -240,12 +240,26 @@ def test_a_long_title_takes_one_line_of_where_one_writes(page: Page, server: Scr
     assert page.evaluate(look, "Harbour " * 20) == page.evaluate(look, "Harbour")
 
 
+RECORDING: dict[str, Any] = {"id": "x", "title": "Yesterday", "state": "listed", "started_at": 0, "length_ms": 13_400}
+RECORDING |= {"poster": "/poster.webp", "hls": "/index.m3u8", "first_pos": 1, "last_pos": 1}
+
+
+def test_on_a_phone_recordings_are_shown_while_nothing_is_streamed(
+    page: Page, server: ScriptedServer, media: tuple[bytes, list[bytes]]
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    room = opened(page, server, media, LIVE, [RECORDING])
+    recordings = page.get_by_test_id("recording")
+    recordings.wait_for(state="attached")
+    assert recordings.is_hidden()
+    room.chat.send({"type": "live.stopped", "room": "r1", "pos": 5, "at": 0, "by": BEN})
+    recordings.wait_for()
+
+
 def test_who_watches_a_recording_is_told_when_a_stream_begins(
     page: Page, server: ScriptedServer, media: tuple[bytes, list[bytes]]
 ) -> None:
-    recording = {"id": "x", "title": "Yesterday", "state": "listed", "started_at": 0, "length_ms": 13_400}
-    recording |= {"poster": "/poster.webp", "hls": "/index.m3u8", "first_pos": 1, "last_pos": 1}
-    room = opened(page, server, media, None, [recording])
+    room = opened(page, server, media, None, [RECORDING])
     page.get_by_test_id("recording").click()
     back = page.get_by_test_id("replay-back")
     back.wait_for()
