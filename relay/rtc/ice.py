@@ -8,9 +8,10 @@ to it arrives.
 A request may have been repeated from elsewhere by who has seen it on its way, or its source address been forged: so
 another address is selected when it has shown the same. Where one nominates, or goes on to send requests when the
 selected one has fallen silent, as of a client behind a NAT that has lost its state, it is sent a check, under a number
-that cannot be guessed. Only an answer from there, with the client's integrity, makes it the selected one; a client that
-moves to another network loses a round trip by that. A client that answers no checks stays where it is, and its consent
-to be sent to (RFC 7675) ends: only requests from the selected address renew it.
+that cannot be guessed, and again with its next request where that is lost. Only an answer from there, with the client's
+integrity, makes it the selected one; a client that moves to another network loses a round trip by that. A client that
+answers no checks stays where it is, and its consent to be sent to (RFC 7675) ends: only requests from the selected
+address renew it.
 
 What is left: who stands between two networks and passes checks and answers on, both ways, is taken for the client's way
 to us. The stream that is sent there is encrypted, and the client's next request with USE-CANDIDATE brings it back.
@@ -58,6 +59,8 @@ class Party(Generic[T]):
         self.address: Address | None = None
         self.addresses: dict[Address, bytes] = {}
         """What requests have come from, with the transaction of a check there: another one after each answer."""
+        self.pending: Address | None = None
+        """What was nominated last, while no check there is answered: clients may nominate once, and a check be lost."""
         self.requests, self.second = 0, 0
         self.heard = 0.0
         """When the last authentic request came from `address`, or before the first was nominated, from any: consent to
@@ -118,9 +121,12 @@ class Agent(Generic[T]):
                 party.address = address
                 party.nominated()
                 party.nominated = None
-        elif party.address == address:
+            return replies
+        if nominates:
+            party.pending = address if party.address != address else None
+        if party.address == address:
             party.heard = now
-        elif nominates or now - party.heard > _ALIVE:
+        elif party.pending == address or now - party.heard > _ALIVE:
             replies.append(stun.check(party.addresses[address], party.peer, party.peer_password))
         return replies
 
@@ -129,7 +135,7 @@ class Agent(Generic[T]):
         party = self._by_address.get(address)
         if party is not None and stun.answers(data, party.addresses[address], party.peer_password):
             party.addresses[address] = _transaction()
-            party.address, party.heard = address, now
+            party.address, party.pending, party.heard = address, None, now
 
     @staticmethod
     def _too_often(party: Party[T], now: float) -> bool:

@@ -97,6 +97,29 @@ def test_another_address_is_selected_by_an_answer_from_there_alone() -> None:
     assert (stage.party.address, stage.nominations) == (CAFE, 1)
 
 
+def test_a_check_that_is_lost_is_sent_again_though_the_client_nominates_no_more() -> None:
+    stage = Stage()
+    stage.comes(request(nominates=True), HOME)
+    stage.checked(request(nominates=True), CAFE)
+    check = stage.checked(request(), CAFE, 1.0)
+    assert stage.comes(request(), HOME, 1.0)
+    assert stage.comes(request(), ELSEWHERE, 1.0)
+    stage.agent.receive(answer(check), CAFE, 1.1)
+    assert stage.party.address == CAFE
+    assert stage.comes(request(), HOME, 2.0), "it is not what was nominated last"
+
+
+def test_what_was_nominated_before_another_address_is_checked_no_more() -> None:
+    stage = Stage()
+    stage.comes(request(nominates=True), HOME)
+    stage.checked(request(nominates=True), CAFE)
+    assert stage.comes(request(nominates=True), HOME)
+    assert stage.comes(request(), CAFE)
+    stage.checked(request(nominates=True), CAFE)
+    stage.checked(request(nominates=True), ELSEWHERE)
+    assert stage.comes(request(), CAFE)
+
+
 def test_neither_a_request_nor_an_answer_that_is_repeated_moves_it() -> None:
     """The request from elsewhere; the answer with the source address that it had."""
     stage = Stage()
