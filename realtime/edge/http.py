@@ -111,12 +111,12 @@ class EdgeHttp:
         # Without a whole segment rates are not known, and some players give up.
         while live.over is None and live.window.find(live.window.last_whole) is None:
             if not await self._changed(live, until):
-                break
+                raise Refused("unavailable", "The stream has not begun.")
         if live.hidden:
             return _taken_down()
         await self._still_may(live, bearer)
         if not live.inits:
-            raise Refused("unavailable" if live.over is None else "not_found", "The stream has not begun.")
+            raise Refused("not_found", "The stream has not begun.")
         token, session = request.query_params["pass"], live.began.session
         most, average = live.bandwidth
         init = live.inits[max(live.inits)]

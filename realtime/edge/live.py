@@ -92,6 +92,8 @@ class Live:
         elif isinstance(told, Index):
             for stored in told.segments:
                 self.stored[stored.msn] = stored
+                if stored.size:
+                    self._sizes.append(_rate(stored.size, stored.duration))
             self.window.past(segment_of(stored) for stored in told.segments)
         elif isinstance(told, Stored):
             self.stored[told.msn] = told
@@ -192,7 +194,7 @@ class Live:
     def _segment(self, ended: SegmentEnded) -> None:
         if not self.window.end(ended):
             return
-        self._sizes.append(sum(map(len, self.parts.get(ended.msn, ()))) * 8 * HZ // max(1, ended.duration))
+        self._sizes.append(_rate(sum(map(len, self.parts.get(ended.msn, ()))), ended.duration))
         while len(self.parts) > 1:
             msn = next(iter(self.parts))
             segment = self.window.find(msn)
@@ -278,6 +280,11 @@ class Live:
             return None
         parts = (self.part(msn, index, audio=audio) for index in range(len(self.parts[msn])))
         return b"".join(part for part in parts if part is not None)
+
+
+def _rate(size: int, duration: int) -> int:
+    """Bits a second."""
+    return size * 8 * HZ // max(1, duration)
 
 
 def segment_of(stored: Stored) -> Segment:

@@ -9,7 +9,8 @@ import pytest
 from realtime.edge.audience import Counters
 from realtime.edge.live import Heard, Live, Lives
 from realtime.edge.process import EdgeServer
-from relay.feed_values import Began, Interrupted, Over, Poster
+from relay.feed_values import Began, Index, Interrupted, Over, Poster, Stored
+from relay.units import HZ
 from tests.realtime.edge.test_edge import Everybody, now_ms
 from tests.support.server import config
 
@@ -79,3 +80,13 @@ async def test_a_gateway_ends_what_its_media_process_does_not(tmp_path: Path, mo
     await until(lambda: live.over == Over("stopped"))
     await edge.ended("r1", "s1", "banned")
     assert live.over == Over("banned")
+
+
+async def test_the_rates_of_what_is_heard_anew_are_those_on_disk() -> None:
+    """A playlist that says 0 is one that some players give up."""
+    live = Live(BEGAN, 3_600, Counters())
+    sizes = [1_000, 0, 3_000]  # the second was not written
+    live.tell(
+        Index(tuple(Stored(msn, msn * 2 * HZ, 2 * HZ, 1, False, 0, "1.mp4", 0, size) for msn, size in enumerate(sizes)))
+    )
+    assert live.bandwidth == (12_000, 8_000)
