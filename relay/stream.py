@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from math import inf
 from typing import Literal
 
 import msgspec
@@ -17,14 +16,16 @@ from relay.keyframes import Keyframes
 from relay.ports import Admitted, Output, Publisher, Reason
 from relay.rate import BYTES_OF_KBIT, RateLimit
 from relay.stream_clock import StreamClock
-from relay.units import HZ, AudioConfig, Unit, VideoConfig
+from relay.units import HZ, AudioConfig, Kind, Unit, VideoConfig
 
 log = structlog.get_logger("relay.stream")
 
 AUDIO_ALONE_SECONDS = 3.0
 """Audio of a new publisher waits so long for a first keyframe; then it is a stream without pictures."""
-CONFIG_SECONDS = 1.0
-"""A publisher's sound may change its settings once in so long: each change costs new decoders and filters."""
+CHANGES_A_SECOND = 1
+"""Of a publisher's settings of picture and sound, averaged over five seconds: each costs a segment and a file of its
+own, which are kept for hours, and of sound new decoders.
+"""
 UNITS_A_SECOND = 1_000
 """Of a publisher: 120 pictures, and twice as much sound as Opus has at its shortest. Each costs every viewer a packet.
 """
@@ -77,16 +78,19 @@ class Publishing:
         self.arriving = _Budget(caps.max_kbit, now, "")
         self.placed = _Budget(caps.max_kbit, 0.0, " of its own clock, which is too slow")
         """What a part or a group of pictures becomes goes by the publisher's clock."""
-        self._audio: AudioConfig | None = None
-        self._changed = -inf
+        self._configs: dict[Kind, VideoConfig | AudioConfig] = {}
+        self._changes, self._changed = RateLimit(CHANGES_A_SECOND, 0, now), 0
 
-    def sounds(self, config: AudioConfig, now: float) -> None:
-        """What its next unit of sound is in. Raises TooMuch."""
-        if self._audio is not None and config != self._audio:
-            if now - self._changed < CONFIG_SECONDS:
-                raise TooMuch("The sound's settings change more than once a second.")
-            self._changed = now
-        self._audio = config
+    def take_config(self, unit: Unit, now: float) -> None:
+        """What the next unit is in. Raises TooMuch."""
+        before = self._configs.setdefault(unit.kind, unit.config)
+        if unit.config is before:
+            return
+        self._configs[unit.kind] = unit.config
+        if unit.config != before:
+            self._changed += 1
+            if not self._changes.allows(self._changed, now):
+                raise TooMuch("The settings of picture or sound change more than once a second.")
 
 
 class Stream:
@@ -168,8 +172,7 @@ class Stream:
         config = unit.config
         if isinstance(config, VideoConfig) and config.width * config.height > self._caps.max_pixels:
             raise TooMuch(f"Pictures of {config.width} × {config.height} are too large for this server.")
-        if isinstance(config, AudioConfig):
-            publishing.sounds(config, now)
+        publishing.take_config(unit, now)
         publishing.arriving.spend(len(unit.data), now)
 
     @staticmethod

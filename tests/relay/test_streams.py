@@ -15,8 +15,8 @@ from relay.parts_values import Init, Part
 from relay.ports import Admitted, Claim, Intake, Refused
 from relay.stream import UNITS_A_SECOND, Caps, Stream, TooMuch
 from relay.streams import Streams, StreamsSettings
-from relay.units import HZ, AudioConfig, Unit, VideoConfig
-from tests.relay.stage import AUDIO, FRAME, StagedGate, StagedOutput, StagedPublisher, audio, units, video
+from relay.units import HZ, AudioConfig, Kind, Unit, VideoConfig
+from tests.relay.stage import AUDIO, FRAME, VIDEO, StagedGate, StagedOutput, StagedPublisher, audio, units, video
 
 PATIENCE = 10.0
 CLAIM = Claim("rtmp", "127.0.0.1", key="room")
@@ -244,31 +244,45 @@ async def test_pictures_that_are_too_large_end_the_publisher_and_tell_the_creato
     await stage.close()
 
 
-async def test_sound_that_changes_its_settings_all_the_time_ends_the_publisher() -> None:
+OTHER_AUDIO = AudioConfig("aac", 44_100, 2, b"\x12\x10")
+OTHER_VIDEO = VideoConfig("h264", 320, 180, VIDEO.sps, VIDEO.pps)
+
+
+def settings(kind: Kind, number: int) -> Unit:
+    """A unit in others than the one before."""
+    if kind == "video":
+        return video(number * FRAME, key=True, config=OTHER_VIDEO if number % 2 else VIDEO)
+    return audio(number * FRAME, OTHER_AUDIO if number % 2 else AUDIO)
+
+
+@pytest.mark.parametrize("kind", ["video", "audio"])
+async def test_settings_that_change_all_the_time_end_the_publisher(kind: Kind) -> None:
     stage = Stage()
     publisher = StagedPublisher()
     intake = await stage.publish(publisher)
     intake.unit(video(0, key=True))
-    other = AudioConfig("aac", 44_100, 2, b"\x12\x10")
-    closed = []
-    for index, config in enumerate((AUDIO, AUDIO, other, other, AUDIO)):
-        intake.unit(audio(index * FRAME, config))
-        closed.append(publisher.closed)
-    assert closed == [None, None, None, None, "refused"]
+    changes = 0
+    while publisher.closed is None:
+        changes += 1
+        intake.unit(settings(kind, changes))
+    assert publisher.closed == "refused"
     await until(lambda: stage.gate.reports)
     assert "more than once a second" in stage.gate.reports[0]["message"]
     await stage.close()
 
 
-def test_sound_may_change_its_settings_once_a_second() -> None:
+@pytest.mark.parametrize("kind", ["video", "audio"])
+def test_settings_may_change_once_a_second(kind: Kind) -> None:
+    """And more often for a while, as browsers' do that feel their way up."""
     stream = Stream(Admitted("room", "ana", "s1", 1, "Title"), SETTINGS.caps)
     publishing = stream.attach(stream.admitted, StagedPublisher(), 0.0)
     stream.unit(publishing, video(0, key=True), 0.0)
-    for second in range(1, 10):
-        config = AUDIO if second % 2 else AudioConfig("aac", 44_100, 2, b"\x12\x10")
-        stream.unit(publishing, audio(second * HZ, config), float(second))
+    for second in range(1, 20):
+        stream.unit(publishing, settings(kind, second), float(second))
+    for change in range(20, 25):
+        stream.unit(publishing, settings(kind, change), 20.0)
     with pytest.raises(TooMuch):
-        stream.unit(publishing, audio(10 * HZ, AudioConfig("aac", 44_100, 1, b"\x12\x08")), 9.5)
+        stream.unit(publishing, settings(kind, 25), 20.9)
 
 
 async def test_sound_too_far_behind_is_missing_and_its_creator_told(monkeypatch: pytest.MonkeyPatch) -> None:
