@@ -1,6 +1,7 @@
 """Runs a fuzz target, guided by the coverage of the code it is to reach."""
 
 import argparse
+import inspect
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
@@ -20,7 +21,7 @@ def run(target: Target, methods: Iterable[tuple[Any, str]], description: str | N
     parser.add_argument("--seconds", type=int, default=60)
     seconds = parser.parse_args().seconds
     for owner, name in methods:
-        setattr(owner, name, atheris.instrument_func(getattr(owner, name)))
+        atheris.instrument_func(inspect.unwrap(getattr(owner, name)))  # in place, behind caches too
     options = [
         f"-max_total_time={seconds}",
         f"-artifact_prefix={tempfile.gettempdir()}/",
