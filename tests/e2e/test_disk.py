@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -87,6 +88,16 @@ async def test_a_disk_that_takes_no_more_ends_the_recording_alone(
                 await plays(ana)
 
 
+async def recorded(ana: Creator) -> dict[str, Any]:
+    """Of a short stream."""
+    with encoder(await ana.address()):
+        await ana.until("live.started")
+        await (await ana.shown()).close()
+        await ana.command(type="live.stop", room=ana.room)
+    (recording,) = await ana.recordings()
+    return recording
+
+
 async def waiting(port: int) -> int:
     """Bytes that wait for the disk, by the metrics."""
     return read(r"^galaxy_media_disk_waiting_bytes (\S+)", await told(port))
@@ -98,11 +109,7 @@ async def test_while_a_disk_does_not_answer_all_else_goes_on_and_then_it_is_reco
         settings = {"GALAXY_RELAY__MEDIA_DIR": str(disk.path), "GALAXY_SERVER__ADMIN_PORT": str(port)}
         with LiveServer(tmp_path / "data", settings) as server:
             async with creator(server) as ana, creator(server, "ben") as ben, creator(server, "cat") as cat:
-                with encoder(await ana.address()):
-                    await ana.until("live.started")
-                    await (await ana.shown()).close()
-                    await ana.command(type="live.stop", room=ana.room)
-                (old,) = await ana.recordings()
+                old = await recorded(ana)
                 replay = (await ana.client.get(old["hls"])).headers["location"]
                 with encoder(await ben.address()):
                     await ben.until("live.started")
@@ -140,11 +147,7 @@ async def test_every_process_ends_though_its_disk_does_not_answer(
         settings = {"GALAXY_RELAY__MEDIA_DIR": str(disk.path), "GALAXY_SERVER__DRAIN_SECONDS": "1"}
         with LiveServer(tmp_path / "data", settings) as server:
             async with creator(server) as ana, creator(server, "ben") as ben:
-                with encoder(await ana.address()):
-                    await ana.until("live.started")
-                    await (await ana.shown()).close()
-                    await ana.command(type="live.stop", room=ana.room)
-                (old,) = await ana.recordings()
+                old = await recorded(ana)
                 replay = (await ana.client.get(old["hls"])).headers["location"]
                 with encoder(await ben.address()):
                     await ben.until("live.started")

@@ -3,7 +3,7 @@
 import asyncio
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import httpx
 
@@ -12,8 +12,8 @@ from relay.units import HZ
 from tests.e2e.test_hls import got, media_playlists
 from tests.relay.hls.validator import Read, alone, between, read
 from tests.support.fragments import Sample, read_fragment
-from tests.support.line import Line
-from tests.support.live import PATIENCE, LiveServer, creator, encoder
+from tests.support.line import encoding
+from tests.support.live import PATIENCE, LiveServer, creator
 
 FRAME = HZ // 30
 STALL_SECONDS = 3.0
@@ -22,20 +22,14 @@ STALL_SECONDS = 3.0
 async def test_what_comes_late_is_in_parts_as_long_as_it_is(tmp_path: Path) -> None:
     with LiveServer(tmp_path) as server:
         async with creator(server) as ana:
-            address = urlsplit(await ana.address())
-            assert address.hostname is not None
-            assert address.port is not None
-            async with Line((address.hostname, address.port)) as line:
-                with encoder(address._replace(netloc=f"127.0.0.1:{line.port}").geturl()):
-                    await ana.until("live.started")
-                    await (await ana.shown()).close()
-                    live = (await media_playlists(ana))["live.m3u8"]
-                    line.stall()
-                    await asyncio.sleep(STALL_SECONDS)
-                    stalled = read((await got(ana.client, live)).text)
-                    line.resume()
-                    later = await grown(ana.client, live, stalled)
-                    await ana.until("live.started")
+            async with encoding(ana) as line:
+                live = (await media_playlists(ana))["live.m3u8"]
+                line.stall()
+                await asyncio.sleep(STALL_SECONDS)
+                stalled = read((await got(ana.client, live)).text)
+                line.resume()
+                later = await grown(ana.client, live, stalled)
+                await ana.until("live.started")
             held = [await pictures(ana.client, live, uri, seconds) for uri, seconds in parts_of(later)]
     assert alone(later) == between(stalled, later) == []
     assert sum(len(samples) for samples in held) > STALL_SECONDS * 30

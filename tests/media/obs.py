@@ -18,7 +18,7 @@ from pathlib import Path
 
 import av
 
-from tests.media.sync import FILM_SECONDS, Found, Room, pushing
+from tests.media.sync import FILM_SECONDS, Found, Room, pushing, table
 from tests.support.flashes import TONE
 from tests.support.live import LiveServer
 from tests.support.reports import head, publish
@@ -77,9 +77,7 @@ def report(found: list[Found], minutes: float, load: float) -> list[str]:
         f"Load of the two cores {load:.1f}. 1280 × 720 at 30, 2.5 Mbit/s, High profile, Opus, by libdatachannel",
         f"({PACKAGE}). Flash and beep once a second, and every one of them looked at. First and last minute are means.",
         "",
-        "| output | flashes | lost | without beep | farthest apart | first minute | last minute | in all |",
-        "|---|---|---|---|---|---|---|---|",
-        *(one.row() for one in found),
+        *table(found),
     ]
 
 

@@ -197,6 +197,12 @@ def report(found: list[Found], minutes: float, load: float) -> list[str]:
         "ffmpeg, 1080p30 with B-frames at 6 Mbit/s and AAC, as it is. By WHIP: aiortc, whose microphone is muted for a",
         "minute and whose picture grows in the middle. The first and the last minute are means.",
         "",
+        *table(found),
+    ]
+
+
+def table(found: list[Found]) -> list[str]:
+    return [
         "| output | flashes | lost | without beep | farthest apart | first minute | last minute | in all |",
         "|---|---|---|---|---|---|---|---|",
         *(one.row() for one in found),

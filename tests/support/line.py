@@ -1,7 +1,12 @@
 """A line of TCP that can stand still: a relay, which holds back what clients send and passes it on later."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Self
+from urllib.parse import urlsplit
+
+from tests.support.live import Creator, encoder
 
 _READ = 65_536
 
@@ -54,3 +59,16 @@ class Line:
                 await sink.drain()
         finally:
             sink.transport.abort()
+
+
+@asynccontextmanager
+async def encoding(ana: Creator) -> AsyncIterator[Line]:
+    """An encoder that publishes over such a line, and is shown."""
+    address = urlsplit(await ana.address())
+    assert address.hostname is not None
+    assert address.port is not None
+    async with Line((address.hostname, address.port)) as line:
+        with encoder(address._replace(netloc=f"127.0.0.1:{line.port}").geturl()):
+            await ana.until("live.started")
+            await (await ana.shown()).close()
+            yield line
