@@ -38,10 +38,10 @@ debian:
 	if [ -n "$$missing" ]; then sudo=$$([ $$(id -u) = 0 ] || echo sudo); \
 	  $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q $$missing; fi
 
-# Three at a time also where there are two cores: half of what tests do is to wait.
+# Four at a time also where there are two cores: half of what tests do is to wait.
 test: $(VENV)/installed-dev  ## everything, in under 15 minutes
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync check debian
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 proof: $(VENV)/installed-dev debian  ## the long forms of what tests show in short; dated results in docs/proof/
 	$(BIN)/python -m tests.faults.kill --rounds 200
