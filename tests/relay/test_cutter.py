@@ -21,6 +21,7 @@ from relay.parts_values import (
     Part,
     SegmentEnded,
 )
+from relay.stream_clock import APART
 from relay.units import HZ, AudioConfig, Unit, VideoConfig
 from tests.relay.stage import AUDIO, FRAME, VIDEO, audio, video
 from tests.support.fragments import Sample, read_fragment
@@ -31,8 +32,9 @@ TRACKS = {"video": VIDEO_TRACK, "audio": AUDIO_TRACK}
 
 class Piece(Struct, frozen=True):
     """Some seconds of a publisher. In ticks: `hole` before it; `frame` between pictures, give or take `jitter`; `late`
-    that pictures and sound arrive after their time. `group` in pictures, `ahead` of how many `pts` is. `stalls`: which
-    of the two is held back, and arrives at its end. `broken`: the publisher is lost before it.
+    that pictures and sound arrive after their time, no more than the stream's clock lets through. `group` in pictures,
+    `ahead` of how many `pts` is. `stalls`: which of the two is held back, and arrives at its end. `broken`: the
+    publisher is lost before it.
     """
 
     seconds: float
@@ -60,7 +62,7 @@ def pieces(**others: st.SearchStrategy[object]) -> st.SearchStrategy[Piece]:
         "jitter": st.sampled_from([0, 0, 90, 1_000]),
         "group": st.integers(1, 400),
         "ahead": st.integers(0, 3),
-        "late": st.tuples(st.integers(0, 8 * HZ), st.integers(0, 8 * HZ)),
+        "late": st.tuples(st.integers(0, APART), st.integers(0, APART)),
         "stalls": st.sampled_from(["", "", "video", "audio"]),
         "broken": st.booleans(),
         "height": st.sampled_from([360, 720]),
