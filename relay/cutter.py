@@ -128,8 +128,8 @@ class Cutter:
         pictures = [unit for unit in waiting if unit.kind == "video"]
         first = next((unit for unit in pictures if unit.key), None) if pictures else waiting[0]
         if first is None:
-            # Bounded: what comes before the keyframe is of no use.
-            self._learning = [unit for unit in waiting if waiting[-1].dts - unit.dts < LEARNING][-1_000:]
+            # Bounded: what is from before the keyframe is of no use, but it may come long after the sound of its time.
+            self._learning = [unit for unit in waiting if waiting[-1].dts - unit.dts < MISSING][-1_000:]
             return []
         self._learning = None
         out: list[Cut] = []

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from itertools import groupby, pairwise
 
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
@@ -38,18 +38,18 @@ class Piece(Struct, frozen=True):
     """
 
     seconds: float
-    hole: int
-    pictures: bool
-    sound: bool
-    frame: int
-    jitter: int
-    group: int
-    ahead: int
-    late: tuple[int, int]
-    stalls: str
-    broken: bool
-    height: int
-    channels: int
+    hole: int = 0
+    pictures: bool = False
+    sound: bool = False
+    frame: int = FRAME
+    jitter: int = 0
+    group: int = 30
+    ahead: int = 0
+    late: tuple[int, int] = (0, 0)
+    stalls: str = ""
+    broken: bool = False
+    height: int = 360
+    channels: int = 1
 
 
 def pieces(**others: st.SearchStrategy[object]) -> st.SearchStrategy[Piece]:
@@ -185,6 +185,7 @@ def test_each_segment_ends_once_and_is_its_parts(played: list[Piece], seed: int)
             assert before.duration >= SHORTEST_SEGMENT
 
 
+@example([Piece(4.4375, pictures=True, frame=1_500, group=60, late=(HZ, 0)), Piece(1, sound=True)], 0)
 @given(ANY, SEEDS)
 def test_every_unit_is_once_in_a_part_as_it_came(played: list[Piece], seed: int) -> None:
     """But those that come before a stretch's first keyframe."""
