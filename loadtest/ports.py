@@ -2,18 +2,25 @@
 
 import secrets
 import socket
+from collections import deque
 
 HOST = "127.0.0.1"
 PORTS = range(10_000, 32_768)
 """Below those that Linux gives to outgoing connections: one of these could take a port before its server does, or
 while the server is down between two starts."""
 
+_given: deque[int] = deque(maxlen=1_000)
+
 
 def free_port(*also: int) -> int:
-    """A port of the loopback that is free now for TCP and UDP, as are those so far above it."""
+    """A port of the loopback that is free now for TCP and UDP, as are those so far above it; not one that this process
+    has been given lately, as whoever was may not listen yet, or not just now.
+    """
     while True:
         port = secrets.choice(PORTS)
-        if all(_free(port + more) for more in (0, *also)):
+        ports = [port, *(port + more for more in also)]
+        if not any(one in _given for one in ports) and all(map(_free, ports)):
+            _given.extend(ports)
             return port
 
 
